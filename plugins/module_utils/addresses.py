@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Sets of addresses: which ones a network may lease, and in what order they are tried."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+from typing import Container, Iterable, Iterator, Sequence
+
+try:
+    import netaddr
+
+    MISSING_NETADDR: str | None = None
+except ImportError:
+    import traceback
+
+    MISSING_NETADDR = traceback.format_exc()
+
+
+class AddressPool:
+    """The addresses a network may lease, as sorted, disjoint integer ranges.
+
+    Built from ranges, never expanded: a /64 costs as much as a /30.
+    """
+
+    def __init__(self, leasable: netaddr.IPSet) -> None:
+        self._ranges = [(block.first, block.last, block.version) for block in leasable.iter_ipranges()]
+        self._ends = list(accumulate(last - first + 1 for first, last, _version in self._ranges))
+
+    @property
+    def size(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __contains__(self, address: str) -> bool:
+        parsed = netaddr.IPAddress(address)
+        return any(parsed.version == version and first <= int(parsed) <= last for first, last, version in self._ranges)
+
+    def candidates(self, taken: Container[str], start: int) -> Iterator[str]:
+        """Every address not in ``taken`` once, from the ``start``-th on and round to the beginning.
+
+        A random start (not first fit) keeps concurrent claimants from meeting at the same address and keeps
+        a freshly released one from being the next that is given out.
+        """
+        for offset in range(self.size):
+            address = self._at((start + offset) % self.size)
+            if address not in taken:
+                yield address
+
+    def _at(self, index: int) -> str:
+        number = bisect_right(self._ends, index)
+        _first, last, version = self._ranges[number]
+        return str(netaddr.IPAddress(last - (self._ends[number] - 1 - index), version))
+
+
+def no_addresses() -> netaddr.IPSet:
+    """The empty set, to unite subnets in."""
+    return netaddr.IPSet()
+
+
+def canonical(address: str) -> str | None:
+    """The one spelling of an IPv4 or IPv6 address, or None if it is not one.
+
+    >>> canonical("2001:DB8:0::1")
+    '2001:db8::1'
+    """
+    try:
+        return str(netaddr.IPAddress(address, flags=netaddr.INET_PTON))
+    except (netaddr.AddrFormatError, ValueError):
+        return None
+
+
+def subnet(cidr: str) -> netaddr.IPNetwork | None:
+    """The network of a CIDR such as ``10.70.112.0/24``, or None if it is not one."""
+    try:
+        return netaddr.IPNetwork(cidr, flags=netaddr.INET_PTON) if "/" in cidr else None
+    except (netaddr.AddrFormatError, ValueError):
+        return None
+
+
+def address_range(begin: str, end: str) -> netaddr.IPRange | None:
+    """The range from ``begin`` to ``end``, both included, or None if they do not make one."""
+    try:
+        return netaddr.IPRange(begin, end, flags=netaddr.INET_PTON)
+    except (netaddr.AddrFormatError, ValueError):
+        return None
+
+
+def address_or_subnet(text: str) -> netaddr.IPNetwork | None:
+    """An exclusion: one address or one CIDR."""
+    address = canonical(text)
+    return netaddr.IPNetwork(address) if address else subnet(text)
+
+
+def leasable(
+    cidr: netaddr.IPNetwork,
+    ranges: Sequence[netaddr.IPRange],
+    excluded: Iterable[netaddr.IPNetwork],
+) -> netaddr.IPSet:
+    """What of a subnet may be leased: its ranges (or all of it) less its own addresses and the exclusions."""
+    usable = netaddr.IPSet()
+    for block in ranges or [netaddr.IPRange(cidr.first, cidr.last)]:
+        usable.add(block)
+    return usable - netaddr.IPSet([*_own_addresses(cidr), *excluded])
+
+
+def _own_addresses(cidr: netaddr.IPNetwork) -> list[netaddr.IPAddress]:
+    """The network and broadcast address (RFC 919), or the subnet-router anycast address (RFC 4291 §2.6.1)."""
+    point_to_point = cidr.prefixlen >= (31 if cidr.version == 4 else 127)  # RFC 3021, RFC 6164
+    if point_to_point:
+        return []
+    last = [netaddr.IPAddress(cidr.last, 4)] if cidr.version == 4 else []
+    return [netaddr.IPAddress(cidr.first, cidr.version), *last]

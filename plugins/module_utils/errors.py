@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What can go wrong, as the operator is told of it.
+
+Every error is one sentence that names the object, the field, the value seen and what would be right.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class EgressError(Exception):
+    """The base of every error this collection raises on purpose; its text is the operator's sentence."""
+
+    reason = "Failed"
+    """The CamelCase word for a condition's or an Event's ``reason``."""
+
+
+class InvalidInput(EgressError):
+    """A field of some object holds a value that cannot be accepted."""
+
+    reason = "InvalidInput"
+
+    def __init__(self, subject: str, field: str, value: Any, expected: str) -> None:
+        super().__init__(f"{subject}: {field} is {_shown(value)}; {expected}")
+        self.subject = subject
+        self.field = field
+        self.value = value
+        self.expected = expected
+
+
+class InvalidAnnotation(InvalidInput):
+    """An ``egress_pod`` or ``avi_proxy`` annotation was refused whole (design §3.1)."""
+
+    reason = "InvalidAnnotation"
+
+
+class Refused(EgressError):
+    """The request is well formed, but this cloud, network or project does not admit it."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class PoolExhausted(EgressError):
+    """Every address of the network is held."""
+
+    reason = "PoolExhausted"
+
+    def __init__(self, network: str, size: int) -> None:
+        super().__init__(
+            f"EgressNetwork {network}: all {size} addresses are held or in quarantine; "
+            "add a range to spec.subnets or release a lease"
+        )
+
+
+def _shown(value: Any) -> str:
+    """The value as a person sees it in one line: quoted, cut at 80 characters, for it may be hostile."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Leases: who holds which source address (design §2 and §6).
+
+Two objects whose names are locks, so that the API server, which creates a name only once, decides every race:
+an EgressLease per service slot and an EgressAddress per address. A claim creates the first, then the second, then
+writes the lease's status; a crash between any two writes leaves something that the next claim completes.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Callable, Collection, Protocol
+
+from .errors import PoolExhausted, Refused
+from .model import EgressNetwork
+from .resources import (
+    API_GROUP,
+    API_VERSION,
+    EGRESS_ADDRESS,
+    EGRESS_LEASE,
+    KubeObject,
+    Resource,
+    address_name,
+    lease_name,
+)
+
+BOUND = "Bound"
+RELEASED = "Released"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One source address that one service is to hold: the service's first, or under ``ha`` its second."""
+
+    network: str
+    namespace: str
+    service: str
+    number: int
+
+    @property
+    def lease(self) -> str:
+        return lease_name(self.network, self.namespace, self.service, self.number)
+
+
+class AlreadyExists(Exception):
+    """A create met an object of that name."""
+
+
+class Changed(Exception):
+    """A write met an object that is gone, or newer than the one it was decided on."""
+
+
+class LeaseStore(Protocol):
+    """What a claim needs of the API server."""
+
+    def get(self, resource: Resource, name: str) -> KubeObject | None: ...
+
+    def list(self, resource: Resource) -> list[KubeObject]: ...
+
+    def create(self, resource: Resource, body: KubeObject) -> KubeObject:
+        """The stored object; AlreadyExists if the name is taken."""
+
+    def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
+        """The stored object; Changed unless ``metadata.resourceVersion`` is the current one."""
+
+    def delete(self, resource: Resource, obj: KubeObject) -> None:
+        """Deletes exactly this version of the object; Changed if there is another."""
+
+
+def claim(
+    store: LeaseStore,
+    network: EgressNetwork,
+    slot: Slot,
+    taken: Collection[str],
+    now: datetime,
+    wanted: str | None = None,
+    random_start: Callable[[int], int] = random.randrange,
+) -> KubeObject:
+    """The Bound EgressLease of a slot, claiming an address if it has none; the same slot gets the same address again.
+
+    ``taken`` are addresses known to be held, a hint that saves requests and may be stale. ``wanted`` is the one
+    address that will do. Raises PoolExhausted, or Refused where the wanted address is another's.
+    """
+    lease = store.get(EGRESS_LEASE, slot.lease) or _create(store, EGRESS_LEASE, lease_object(slot))
+    status = lease.get("status") or {}
+    held = status.get("address")
+    if wanted and held and held != wanted:
+        raise Refused(
+            "AddressMismatch",
+            f"EgressLease {slot.lease} holds {held}, not {wanted}; release it first: an address never changes by itself",
+        )
+    if status.get("phase") == BOUND and held:
+        return lease
+    if held and _lock(store, slot, lease, held):
+        address = held
+    else:
+        address = _find_address(store, network, slot, lease, taken, wanted, random_start)
+    bound = {"phase": BOUND, "address": address, "boundAt": timestamp(now)}
+    return store.replace(EGRESS_LEASE, {**lease, "status": bound}, subresource="status")
+
+
+def release(store: LeaseStore, lease: KubeObject, now: datetime) -> KubeObject:
+    """The lease as Released: its address stays locked until the quarantine is over, and its slot may have it again."""
+    status = lease.get("status") or {}
+    if status.get("phase") == RELEASED:
+        return lease
+    released = {**status, "phase": RELEASED, "releasedAt": timestamp(now)}
+    return store.replace(EGRESS_LEASE, {**lease, "status": released}, subresource="status")
+
+
+def free(store: LeaseStore, lease: KubeObject) -> None:
+    """Delete a Released lease and unlock its address.
+
+    The lease goes first and exactly as it was seen, so that a claim that re-binds it meanwhile wins; then its
+    address, exactly as the lease had locked it.
+    """
+    held = (lease.get("status") or {}).get("address")
+    address = store.get(EGRESS_ADDRESS, address_name(lease["spec"]["network"], held)) if held else None
+    store.delete(EGRESS_LEASE, lease)
+    if address and address["spec"]["leaseUID"] == lease["metadata"]["uid"]:
+        store.delete(EGRESS_ADDRESS, address)
+
+
+def quarantine_over(lease: KubeObject, quarantine_seconds: int, now: datetime) -> bool:
+    """Whether a lease is Released long enough that no firewall should trust its address any more."""
+    status = lease.get("status") or {}
+    if status.get("phase") != RELEASED:
+        return False
+    return parse_timestamp(status["releasedAt"]) + timedelta(seconds=quarantine_seconds) <= now
+
+
+def lease_object(slot: Slot) -> KubeObject:
+    """The EgressLease of a slot, not yet bound."""
+    return {
+        "apiVersion": f"{API_GROUP}/{API_VERSION}",
+        "kind": EGRESS_LEASE.kind,
+        "metadata": {
+            "name": slot.lease,
+            "labels": {f"{API_GROUP}/network": slot.network, f"{API_GROUP}/namespace": slot.namespace},
+        },
+        "spec": {
+            "network": slot.network,
+            "namespace": slot.namespace,
+            "service": slot.service,
+            "slot": slot.number,
+        },
+    }
+
+
+def address_object(network: str, address: str, lease: KubeObject) -> KubeObject:
+    """The lock on an address, naming the lease that holds it."""
+    return {
+        "apiVersion": f"{API_GROUP}/{API_VERSION}",
+        "kind": EGRESS_ADDRESS.kind,
+        "metadata": {"name": address_name(network, address), "labels": {f"{API_GROUP}/network": network}},
+        "spec": {
+            "network": network,
+            "address": address,
+            "lease": lease["metadata"]["name"],
+            "leaseUID": lease["metadata"]["uid"],
+        },
+    }
+
+
+def slot_of(lease: KubeObject) -> Slot:
+    spec = lease["spec"]
+    return Slot(spec["network"], spec["namespace"], spec["service"], spec["slot"])
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as the API writes it: RFC 3339 in UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_timestamp(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def _find_address(
+    store: LeaseStore,
+    network: EgressNetwork,
+    slot: Slot,
+    lease: KubeObject,
+    taken: Collection[str],
+    wanted: str | None,
+    random_start: Callable[[int], int],
+) -> str:
+    if wanted:
+        if wanted not in network.pool:
+            raise Refused(
+                "AddressNotInNetwork", f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"
+            )
+        if not _lock(store, slot, lease, wanted):
+            raise Refused("AddressTaken", f"EgressNetwork {network.name}: {wanted} is held by another lease")
+        return wanted
+    orphan = _locked_before(store, slot)
+    if orphan and _lock(store, slot, lease, orphan):
+        return orphan
+    size = network.pool.size
+    for address in network.pool.candidates(frozenset(taken), random_start(size) if size else 0):
+        if _lock(store, slot, lease, address):
+            return address
+    raise PoolExhausted(network.name, size)
+
+
+def _locked_before(store: LeaseStore, slot: Slot) -> str | None:
+    """The address this slot locked before a crash or a lost lease: sticky, and no address leaks."""
+    for item in store.list(EGRESS_ADDRESS):
+        if item["spec"]["lease"] == slot.lease:
+            return str(item["spec"]["address"])
+    return None
+
+
+def _lock(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> bool:
+    """Whether the address is this lease's now: created, or found to be its own (a lost reply, or its own orphan)."""
+    body = address_object(slot.network, address, lease)
+    try:
+        store.create(EGRESS_ADDRESS, body)
+        return True
+    except AlreadyExists:
+        holder = store.get(EGRESS_ADDRESS, body["metadata"]["name"])
+    if holder is None or holder["spec"]["lease"] != slot.lease:
+        return False
+    if holder["spec"]["leaseUID"] != lease["metadata"]["uid"]:
+        # Written, not merely read: whoever decided to delete the orphan now meets a newer version.
+        store.replace(EGRESS_ADDRESS, {**holder, "spec": body["spec"]})
+    return True
+
+
+def _create(store: LeaseStore, resource: Resource, body: KubeObject) -> KubeObject:
+    try:
+        return store.create(resource, body)
+    except AlreadyExists:
+        found: Any = store.get(resource, body["metadata"]["name"])
+        if found is None:
+            raise Changed(f"{resource.kind} {body['metadata']['name']} came and went while it was claimed") from None
+        return found  # type: ignore[no-any-return]

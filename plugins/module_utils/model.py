@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What is known: the cloud, its networks and a service's wishes, read from API objects once and then trusted.
+
+The readers (``read_*``) are the border: behind them no field is missing, misspelt or of the wrong type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Sequence
+
+from . import addresses
+from .addresses import AddressPool
+from .errors import InvalidInput
+from .resources import KubeObject
+
+DEFAULT_ROUTER_IMAGE = "avinetworks/avi-egress-router"
+DEFAULT_BRIDGE_SUBNET = "172.18.0.1/16"
+DEFAULT_HM_PORT = 4
+DEFAULT_QUARANTINE_SECONDS = 24 * 60 * 60
+SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+
+
+@dataclass(frozen=True)
+class NamespaceSelector:
+    """Namespaces by name or by labels; empty selects none."""
+
+    names: frozenset[str] = frozenset()
+    match_labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        return not self.names and not self.match_labels
+
+    def matches(self, namespace: KubeObject) -> bool:
+        metadata = namespace["metadata"]
+        if metadata["name"] in self.names:
+            return True
+        labels = metadata.get("labels") or {}
+        return bool(self.match_labels) and all(labels.get(key) == value for key, value in self.match_labels.items())
+
+
+@dataclass(frozen=True)
+class EgressCloud:
+    """The article's OpenShift cloud object, as far as it concerns egress."""
+
+    name: str
+    uuid: str
+    secure_egress_mode: bool
+    bridge_address: str
+    """BRIDGE_IP_ADDR: the router's next hop on its node."""
+    bridge_prefix: int
+    """BRIDGE_NETMASK: bits, as the article shows it."""
+    router_image: str
+    allowed_images: tuple[str, ...]
+    """Image names a service may ask for besides the default; ``*`` stands for any characters."""
+    include: NamespaceSelector
+    """Projects that take part; empty means all but the system's own."""
+    exclude: NamespaceSelector
+    networks: tuple[str, ...]
+    """EgressNetworks in order of preference; empty means all, by name."""
+
+    def includes(self, namespace: KubeObject) -> bool:
+        if self.exclude.matches(namespace) or namespace["metadata"]["name"] in SYSTEM_NAMESPACES:
+            return False
+        return self.include.empty or self.include.matches(namespace)
+
+
+@dataclass(frozen=True)
+class EgressNetwork:
+    """The article's north-south IPAM network: the addresses it may lease, and who may have them."""
+
+    name: str
+    pool: AddressPool
+    uplink: str | None
+    """The node's interface on this network; None lets the router find it by the subnet."""
+    allowed: NamespaceSelector
+    """Projects that may have an address; empty means every included one."""
+    quarantine_seconds: int
+
+    def allows(self, namespace: KubeObject) -> bool:
+        return self.allowed.empty or self.allowed.matches(namespace)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """One port of the service and where the router sends what arrives there."""
+
+    port: int
+    """The Service's port, and the pod's (unless the service names a numeric ``targetPort``)."""
+    protocol: str
+    """``TCP`` or ``UDP``, as Kubernetes spells it."""
+    host: str
+    """An address or a host name."""
+    host_port: int
+
+
+@dataclass(frozen=True)
+class EgressPod:
+    """The ``egress_pod`` annotation, parsed (article, "Creating a Secure Egress Service")."""
+
+    destination_ip: str | None
+    destinations: tuple[Destination, ...]
+    """From ``destinations``; empty when ``destination_ip`` stands for every port of the service."""
+    hm_port: int = DEFAULT_HM_PORT
+    image: str | None = None
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    ha: bool = False
+    network: str | None = None
+    source_ips: tuple[str, ...] = ()
+    """Addresses the tenant asks for; each must be reserved for its project."""
+    resolve: str = "ttl"
+
+
+@dataclass(frozen=True)
+class EgressService:
+    """A Service with an ``egress_pod`` annotation: the intent of one reconciliation."""
+
+    namespace: str
+    name: str
+    uid: str
+    egress_pod: EgressPod
+    routes: tuple[Destination, ...]
+    """Every served pod port with its destination, in the order of the Service's ports."""
+
+    @property
+    def slots(self) -> int:
+        """How many source addresses it holds: 1, or 2 under ``ha``."""
+        return 2 if self.egress_pod.ha else 1
+
+
+def read_cloud(obj: KubeObject) -> EgressCloud:
+    """An EgressCloud; InvalidInput where the schema let something wrong through."""
+    name, spec = obj["metadata"]["name"], obj.get("spec") or {}
+    subject = f"EgressCloud {name}"
+    bridge = spec.get("bridgeSubnet", DEFAULT_BRIDGE_SUBNET)
+    parsed = addresses.subnet(bridge)
+    if parsed is None:
+        raise InvalidInput(
+            subject, "spec.bridgeSubnet", bridge, "give an address with its prefix, such as 172.18.0.1/16"
+        )
+    projects = spec.get("projects") or {}
+    return EgressCloud(
+        name=name,
+        uuid=spec["uuid"],
+        secure_egress_mode=bool(spec.get("secureEgressMode", False)),
+        bridge_address=str(parsed.ip),
+        bridge_prefix=parsed.prefixlen,
+        router_image=spec.get("routerImage", DEFAULT_ROUTER_IMAGE),
+        allowed_images=tuple(spec.get("allowedImages") or ()),
+        include=_selector(projects.get("include")),
+        exclude=_selector(projects.get("exclude")),
+        networks=tuple(spec.get("networks") or ()),
+    )
+
+
+def read_network(obj: KubeObject) -> EgressNetwork:
+    """An EgressNetwork; InvalidInput names the subnet, range or exclusion that makes no sense."""
+    name, spec = obj["metadata"]["name"], obj.get("spec") or {}
+    leasable = addresses.no_addresses()
+    for index, item in enumerate(spec.get("subnets") or ()):
+        leasable |= _read_subnet(f"EgressNetwork {name}", f"spec.subnets[{index}]", item)
+    return EgressNetwork(
+        name=name,
+        pool=AddressPool(leasable),
+        uplink=spec.get("uplink"),
+        allowed=_selector(spec.get("allowedNamespaces")),
+        quarantine_seconds=int(spec.get("quarantineSeconds", DEFAULT_QUARANTINE_SECONDS)),
+    )
+
+
+def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> Any:
+    cidr = addresses.subnet(item["cidr"])
+    if cidr is None:
+        raise InvalidInput(subject, f"{where}.cidr", item["cidr"], "give a subnet, such as 10.70.112.0/24")
+    ranges = [
+        _read_range(subject, f"{where}.ranges[{number}]", cidr, block)
+        for number, block in enumerate(item.get("ranges") or ())
+    ]
+    excluded = [
+        _read_exclusion(subject, f"{where}.exclude[{number}]", text)
+        for number, text in enumerate(item.get("exclude") or ())
+    ]
+    if item.get("gateway"):
+        excluded.append(_read_exclusion(subject, f"{where}.gateway", item["gateway"]))
+    return addresses.leasable(cidr, ranges, excluded)
+
+
+def _read_range(subject: str, where: str, cidr: Any, block: Mapping[str, str]) -> Any:
+    parsed = addresses.address_range(block["begin"], block["end"])
+    if parsed is None or parsed not in cidr:
+        shown = f"{block['begin']}-{block['end']}"
+        raise InvalidInput(subject, where, shown, f"begin and end must be addresses of {cidr}, in this order")
+    return parsed
+
+
+def _read_exclusion(subject: str, where: str, text: str) -> Any:
+    parsed = addresses.address_or_subnet(text)
+    if parsed is None:
+        raise InvalidInput(subject, where, text, "give an address or a subnet")
+    return parsed
+
+
+def _selector(value: Mapping[str, Any] | None) -> NamespaceSelector:
+    value = value or {}
+    return NamespaceSelector(frozenset(value.get("names") or ()), dict(value.get("matchLabels") or {}))
+
+
+def choose_network(
+    cloud: EgressCloud, networks: Mapping[str, EgressNetwork], namespace: KubeObject, wanted: str | None
+) -> Sequence[EgressNetwork]:
+    """The networks a project may take an address from, best first (article's IPAM: the first available one)."""
+    names = [wanted] if wanted else list(cloud.networks) or sorted(networks)
+    return [networks[name] for name in names if name in networks and networks[name].allows(namespace)]

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Desired against observed for one secure egress service: who admits it, and which writes are still to be done.
+
+Level-triggered: each function looks at what is there now and gives the writes that lead on from it, none where all
+is in place. Nothing here talks to a server: a plan is carried out by ``apply``, or shown by check mode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Mapping, Sequence
+
+from . import workload
+from .accounts import scc_users, security_context_constraints, service_account
+from .difference import merge_patch
+from .errors import EgressError, Refused
+from .model import EgressCloud, EgressNetwork, EgressService, choose_network
+from .resources import (
+    NETWORK_POLICY,
+    READY_CONDITION,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    SOURCE_IPS_ANNOTATION,
+    KubeObject,
+    Resource,
+    account_name,
+    egress_pod_name,
+    object_key,
+    resource_of,
+)
+
+WAITING_REASONS_KEPT = 120
+"""Characters of a container's waiting message that a condition repeats."""
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write: ``create`` (body is the object), ``patch`` (body is a JSON merge patch) or ``delete`` (no body)."""
+
+    verb: str
+    resource: Resource
+    namespace: str | None
+    name: str
+    body: KubeObject = field(default_factory=dict)
+    uid: str | None = None
+    """Of a delete: the one object meant, so that its successor of the same name is spared."""
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.verb} {self.resource.kind} {where}"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The Service's ``EgressReady`` condition (Kubernetes API conventions, "Typical status properties")."""
+
+    ready: bool
+    reason: str
+    message: str
+
+    @property
+    def status(self) -> str:
+        return "True" if self.ready else "False"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The writes to be done now, in order, and what the Service's condition says after them."""
+
+    writes: tuple[Write, ...]
+    condition: Condition | None
+    settled: bool = True
+    """Whether no pod of an older rendering is left, so that addresses it may hold can be released."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is there of one service, as the API server has it."""
+
+    service: KubeObject | None = None
+    controller: KubeObject | None = None
+    """The ReplicationController."""
+    network_policy: KubeObject | None = None
+    service_account: KubeObject | None = None
+    pods: tuple[KubeObject, ...] = ()
+    """Pods that carry the egress pod's label, terminating ones too."""
+    scc: KubeObject | None = None
+    has_scc: bool = False
+    """Whether the platform serves SecurityContextConstraints at all."""
+
+
+def admit(
+    service: EgressService,
+    clouds: Iterable[EgressCloud],
+    networks: Mapping[str, EgressNetwork],
+    namespace: KubeObject,
+) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
+    """The cloud that serves a project and the networks it may lease from, best first (design §3.2).
+
+    Refused says which of cloud, mode, network or image stands in the way.
+    """
+    subject = f"Service {service.namespace}/{service.name}"
+    including = [cloud for cloud in clouds if cloud.includes(namespace)]
+    if not including:
+        raise Refused(
+            "ProjectNotIncluded", f"{subject}: no EgressCloud includes project {service.namespace}; see spec.projects"
+        )
+    if len(including) > 1:
+        names = ", ".join(sorted(cloud.name for cloud in including))
+        raise Refused(
+            "AmbiguousCloud", f"{subject}: EgressClouds {names} all include project {service.namespace}; one may"
+        )
+    cloud = including[0]
+    if not cloud.secure_egress_mode:
+        raise Refused(
+            "SecureEgressModeOff",
+            f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true to have egress pods made",
+        )
+    if service.egress_pod.ha:
+        raise Refused(
+            "NotSupported", f"{subject}: egress_pod.ha is not supported yet; remove it to have one egress pod"
+        )
+    workload.router_image(cloud, service)
+    wanted = service.egress_pod.network
+    if wanted and wanted not in networks:
+        raise Refused(
+            "NetworkNotFound", f"{subject}: egress_pod.network names EgressNetwork {wanted!r}, and there is none"
+        )
+    allowed = choose_network(cloud, networks, namespace, wanted)
+    if not allowed:
+        which = f"EgressNetwork {wanted} does not allow" if wanted else "no EgressNetwork allows"
+        raise Refused(
+            "NetworkNotAllowed", f"{subject}: {which} project {service.namespace}; see spec.allowedNamespaces"
+        )
+    return cloud, allowed
+
+
+def serve(
+    service: EgressService,
+    cloud: EgressCloud,
+    network: EgressNetwork,
+    sources: Sequence[str],
+    observed: Observed,
+) -> Plan:
+    """The writes that make an admitted service with its leased addresses work.
+
+    Isolation comes before the pod, and the Service points to the pod last. While pods of an older rendering
+    are there the controller is held at 0 replicas, so that no two pods are ever asked to hold one address.
+    """
+    _check_owned(service, observed.controller)
+    _check_owned(service, observed.network_policy)
+    rendered = workload.replication_controller(service, cloud, network, sources)
+    outdated = [pod for pod in observed.pods if merge_patch(rendered["spec"]["template"]["spec"], pod["spec"])]
+    if outdated:
+        rendered = workload.replication_controller(service, cloud, network, sources, replicas=0)
+    present = (observed.service or {}).get("spec", {}).get("ports") or ()
+    writes = [
+        *account_writes(cloud.uuid, service.namespace, observed),
+        *_ensure(workload.network_policy(service), observed.network_policy),
+        *_ensure(rendered, observed.controller),
+        *_ensure(workload.service_part(service, sources, present), observed.service),
+    ]
+    return Plan(tuple(writes), _readiness(observed.pods, outdated, sources), settled=not outdated)
+
+
+def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
+    """The writes that end egress for a service that is gone, or no longer asks for it.
+
+    The controller is scaled to 0, and deleted when its pods are gone (article, "Deleting the egress pod"); a
+    Service that is still there loses only what this project had added to it.
+    """
+    writes: list[Write] = []
+    controller, policy = observed.controller, observed.network_policy
+    if controller and _owned_by_service(controller, name):
+        if controller["spec"].get("replicas"):
+            writes += [_patch(controller, {"spec": {"replicas": 0}})]
+        elif not observed.pods:
+            writes += [_delete(controller)]
+    if policy and _owned_by_service(policy, name) and not observed.pods:
+        writes += [_delete(policy)]
+    if observed.service:
+        writes += _ensure(_service_without_egress(observed.service, namespace, name), observed.service)
+    return Plan(tuple(writes), None, settled=not observed.pods)
+
+
+def refuse(error: EgressError) -> Plan:
+    """No writes at all: what already runs stays as it was, and the condition says why nothing follows (design §3.1)."""
+    return Plan((), Condition(False, error.reason, str(error)), settled=False)
+
+
+def account_writes(cloud_uuid: str, namespace: str, observed: Observed) -> list[Write]:
+    """The project's ServiceAccount and, where the platform has them, its place in the cloud's SCC."""
+    writes = _ensure(service_account(cloud_uuid, namespace), observed.service_account)
+    if not observed.has_scc:
+        return writes
+    if observed.scc is None:
+        return writes + _ensure(security_context_constraints(cloud_uuid, [namespace]), None)
+    users = scc_users(observed.scc.get("users") or (), cloud_uuid, present=[namespace])
+    desired = {**security_context_constraints(cloud_uuid, ()), "users": users}
+    return writes + _ensure(desired, observed.scc)
+
+
+def conditions_patch(service: KubeObject, condition: Condition | None, now: str) -> KubeObject:
+    """The merge patch of the Service's status that makes it carry the condition (None: none); empty if it does."""
+    conditions: list[dict[str, Any]] = (service.get("status") or {}).get("conditions") or []
+    current = next((item for item in conditions if item["type"] == READY_CONDITION), None)
+    others = [item for item in conditions if item["type"] != READY_CONDITION]
+    if condition is None:
+        return {"status": {"conditions": others}} if current else {}
+    said = {"status": condition.status, "reason": condition.reason, "message": condition.message}
+    if current and all(current.get(key) == value for key, value in said.items()):
+        return {}
+    unchanged = bool(current) and current is not None and current["status"] == condition.status
+    since = current["lastTransitionTime"] if unchanged and current else now
+    return {"status": {"conditions": [*others, {"type": READY_CONDITION, **said, "lastTransitionTime": since}]}}
+
+
+def observed_keys(namespace: str, service: str, cloud_uuid: str | None) -> dict[str, tuple[Resource, str]]:
+    """Which objects an Observed is made of, by its field: what a shell has to look up."""
+    name = egress_pod_name(service)
+    keys = {
+        "service": (SERVICE, service),
+        "controller": (REPLICATION_CONTROLLER, name),
+        "network_policy": (NETWORK_POLICY, name),
+    }
+    if cloud_uuid:
+        keys["service_account"] = (SERVICE_ACCOUNT, account_name(cloud_uuid))
+    return keys
+
+
+def _readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], sources: Sequence[str]) -> Condition:
+    if outdated:
+        return Condition(False, "Replacing", "the egress pod of the former configuration is ending")
+    ready = [pod for pod in pods if _is_ready(pod)]
+    if ready:
+        return Condition(True, "EgressReady", f"traffic leaves from {','.join(sources)}")
+    return Condition(False, "WaitingForPod", _why_waiting(pods))
+
+
+def _is_ready(pod: KubeObject) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+    return ready and not pod["metadata"].get("deletionTimestamp")
+
+
+def _why_waiting(pods: Sequence[KubeObject]) -> str:
+    """What kubelet or the scheduler say about the pod that is not ready, so that nobody has to look for it."""
+    for pod in pods:
+        status = pod.get("status") or {}
+        for container in status.get("containerStatuses") or ():
+            waiting = (container.get("state") or {}).get("waiting")
+            if waiting and waiting.get("reason") != "ContainerCreating":
+                message = str(waiting.get("message", ""))[:WAITING_REASONS_KEPT]
+                return f"pod {pod['metadata']['name']}: {waiting.get('reason')}: {message}"
+        for item in status.get("conditions") or ():
+            if item["type"] == "PodScheduled" and item["status"] == "False":
+                return f"pod {pod['metadata']['name']}: {item.get('reason')}: {item.get('message')}"
+    return "the egress pod is starting"
+
+
+def _check_owned(service: EgressService, obj: KubeObject | None) -> None:
+    if obj and not _owned_by_service(obj, service.name):
+        raise Refused(
+            "NameTaken",
+            f"Service {service.namespace}/{service.name}: {object_key(obj)} exists and is not the egress controller's; "
+            "rename or delete it",
+        )
+
+
+def _owned_by_service(obj: KubeObject, service: str) -> bool:
+    owners = obj["metadata"].get("ownerReferences") or ()
+    return any(owner["kind"] == SERVICE.kind and owner["name"] == service for owner in owners)
+
+
+def _service_without_egress(service: KubeObject, namespace: str, name: str) -> KubeObject:
+    desired: KubeObject = {"kind": SERVICE.kind, "metadata": {"name": name, "namespace": namespace}}
+    if SOURCE_IPS_ANNOTATION in (service["metadata"].get("annotations") or {}):
+        desired["metadata"]["annotations"] = {SOURCE_IPS_ANNOTATION: None}
+    if (service["spec"].get("selector") or {}) == {"name": egress_pod_name(name)}:
+        desired["spec"] = {"selector": None}
+    return desired
+
+
+def _ensure(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
+    metadata, resource = desired["metadata"], resource_of(desired)
+    if observed is None:
+        return [Write("create", resource, metadata.get("namespace"), metadata["name"], desired)]
+    patch = merge_patch(desired, observed)
+    return [Write("patch", resource, metadata.get("namespace"), metadata["name"], patch)] if patch else []
+
+
+def _patch(obj: KubeObject, body: KubeObject) -> Write:
+    metadata = obj["metadata"]
+    return Write("patch", resource_of(obj), metadata["namespace"], metadata["name"], body)
+
+
+def _delete(obj: KubeObject) -> Write:
+    metadata = obj["metadata"]
+    return Write("delete", resource_of(obj), metadata["namespace"], metadata["name"], uid=metadata["uid"])

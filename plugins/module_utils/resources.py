@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The API resources this project reads and writes, and the names that it gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict
+
+KubeObject = Dict[str, Any]
+"""A Kubernetes object as the API server speaks it: JSON as a dict."""
+
+API_GROUP = "egress.avi.dev"
+API_VERSION = "v1"
+
+EGRESS_POD_ANNOTATION = "egress_pod"
+AVI_PROXY_ANNOTATION = "avi_proxy"
+SOURCE_IPS_ANNOTATION = f"{API_GROUP}/source-ips"
+PROJECT_LABEL = f"{API_GROUP}/project"
+"""The role's default way to include a project: the namespace label ``egress.avi.dev/project: included``."""
+
+READY_CONDITION = "EgressReady"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object and where the API server serves it."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The request path, such as ``/apis/egress.avi.dev/v1/egressleases/NAME/status``."""
+        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/".join(parts)
+
+
+NAMESPACE = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+NODE = Resource("", "v1", "Node", "nodes", namespaced=False)
+SERVICE = Resource("", "v1", "Service", "services")
+SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
+POD = Resource("", "v1", "Pod", "pods")
+EVENT = Resource("", "v1", "Event", "events")
+REPLICATION_CONTROLLER = Resource("", "v1", "ReplicationController", "replicationcontrollers")
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+LEADER_LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
+CUSTOM_RESOURCE_DEFINITION = Resource(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+)
+SECURITY_CONTEXT_CONSTRAINTS = Resource(
+    "security.openshift.io", "v1", "SecurityContextConstraints", "securitycontextconstraints", namespaced=False
+)
+EGRESS_CLOUD = Resource(API_GROUP, API_VERSION, "EgressCloud", "egressclouds", namespaced=False)
+EGRESS_NETWORK = Resource(API_GROUP, API_VERSION, "EgressNetwork", "egressnetworks", namespaced=False)
+EGRESS_LEASE = Resource(API_GROUP, API_VERSION, "EgressLease", "egressleases", namespaced=False)
+EGRESS_ADDRESS = Resource(API_GROUP, API_VERSION, "EgressAddress", "egressaddresses", namespaced=False)
+
+
+def resource_of(obj: KubeObject) -> Resource:
+    """The resource an object belongs to, by its ``kind``; KeyError for a kind this project does not handle."""
+    return _BY_KIND[obj["kind"]]
+
+
+_BY_KIND = {value.kind: value for value in list(globals().values()) if isinstance(value, Resource)}
+
+
+def egress_pod_name(service: str) -> str:
+    """The name of the RC and of its ``name`` label (article, "Post Secure Service Creation", action 1)."""
+    return f"{service}-avi-egress-pod"
+
+
+def account_name(cloud_uuid: str) -> str:
+    """The project's ServiceAccount (article, "Workflow Overview")."""
+    return f"avivantage-{cloud_uuid}"
+
+
+def scc_name(cloud_uuid: str) -> str:
+    """The cloud's SecurityContextConstraints (article, "Workflow Overview")."""
+    return f"avivantage-scc-{cloud_uuid}"
+
+
+def account_user(cloud_uuid: str, namespace: str) -> str:
+    """How an SCC's ``users`` names the project's ServiceAccount."""
+    return f"system:serviceaccount:{namespace}:{account_name(cloud_uuid)}"
+
+
+def lease_name(network: str, namespace: str, service: str, slot: int) -> str:
+    """``<network>.<namespace>.<service>.<slot>``: unambiguous, for none of the parts may hold a dot."""
+    return f"{network}.{namespace}.{service}.{slot}"
+
+
+def address_name(network: str, address: str) -> str:
+    """``<network>.<10-70-112-155>``: the object whose name is the lock on the address.
+
+    An IPv6 address is written in full, so that one address has one name.
+    """
+    if ":" in address:
+        import ipaddress
+
+        return f"{network}.{ipaddress.IPv6Address(address).exploded.replace(':', '-')}"
+    return f"{network}.{address.replace('.', '-')}"
+
+
+def object_key(obj: KubeObject) -> str:
+    """``Kind namespace/name`` (or ``Kind name``), as messages and diffs call an object."""
+    metadata = obj["metadata"]
+    namespace = metadata.get("namespace")
+    name = f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
+    return f"{obj['kind']} {name}"

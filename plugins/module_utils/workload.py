@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What a secure egress service is made of: ReplicationController, NetworkPolicy and the Service's own part.
+
+Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
+EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK and EGRESS_RESOLVE, a readiness probe
+beside the liveness probe (so that no client is sent to a pod whose data path does not stand yet), and the host
+directory that the router reaches its node's network namespace by.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any, Sequence
+
+from .errors import Refused
+from .model import Destination, EgressCloud, EgressNetwork, EgressService
+from .resources import (
+    NETWORK_POLICY,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+    SOURCE_IPS_ANNOTATION,
+    KubeObject,
+    account_name,
+    egress_pod_name,
+)
+
+CONTAINER_NAME = "avi-egress-router"
+HOST_NAMESPACES = "/proc/1/ns"
+"""The directory, not the file ``net`` in it: container runtimes refuse to mount a magic link."""
+TERMINATION_GRACE_SECONDS = 5
+"""The router withdraws its address within milliseconds of SIGTERM; a successor must not wait longer for a hung one."""
+
+
+def router_image(cloud: EgressCloud, service: EgressService) -> str:
+    """The image of the egress pod; Refused if the tenant's is not among those the cloud allows (design §5)."""
+    wanted = service.egress_pod.image
+    if wanted is None or wanted == cloud.router_image:
+        return cloud.router_image
+    if any(fnmatchcase(wanted, pattern) for pattern in cloud.allowed_images):
+        return wanted
+    raise Refused(
+        "ImageNotAllowed",
+        f"Service {service.namespace}/{service.name}: egress_pod.image {wanted!r} is not allowed; "
+        f"EgressCloud {cloud.name} must list it in spec.allowedImages",
+    )
+
+
+def egress_ports(routes: Sequence[Destination]) -> str:
+    """EGRESS_PORTS: ``<pod port>/<protocol>=<host>:<port>``, comma-separated, IPv6 addresses in brackets."""
+    return ",".join(
+        f"{route.port}/{route.protocol.lower()}={_bracketed(route.host)}:{route.host_port}" for route in routes
+    )
+
+
+def environment(
+    service: EgressService, cloud: EgressCloud, network: EgressNetwork, sources: Sequence[str]
+) -> list[dict[str, str]]:
+    """The router's env: the article's five in its order, then ours."""
+    pod = service.egress_pod
+    hosts = dict.fromkeys(route.host for route in service.routes)
+    values = {
+        "EGRESS_SOURCE": ",".join(sources),
+        "EGRESS_DESTINATION": ",".join(hosts),
+        "BRIDGE_IP_ADDR": cloud.bridge_address,
+        "BRIDGE_NETMASK": str(cloud.bridge_prefix),
+        "TCP_HM_PORT": str(pod.hm_port),
+        "EGRESS_PORTS": egress_ports(service.routes),
+        "EGRESS_RESOLVE": pod.resolve,
+    }
+    if network.uplink:
+        values["EGRESS_UPLINK"] = network.uplink
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def replication_controller(
+    service: EgressService,
+    cloud: EgressCloud,
+    network: EgressNetwork,
+    sources: Sequence[str],
+    replicas: int = 1,
+) -> KubeObject:
+    """The RC with exactly 1 replica (article, action 1), owned by the Service so that it can't outlive it.
+
+    ``replicas`` is 0 for as long as a pod of an older rendering is still there.
+    """
+    name = egress_pod_name(service.name)
+    account = account_name(cloud.uuid)
+    probe = {"tcpSocket": {"port": service.egress_pod.hm_port}, "timeoutSeconds": 1}
+    container: dict[str, Any] = {
+        "name": CONTAINER_NAME,
+        "image": router_image(cloud, service),
+        "imagePullPolicy": "IfNotPresent",
+        "env": environment(service, cloud, network, sources),
+        "livenessProbe": {
+            **probe,
+            "initialDelaySeconds": 10,
+            "periodSeconds": 3,
+            "failureThreshold": 3,
+            "successThreshold": 1,
+        },
+        "readinessProbe": {**probe, "periodSeconds": 1, "failureThreshold": 1, "successThreshold": 1},
+        "securityContext": {"privileged": True},
+        "volumeMounts": [{"name": "host-namespaces", "mountPath": f"/hostroot{HOST_NAMESPACES}", "readOnly": True}],
+    }
+    pod_spec: dict[str, Any] = {
+        "containers": [container],
+        "serviceAccount": account,
+        "serviceAccountName": account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "volumes": [{"name": "host-namespaces", "hostPath": {"path": HOST_NAMESPACES, "type": "Directory"}}],
+        "nodeSelector": dict(service.egress_pod.node_selector),
+    }
+    return {
+        "apiVersion": REPLICATION_CONTROLLER.api_version,
+        "kind": REPLICATION_CONTROLLER.kind,
+        "metadata": {
+            "name": name,
+            "namespace": service.namespace,
+            "labels": {"name": name},
+            "ownerReferences": [owner_reference(service)],
+        },
+        "spec": {
+            "replicas": replicas,
+            "selector": {"name": name},
+            "template": {"metadata": {"name": name, "labels": {"name": name}}, "spec": pod_spec},
+        },
+    }
+
+
+def network_policy(service: EgressService) -> KubeObject:
+    """Only pods of the project's own namespace reach its egress pod (article, "Access Patterns")."""
+    name = egress_pod_name(service.name)
+    return {
+        "apiVersion": NETWORK_POLICY.api_version,
+        "kind": NETWORK_POLICY.kind,
+        "metadata": {
+            "name": name,
+            "namespace": service.namespace,
+            "labels": {"name": name},
+            "ownerReferences": [owner_reference(service)],
+        },
+        "spec": {
+            "podSelector": {"matchLabels": {"name": name}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": {}}]}],
+        },
+    }
+
+
+def service_part(service: EgressService, sources: Sequence[str], ports: Sequence[dict[str, Any]]) -> KubeObject:
+    """What this project owns of the Service: the selector, the added ports and the annotation (article, action 2).
+
+    ``ports`` are the Service's present ones; they stay, in their order, and those that ``destinations`` ask for
+    are added behind them.
+    """
+    part: KubeObject = {
+        "apiVersion": SERVICE.api_version,
+        "kind": SERVICE.kind,
+        "metadata": {
+            "name": service.name,
+            "namespace": service.namespace,
+            "annotations": {SOURCE_IPS_ANNOTATION: ",".join(sources)},
+        },
+        "spec": {"selector": {"name": egress_pod_name(service.name)}},
+    }
+    present = {(item["port"], item.get("protocol", "TCP")) for item in ports}
+    added = [
+        {
+            "name": f"egress-{route.port}-{route.protocol.lower()}",
+            "port": route.port,
+            "protocol": route.protocol,
+            "targetPort": route.port,
+        }
+        for route in service.egress_pod.destinations
+        if (route.port, route.protocol) not in present
+    ]
+    if added:
+        part["spec"]["ports"] = [*ports, *added]
+    return part
+
+
+def owner_reference(service: EgressService) -> dict[str, str]:
+    return {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "name": service.name, "uid": service.uid}
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
