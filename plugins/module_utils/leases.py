@@ -90,7 +90,7 @@ def claim(
     if wanted and held and held != wanted:
         raise Refused(
             "AddressMismatch",
-            f"EgressLease {slot.lease} holds {held}, not {wanted}; release it first: an address never changes by itself",
+            f"EgressLease {slot.lease} holds {held}, not {wanted}; an address never moves by itself: release it first",
         )
     if status.get("phase") == BOUND and held:
         return lease

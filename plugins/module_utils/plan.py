@@ -31,7 +31,7 @@ from .resources import (
     resource_of,
 )
 
-WAITING_REASONS_KEPT = 120
+WAITING_MESSAGE_LENGTH = 120
 """Characters of a container's waiting message that a condition repeats."""
 
 
@@ -116,7 +116,7 @@ def admit(
     if not cloud.secure_egress_mode:
         raise Refused(
             "SecureEgressModeOff",
-            f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true to have egress pods made",
+            f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true for egress pods",
         )
     if service.egress_pod.ha:
         raise Refused(
@@ -252,7 +252,7 @@ def _why_waiting(pods: Sequence[KubeObject]) -> str:
         for container in status.get("containerStatuses") or ():
             waiting = (container.get("state") or {}).get("waiting")
             if waiting and waiting.get("reason") != "ContainerCreating":
-                message = str(waiting.get("message", ""))[:WAITING_REASONS_KEPT]
+                message = str(waiting.get("message", ""))[:WAITING_MESSAGE_LENGTH]
                 return f"pod {pod['metadata']['name']}: {waiting.get('reason')}: {message}"
         for item in status.get("conditions") or ():
             if item["type"] == "PodScheduled" and item["status"] == "False":
