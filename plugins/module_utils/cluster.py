@@ -196,6 +196,8 @@ class Cluster:
 
         headers = {"Accept": "application/json", "Content-Type": content_type or "application/json"}
         self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        if self._client.configuration.username and "authorization" not in headers:
+            headers["authorization"] = self._client.configuration.get_basic_auth_token()
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self.host}{path}" + (f"?{urlencode(given)}" if given else "")
         self.requests += 1

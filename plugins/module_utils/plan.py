@@ -8,12 +8,12 @@ is in place. Nothing here talks to a server: a plan is carried out by ``apply``,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Iterable, Mapping, Sequence
 
 from . import workload
 from .accounts import scc_users, security_context_constraints, service_account
-from .difference import merge_patch
+from .difference import merge_patch, patched
 from .errors import EgressError, Refused
 from .model import EgressCloud, EgressNetwork, EgressService, choose_network
 from .resources import (
@@ -158,9 +158,9 @@ def serve(
     present = (observed.service or {}).get("spec", {}).get("ports") or ()
     writes = [
         *account_writes(cloud.uuid, service.namespace, observed),
-        *_ensure(workload.network_policy(service), observed.network_policy),
-        *_ensure(rendered, observed.controller),
-        *_ensure(workload.service_part(service, sources, present), observed.service),
+        *ensure(workload.network_policy(service), observed.network_policy),
+        *ensure(rendered, observed.controller),
+        *ensure(workload.service_part(service, sources, present), observed.service),
     ]
     return Plan(tuple(writes), _readiness(observed.pods, outdated, sources), settled=not outdated)
 
@@ -177,11 +177,11 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
         if controller["spec"].get("replicas"):
             writes += [_patch(controller, {"spec": {"replicas": 0}})]
         elif not observed.pods:
-            writes += [_delete(controller)]
+            writes += [delete(controller)]
     if policy and _owned_by_service(policy, name) and not observed.pods:
-        writes += [_delete(policy)]
+        writes += [delete(policy)]
     if observed.service:
-        writes += _ensure(_service_without_egress(observed.service, namespace, name), observed.service)
+        writes += ensure(_service_without_egress(observed.service, namespace, name), observed.service)
     return Plan(tuple(writes), None, settled=not observed.pods)
 
 
@@ -192,14 +192,39 @@ def refuse(error: EgressError) -> Plan:
 
 def account_writes(cloud_uuid: str, namespace: str, observed: Observed) -> list[Write]:
     """The project's ServiceAccount and, where the platform has them, its place in the cloud's SCC."""
-    writes = _ensure(service_account(cloud_uuid, namespace), observed.service_account)
-    if not observed.has_scc:
-        return writes
-    if observed.scc is None:
-        return writes + _ensure(security_context_constraints(cloud_uuid, [namespace]), None)
-    users = scc_users(observed.scc.get("users") or (), cloud_uuid, present=[namespace])
-    desired = {**security_context_constraints(cloud_uuid, ()), "users": users}
-    return writes + _ensure(desired, observed.scc)
+    writes = ensure(service_account(cloud_uuid, namespace), observed.service_account)
+    return writes + scc_writes(cloud_uuid, observed.scc, present=[namespace]) if observed.has_scc else writes
+
+
+def scc_writes(
+    cloud_uuid: str, scc: KubeObject | None, present: Iterable[str] = (), absent: Iterable[str] = ()
+) -> list[Write]:
+    """The cloud's SCC with the users of some projects (namespaces) added and of others taken away.
+
+    ``users`` is one list, written as a whole: the write is for exactly the version that was read, so that nobody
+    who adds a project at the same time is lost (the later one meets a Conflict).
+    """
+    if scc is None:
+        return ensure(security_context_constraints(cloud_uuid, present), None) if present else []
+    users = scc_users(scc.get("users") or (), cloud_uuid, present, absent)
+    writes = ensure({**security_context_constraints(cloud_uuid, ()), "users": users}, scc)
+    version = {"resourceVersion": scc["metadata"]["resourceVersion"]}
+    return [replace(write, body=patched(write.body, {"metadata": version})) for write in writes]
+
+
+def ensure(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
+    """The write, if any, that makes an object hold what is desired of it."""
+    metadata, resource = desired["metadata"], resource_of(desired)
+    if observed is None:
+        return [Write("create", resource, metadata.get("namespace"), metadata["name"], desired)]
+    patch = merge_patch(desired, observed)
+    return [Write("patch", resource, metadata.get("namespace"), metadata["name"], patch)] if patch else []
+
+
+def delete(obj: KubeObject) -> Write:
+    """The deletion of exactly this object."""
+    metadata = obj["metadata"]
+    return Write("delete", resource_of(obj), metadata.get("namespace"), metadata["name"], uid=metadata["uid"])
 
 
 def conditions_patch(service: KubeObject, condition: Condition | None, now: str) -> KubeObject:
@@ -283,19 +308,6 @@ def _service_without_egress(service: KubeObject, namespace: str, name: str) -> K
     return desired
 
 
-def _ensure(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
-    metadata, resource = desired["metadata"], resource_of(desired)
-    if observed is None:
-        return [Write("create", resource, metadata.get("namespace"), metadata["name"], desired)]
-    patch = merge_patch(desired, observed)
-    return [Write("patch", resource, metadata.get("namespace"), metadata["name"], patch)] if patch else []
-
-
 def _patch(obj: KubeObject, body: KubeObject) -> Write:
     metadata = obj["metadata"]
     return Write("patch", resource_of(obj), metadata["namespace"], metadata["name"], body)
-
-
-def _delete(obj: KubeObject) -> Write:
-    metadata = obj["metadata"]
-    return Write("delete", resource_of(obj), metadata["namespace"], metadata["name"], uid=metadata["uid"])

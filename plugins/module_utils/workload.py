@@ -11,7 +11,7 @@ directory that the router reaches its node's network namespace by.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from .errors import Refused
 from .model import Destination, EgressCloud, EgressNetwork, EgressService
@@ -166,20 +166,25 @@ def service_part(service: EgressService, sources: Sequence[str], ports: Sequence
         },
         "spec": {"selector": {"name": egress_pod_name(service.name)}},
     }
+    added = missing_ports(service.egress_pod.destinations, ports)
+    if added:
+        part["spec"]["ports"] = [*ports, *added]
+    return part
+
+
+def missing_ports(destinations: Sequence[Destination], ports: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The Service ports that ``destinations`` ask for beyond those that are there."""
     present = {(item["port"], item.get("protocol", "TCP")) for item in ports}
-    added = [
+    return [
         {
             "name": f"egress-{route.port}-{route.protocol.lower()}",
             "port": route.port,
             "protocol": route.protocol,
             "targetPort": route.port,
         }
-        for route in service.egress_pod.destinations
+        for route in destinations
         if (route.port, route.protocol) not in present
     ]
-    if added:
-        part["spec"]["ports"] = [*ports, *added]
-    return part
 
 
 def owner_reference(service: EgressService) -> dict[str, str]:

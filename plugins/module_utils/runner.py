@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What a module's ``main()`` calls: the one place where options come in, and results and errors go out."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, NamedTuple
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from .addresses import MISSING_NETADDR
+from .argument_specs import CONNECTION, ArgumentSpec
+from .cluster import Cluster
+from .connection import MISSING_KUBERNETES, Connection
+from .errors import EgressError
+from .outcome import Outcome
+
+Operation = Callable[[Cluster, Mapping[str, Any], bool], Outcome]
+"""Brings about what the options ask for; with True as its last argument it only tells what would be done."""
+
+
+class Library(NamedTuple):
+    """A library on PyPI, and why it could not be imported (None if it could)."""
+
+    name: str
+    missing: str | None
+
+
+LIBRARIES = (Library("kubernetes", MISSING_KUBERNETES), Library("netaddr", MISSING_NETADDR))
+
+
+def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[str, Any]], object]) -> None:
+    """Run a module: its own options with those of the connection, one operation, one result.
+
+    ``validate`` sees the options before there is a connection, so that wrong ones cost no request.
+    """
+    module = AnsibleModule(supports_check_mode=True, **(CONNECTION + spec).keywords())
+    for library in LIBRARIES:
+        if library.missing:
+            module.fail_json(msg=missing_required_lib(library.name), exception=library.missing)
+    try:
+        validate(module.params)
+        outcome = operation(Cluster(Connection.from_options(module.params)), module.params, module.check_mode)
+    except EgressError as error:
+        module.fail_json(msg=str(error), reason=error.reason)
+    for warning in outcome.warnings:
+        module.warn(warning)
+    module.exit_json(**outcome.result())
