@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The environment contract: the variables of the article's egress pod, parsed into frozen dataclasses.
+
+Pure: text in, values out. ``parse`` either returns a ``Config`` that every other part may trust or raises ``ConfigError``
+with one sentence that names the variable, the value seen and what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address
+
+# The article: "it defaults to port 4 if not set", "the default for which is 172.18.0.1", "the default for which is 16".
+DEFAULT_HEALTH_PORT = "4"
+DEFAULT_BRIDGE_ADDRESS = "172.18.0.1"
+DEFAULT_BRIDGE_BITS = "16"
+
+# Linux' IFNAMSIZ is 16 with the closing zero; a slash or blank can't be part of a name.
+_INTERFACE = re.compile(r"[^\s/:]{1,15}")
+# RFC 1123 §2.1 labels; the whole is limited to 253 characters by RFC 1035 §2.3.4.
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+_ORDINAL = re.compile(r".*-(\d+)")
+
+
+class ConfigError(ValueError):
+    """A variable that the router can't work with; the text is one sentence for the operator."""
+
+
+class Protocol(StrEnum):
+    """Transport protocols that a Service port may have here."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class Resolve(StrEnum):
+    """When host names are looked up: again after each TTL, or once as in the article ("a one time configuration")."""
+
+    TTL = "ttl"
+    ONCE = "once"
+
+
+@dataclass(frozen=True, order=True)
+class ServedPort:
+    """A port of the pod, as in ``80/tcp``."""
+
+    port: int
+    protocol: Protocol
+
+    def __str__(self) -> str:
+        return f"{self.port}/{self.protocol.value}"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """An outside application: ``host`` is an address or a lower-case host name, ``port`` 1..65535."""
+
+    host: IPv4Address | IPv6Address | str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if isinstance(self.host, IPv6Address) else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that the router is told.
+
+    ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is the node's end of the
+    point-to-point link; its prefix length is kept for the contract's sake, the link itself uses a /32 (docs: data-path).
+    """
+
+    source: IPv4Address
+    routes: Mapping[ServedPort, Destination]
+    bridge: IPv4Interface
+    health_port: int
+    uplink: str | None
+    resolve: Resolve
+
+    def literals(self) -> dict[ServedPort, IPv4Address]:
+        """The served ports whose destination needs no look-up."""
+        return {port: to.host for port, to in self.routes.items() if isinstance(to.host, IPv4Address)}
+
+    def names(self) -> tuple[str, ...]:
+        """The host names to look up, each once, sorted."""
+        return tuple(sorted({to.host for to in self.routes.values() if isinstance(to.host, str)}))
+
+
+def parse(env: Mapping[str, str]) -> Config:
+    """Read the contract from ``env``; raise ``ConfigError`` on the first variable that is missing or malformed."""
+    source = _source(_required(env, "EGRESS_SOURCE", "the address allocated to the service"), env.get("HOSTNAME", ""))
+    bridge = _bridge(
+        env.get("BRIDGE_IP_ADDR", DEFAULT_BRIDGE_ADDRESS), env.get("BRIDGE_NETMASK", DEFAULT_BRIDGE_BITS), source
+    )
+    routes = _routes(_required(env, "EGRESS_PORTS", "<podport>/<tcp|udp>=<host>:<port>, comma-separated"))
+    _check_destination(env.get("EGRESS_DESTINATION"))
+    for port, to in routes.items():
+        _check_reachable(port, to, (source, bridge.ip))
+    return Config(
+        source=source,
+        routes=routes,
+        bridge=bridge,
+        health_port=_health_port(env.get("TCP_HM_PORT", DEFAULT_HEALTH_PORT), routes),
+        uplink=_uplink(env.get("EGRESS_UPLINK")),
+        resolve=_resolve(env.get("EGRESS_RESOLVE", Resolve.TTL.value)),
+    )
+
+
+def render_ports(routes: Mapping[ServedPort, Destination]) -> str:
+    """The inverse of the EGRESS_PORTS grammar: ``80/tcp=10.10.10.200:80,...``."""
+    return ",".join(f"{port}={to}" for port, to in routes.items())
+
+
+def parse_ports(text: str) -> dict[ServedPort, Destination]:
+    """Read EGRESS_PORTS; raise ``ConfigError`` on a malformed entry or a port that is served twice."""
+    return _routes(text)
+
+
+def is_usable(address: IPv4Address) -> bool:
+    """Whether traffic may be sent to ``address``: loopback, link-local (a cloud's metadata), multicast and the like may not.
+
+    The same test is applied to literal destinations and to answers of the name server.
+    """
+    return not (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or address.is_reserved
+    )
+
+
+def _error(variable: str, value: str, right: str) -> ConfigError:
+    return ConfigError(f"{variable}={value!r} is not usable: {right}.")
+
+
+def _required(env: Mapping[str, str], variable: str, meaning: str) -> str:
+    value = env.get(variable, "").strip()
+    if not value:
+        raise ConfigError(f"{variable} is not set: it must be {meaning}.")
+    return value
+
+
+def _source(text: str, hostname: str) -> IPv4Address:
+    entries = [entry.strip() for entry in text.split(",")]
+    if len(entries) > 2:
+        raise _error("EGRESS_SOURCE", text, "give one address, or two separated by a comma for a StatefulSet")
+    addresses = [_source_address(entry, text) for entry in entries]
+    if len(addresses) == 1:
+        return addresses[0]
+    if addresses[0] == addresses[1]:
+        raise _error("EGRESS_SOURCE", text, "the two addresses must differ")
+    ordinal = _ORDINAL.fullmatch(hostname)
+    if ordinal is None or int(ordinal[1]) > 1:
+        raise _error("HOSTNAME", hostname, "with two addresses in EGRESS_SOURCE it must end in -0 or -1 and so pick one")
+    return addresses[int(ordinal[1])]
+
+
+def _source_address(entry: str, text: str) -> IPv4Address:
+    try:
+        address = ip_address(entry)
+    except ValueError:
+        raise _error("EGRESS_SOURCE", text, "give an IPv4 address such as 10.70.112.155") from None
+    if isinstance(address, IPv6Address):
+        raise _error("EGRESS_SOURCE", text, "this router gives IPv4 source addresses only, so give an IPv4 address")
+    if not is_usable(address):
+        raise _error("EGRESS_SOURCE", text, "give a unicast address of the network that the node's uplink is on")
+    return address
+
+
+def _bridge(address: str, bits: str, source: IPv4Address) -> IPv4Interface:
+    try:
+        ip = IPv4Address(address)
+    except ValueError:
+        raise _error("BRIDGE_IP_ADDR", address, f"give an IPv4 address such as {DEFAULT_BRIDGE_ADDRESS}") from None
+    if ip == source or not is_usable(ip):
+        raise _error("BRIDGE_IP_ADDR", address, "give a unicast address other than EGRESS_SOURCE")
+    if not _is_number(bits, 1, 32):
+        raise _error("BRIDGE_NETMASK", bits, "give the number of netmask bits, 1 to 32, such as 16")
+    return IPv4Interface(f"{ip}/{int(bits)}")
+
+
+def _routes(text: str) -> dict[ServedPort, Destination]:
+    routes: dict[ServedPort, Destination] = {}
+    for entry in (part.strip() for part in text.split(",")):
+        served, separator, target = entry.partition("=")
+        if not separator:
+            raise _error("EGRESS_PORTS", entry, "each entry is <podport>/<tcp|udp>=<host>:<port>, as 80/tcp=10.10.10.200:80")
+        port = _served_port(served, entry)
+        if port in routes:
+            raise _error("EGRESS_PORTS", entry, f"{port} is already served by an earlier entry, so choose another pod port")
+        routes[port] = _target(target, entry)
+    return routes
+
+
+def _served_port(text: str, entry: str) -> ServedPort:
+    number, _separator, protocol = text.partition("/")
+    if not _is_number(number, 1, 65535):
+        raise _error("EGRESS_PORTS", entry, "the pod port before the / must be 1 to 65535")
+    if protocol not in (Protocol.TCP.value, Protocol.UDP.value):
+        raise _error("EGRESS_PORTS", entry, "the protocol after the / must be tcp or udp")
+    return ServedPort(int(number), Protocol(protocol))
+
+
+def _target(text: str, entry: str) -> Destination:
+    host, separator, number = text.rpartition(":")
+    if not separator or not _is_number(number, 1, 65535):
+        raise _error("EGRESS_PORTS", entry, "the destination must end in :<port>, 1 to 65535")
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return Destination(IPv6Address(host[1:-1]), int(number))
+        except ValueError:
+            raise _error("EGRESS_PORTS", entry, "the brackets must hold an IPv6 address, as [2001:db8::1]:53") from None
+    found = _host(host)
+    if found is None or isinstance(found, IPv6Address):
+        raise _error("EGRESS_PORTS", entry, "the destination must be an IPv4 address, an IPv6 address in brackets or a host name")
+    return Destination(found, int(number))
+
+
+def _host(text: str) -> IPv4Address | IPv6Address | str | None:
+    """An address, a host name in lower case, or None for neither."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        pass
+    labels = text.removesuffix(".").split(".")
+    # A name whose last label is a number is a mistyped address (WHATWG URL and RFC 3696 §2 agree on that).
+    if len(text) > 253 or labels[-1].isdigit() or not all(_LABEL.fullmatch(label) for label in labels):
+        return None
+    return text.lower()
+
+
+def _check_destination(text: str | None) -> None:
+    """EGRESS_DESTINATION is informational here, but a malformed one shows that the contract was broken upstream."""
+    for entry in () if text is None else text.split(","):
+        if _host(entry.strip()) is None:
+            raise _error("EGRESS_DESTINATION", text or "", "give addresses or host names, separated by commas")
+
+
+def _check_reachable(port: ServedPort, to: Destination, own: Iterable[IPv4Address]) -> None:
+    if isinstance(to.host, str):
+        return
+    entry = f"{port}={to}"
+    if isinstance(to.host, IPv6Address):
+        raise _error("EGRESS_PORTS", entry, "an IPv4 EGRESS_SOURCE can't reach an IPv6 destination, so give an IPv4 one")
+    if to.host in own or not is_usable(to.host):
+        raise _error("EGRESS_PORTS", entry, "the destination must be a unicast address outside the cluster and the node")
+
+
+def _health_port(text: str, routes: Mapping[ServedPort, Destination]) -> int:
+    if not _is_number(text, 1, 65535):
+        raise _error("TCP_HM_PORT", text, "give a port, 1 to 65535, such as 4")
+    if ServedPort(int(text), Protocol.TCP) in routes:
+        raise _error("TCP_HM_PORT", text, f"EGRESS_PORTS already serves {int(text)}/tcp, so give hm_port another value")
+    return int(text)
+
+
+def _uplink(text: str | None) -> str | None:
+    if not text:
+        return None
+    if not _INTERFACE.fullmatch(text) or text in (".", ".."):
+        raise _error("EGRESS_UPLINK", text, "give the name of a network interface of the node, such as eth0")
+    return text
+
+
+def _resolve(text: str) -> Resolve:
+    try:
+        return Resolve(text)
+    except ValueError:
+        raise _error("EGRESS_RESOLVE", text, "give ttl or once") from None
+
+
+def _is_number(text: str, low: int, high: int) -> bool:
+    # str.isdigit() alone would let Unicode digits pass; more than 5 digits is never a port.
+    return text.isascii() and text.isdigit() and len(text) <= 5 and low <= int(text) <= high

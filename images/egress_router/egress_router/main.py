@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The command line of the image: reads the contract, opens the namespaces, runs the router.
+
+Exit codes: 0 after SIGTERM, 78 (EX_CONFIG of sysexits.h) if the contract or the node's network doesn't fit,
+71 (EX_OSERR) if the system refuses something that the router needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from egress_router.attach import AttachError, pod_interface
+from egress_router.config import ConfigError, parse
+from egress_router.namespace import Namespace
+from egress_router.router import Router
+
+# Where the pod mounts the node's /proc/1/ns. The directory: containerd refuses to mount the file ``net`` in it.
+HOST_NAMESPACES: Final = Path("/hostroot/proc/1/ns")
+RESOLV_CONF: Final = "/etc/resolv.conf"
+
+EX_OSERR: Final = 71
+EX_CONFIG: Final = 78
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the router; the exit code."""
+    options = _options(arguments)
+    _log_to_stdout()
+    try:
+        config = parse(os.environ)
+        pod, node = Namespace.own(), _host_namespace(options.host_ns)
+        Router(config, pod, node, pod_interface(pod), options.resolv_conf).run()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EX_CONFIG
+    except (AttachError, NetlinkError, OSError) as error:
+        print(f"egress router: {error}.", file=sys.stderr)
+        return EX_OSERR
+    return 0
+
+
+def _host_namespace(path: Path) -> Namespace:
+    try:
+        return Namespace(path)
+    except OSError as error:
+        raise OSError(
+            f"cannot open the node's network namespace at {path} ({error.strerror}): mount the node's /proc/1/ns"
+            " there and run the pod privileged"
+        ) from error
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="egress_router", description="Gives this pod's outgoing traffic its EGRESS_SOURCE.")
+    parser.add_argument("--host-ns", type=Path, default=HOST_NAMESPACES, help="the node's network namespace (%(default)s)")
+    parser.add_argument("--resolv-conf", default=RESOLV_CONF, help="name servers for destinations (%(default)s)")
+    return parser.parse_args(arguments)
+
+
+def _log_to_stdout() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # The libraries' own messages are about their insides.
+    for library in ("pyroute2", "asyncio"):
+        logging.getLogger(library).setLevel(logging.WARNING)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Network namespaces: the pod's own and the node's.
+
+A socket belongs for ever to the namespace in which it was opened, so the thread enters the node's only to open one
+there or to touch a sysctl, and is back before anything else happens.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyroute2 import IPRoute, netns
+
+# /proc/self is the process; other threads' namespaces must not be mistaken for this thread's.
+_THIS_THREAD = "/proc/thread-self/ns/net"
+_SYSCTL = Path("/proc/sys/net")
+
+
+class Namespace:
+    """One network namespace, held open."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Open the namespace file ``path``, or ``net`` inside it if it is a directory such as /proc/1/ns; raise OSError."""
+        file = Path(path)
+        self.fd = os.open(file / "net" if file.is_dir() else file, os.O_RDONLY | os.O_CLOEXEC)
+
+    @classmethod
+    def own(cls) -> Namespace:
+        """The namespace of the calling thread."""
+        return cls(_THIS_THREAD)
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """The calling thread is in this namespace while the block runs."""
+        before = os.open(_THIS_THREAD, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            netns.setns(self.fd)
+            try:
+                yield
+            finally:
+                netns.setns(before)
+        finally:
+            os.close(before)
+
+    def netlink(self) -> IPRoute:
+        """A route netlink connection into this namespace."""
+        with self.entered():
+            return IPRoute()
+
+    def read_sysctl(self, name: str) -> str:
+        """Value of ``net/<name>``, for example ``ipv4/conf/eth0/forwarding``; raise OSError."""
+        with self.entered():
+            return (_SYSCTL / name).read_text(encoding="ascii").strip()
+
+    def write_sysctl(self, name: str, value: str) -> None:
+        """Set ``net/<name>``; raise OSError."""
+        with self.entered():
+            (_SYSCTL / name).write_text(value, encoding="ascii")

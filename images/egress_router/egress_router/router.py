@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The router: looks at the data path, makes it right, and opens the health port while it stands.
+
+Level-triggered: whatever woke it, the same look at the whole state follows, so there is nothing to get out of step.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from ipaddress import IPv4Address
+from typing import Final
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from egress_router.arp import ArpSocket, Role, Sighting
+from egress_router.attach import AttachError, Attachment, Uplink
+from egress_router.config import Config, ConfigError, ServedPort
+from egress_router.events import Events
+from egress_router.health import HealthPort, Status
+from egress_router.namespace import Namespace
+from egress_router.nat import Nat
+from egress_router.resolve import Answer, NameServer, Resolver
+from egress_router.ruleset import PodInterface
+
+# All in seconds. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links known to be fast, and a
+# take-over within a second is asked for here.
+_PROBES: Final = 3
+_PROBE_WAIT: Final = 0.15
+_ANNOUNCE_AFTER: Final = (0.0, 0.2, 1.0, 2.0)
+_DEFEND_INTERVAL: Final = 10.0
+_FULL_CHECK: Final = 10.0
+_RETRY_BROKEN: Final = 1.0
+# A waiting router asks often at first, as its predecessor is most likely just leaving, and seldom later.
+_SHORTEST_WAIT: Final = 0.3
+_LONGEST_WAIT: Final = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class _NotHeld(Exception):
+    """The address can't be held now: the text says why, ``retry`` is in seconds."""
+
+    def __init__(self, reason: str, retry: float) -> None:
+        super().__init__(reason)
+        self.retry = retry
+
+
+class Router:
+    """One router of one pod."""
+
+    def __init__(self, config: Config, pod: Namespace, node: Namespace, interface: PodInterface, resolv_conf: str) -> None:
+        """Load the rule set at once, before anything else is touched; raise OSError or ``ConfigError``."""
+        self._config = config
+        self._node = node
+        self._nat = Nat(config, interface)
+        # After a restart in a running pod, names keep the addresses that were found before.
+        installed = self._nat.installed()
+        known: dict[str, IPv4Address | None] = {name: None for name in config.names()}
+        known |= {
+            to.host: installed[port] for port, to in config.routes.items() if isinstance(to.host, str) and port in installed
+        }
+        self._nat.load(self._addresses({name: address for name, address in known.items() if address is not None}))
+        log.info("rule set loaded interface=%s address=%s source=%s", interface.name, interface.address, config.source)
+        self._events = Events(pod, node)
+        self._attachment = Attachment(config, pod, node)
+        # Asked for now so that a node without the network ends the router with a sentence instead of a retry.
+        self._uplink: Uplink | None = self._attachment.uplink()
+        forbidden = frozenset({config.source, config.bridge.ip, interface.address})
+        name_server = NameServer(resolv_conf, forbidden) if known else None
+        self._resolver = Resolver(
+            known, config.resolve, name_server.look_up if name_server else _no_names, self._events.wake
+        )
+        self._health = HealthPort(config.health_port, config.routes, self.status)
+        self._arp: ArpSocket | None = None
+        self._announcements: list[float] = []
+        self._reason: str | None = "starting"
+        self._wakes_on_change = True
+        self._waiting_since: float | None = None
+        self._defended = -_DEFEND_INTERVAL
+        self._claims = self._conflicts = self._repairs = 0
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then give the address up."""
+        self._resolver.start()
+        while not self._events.stopping:
+            seconds = self._settle()
+            self._events.wait(seconds, bells=self._wakes_on_change, arp=self._arp if self._reason is None else None)
+        self._stop()
+
+    def status(self) -> Status:
+        """For the health port; any thread may call this."""
+        return Status(
+            problem=self._reason or self._unresolved(),
+            counters=self._nat.counters(),
+            lookup_failures=self._resolver.failures(),
+            claims=self._claims,
+            conflicts=self._conflicts,
+            repairs=self._repairs,
+        )
+
+    def _settle(self) -> float:
+        """Make the data path right as far as possible; seconds until it should be looked at again."""
+        self._wakes_on_change = False
+        try:
+            self._stand()
+        except _NotHeld as error:
+            return self._down(str(error), error.retry)
+        except (AttachError, ConfigError, NetlinkError, OSError) as error:
+            return self._down(str(error), _RETRY_BROKEN)
+        if not self._resolver.has_asked_all():
+            return self._down("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
+        self._reason = None
+        self._waiting_since = None
+        self._wakes_on_change = True
+        self._health.open()
+        return self._announce_when_due()
+
+    def _down(self, reason: str, retry: float) -> float:
+        self._health.close()
+        if reason != self._reason and not self._events.stopping:
+            log.warning("not ready: %s", reason)
+        self._reason = reason
+        return retry
+
+    def _stand(self) -> None:
+        """One look at everything, in the order in which safety needs it; raise on what can't be put right now."""
+        self._keep_rules()
+        uplink = self._find_uplink()
+        arp = self._arp_on(uplink)
+        if not self._attachment.is_held():
+            self._health.close()
+            self._claim(uplink, arp)
+        else:
+            self._watch(arp)
+        self._note_repairs(self._attachment.repair(uplink))
+
+    def _keep_rules(self) -> None:
+        wanted = self._addresses(self._resolver.addresses())
+        if not self._nat.is_intact():
+            self._nat.load(wanted)
+            self._note_repairs(["rule set"])
+        elif self._nat.redirect_to(wanted):
+            log.info("destinations changed addresses=%s", ",".join(f"{port}={to}" for port, to in wanted.items()))
+
+    def _addresses(self, names: dict[str, IPv4Address]) -> dict[ServedPort, IPv4Address]:
+        """Where each served port leads, as far as known."""
+        named = {
+            port: names[to.host]
+            for port, to in self._config.routes.items()
+            if isinstance(to.host, str) and to.host in names
+        }
+        return self._config.literals() | named
+
+    def _find_uplink(self) -> Uplink:
+        self._uplink = None
+        uplink = self._uplink = self._attachment.uplink()
+        return uplink
+
+    def _arp_on(self, uplink: Uplink) -> ArpSocket:
+        if self._arp is None or not self._arp.is_on(uplink.index, uplink.mac):
+            if self._arp is not None:
+                self._arp.close()
+            with self._node.entered():
+                self._arp = ArpSocket(uplink.name, uplink.index, uplink.mac, self._config.source)
+        return self._arp
+
+    def _claim(self, uplink: Uplink, arp: ArpSocket) -> None:
+        """Take the address if nobody holds it; raise ``_NotHeld`` otherwise."""
+        if self._attachment.is_taken():
+            # The kernel tells when that pod's veth goes.
+            self._wakes_on_change = True
+            raise _NotHeld(f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN)
+        other = self._probe(uplink, arp)
+        if self._events.stopping:
+            raise _NotHeld("stopping", 0.0)
+        if other is not None:
+            verb = "held" if other.role is Role.HOLDS else "being claimed"
+            raise _NotHeld(f"address {self._config.source} is {verb} by {other}; waiting", self._backoff())
+        self._attachment.plug(uplink)
+        self._attachment.repair(uplink)
+        self._claims += 1
+        self._announce_from_now()
+        log.info("address claimed source=%s uplink=%s mac=%s", self._config.source, uplink.name, uplink.mac.hex(":"))
+
+    def _probe(self, uplink: Uplink, arp: ArpSocket) -> Sighting | None:
+        """Another station that holds or claims the address, if there is one (RFC 5227 §2.1.1)."""
+        for _stale in arp.sightings():
+            pass
+        for _number in range(_PROBES):
+            arp.probe(uplink.address)
+            deadline = time.monotonic() + _PROBE_WAIT * random.uniform(0.9, 1.1)
+            while self._events.wait_for_arp(deadline - time.monotonic(), arp):
+                for seen in arp.sightings():
+                    return seen
+            if self._events.stopping:
+                return None
+        return None
+
+    def _backoff(self) -> float:
+        now = time.monotonic()
+        if self._waiting_since is None:
+            self._waiting_since = now
+        steady = max(_SHORTEST_WAIT, min(_LONGEST_WAIT, (now - self._waiting_since) / 30.0))
+        # Two that began together must not meet again.
+        return steady * random.uniform(0.5, 1.0)
+
+    def _watch(self, arp: ArpSocket) -> None:
+        """Answer those that probe for the address, defend it once, then yield (RFC 5227 §2.4, choice b)."""
+        for seen in arp.sightings():
+            if seen.role is Role.PROBES:
+                arp.answer(seen)
+                continue
+            self._conflicts += 1
+            now = time.monotonic()
+            if now - self._defended < _DEFEND_INTERVAL:
+                self._attachment.withdraw(self._uplink)
+                raise _NotHeld(f"address {self._config.source} is also used by {seen}; gave it up", self._backoff())
+            self._defended = now
+            arp.announce()
+            log.warning("address conflict source=%s other=%s; defended once", self._config.source, seen)
+
+    def _note_repairs(self, names: list[str]) -> None:
+        if not names:
+            return
+        self._repairs += len(names)
+        self._announce_from_now()
+        log.warning("data path repaired: %s", ", ".join(names))
+
+    def _announce_from_now(self) -> None:
+        now = time.monotonic()
+        self._announcements = [now + after for after in _ANNOUNCE_AFTER]
+
+    def _announce_when_due(self) -> float:
+        """Send the announcements that are due; seconds until there is something to do."""
+        now = time.monotonic()
+        due = [at for at in self._announcements if at <= now]
+        self._announcements = [at for at in self._announcements if at > now]
+        if due and self._arp is not None:
+            self._arp.announce()
+        return min([_FULL_CHECK, *(at - now for at in self._announcements)])
+
+    def _unresolved(self) -> str | None:
+        names = self._resolver.unknown()
+        return f"no address known for {', '.join(names)}" if names else None
+
+    def _stop(self) -> None:
+        self._health.close()
+        self._resolver.stop()
+        self._attachment.withdraw(self._uplink)
+        log.info("address given up source=%s", self._config.source)
+
+
+def _no_names(name: str) -> Answer:
+    raise AssertionError(f"nothing is to be looked up, not even {name}")
