@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What runs on top: cluster DNS, the rights of CoreDNS and of the policy enforcer, the SCC definition."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster import pki, tools
+from tests.cluster.api import Api
+from tests.cluster.errors import ClusterError
+from tests.cluster.layout import Layout
+from tests.cluster.namespaces import inside
+from tests.cluster.processes import Component, python
+
+_MANIFESTS = Path(__file__).parent / "manifests"
+_DNS_TIMEOUT_SECONDS = 0.5
+
+
+def _corefile(layout: Layout) -> str:
+    """The first Corefile; later ones come from the ConfigMap."""
+    return f"""\
+.:53 {{
+    errors
+    health 127.0.0.1:8080
+    ready 127.0.0.1:8181
+    kubernetes {layout.domain} in-addr.arpa ip6.arpa {{
+        kubeconfig {{$COREDNS_KUBECONFIG}}
+        pods insecure
+        fallthrough in-addr.arpa ip6.arpa
+        ttl 30
+    }}
+    cache 30
+    loadbalance
+    reload 2s 1s
+}}
+"""
+
+
+def prepare_dns(layout: Layout) -> None:
+    pki.write_kubeconfig(layout, "coredns", layout.api_server, _dns_kubeconfig(layout))
+    layout.corefile.parent.mkdir(exist_ok=True)
+    layout.corefile.write_text(_corefile(layout))
+
+
+def dns(layout: Layout) -> list[Component]:
+    """The server, and the follower that writes the ConfigMap's Corefile where the server reads it."""
+    server = (str(tools.program("coredns")), "-conf", str(layout.corefile))
+    environment = {"COREDNS_KUBECONFIG": str(_dns_kubeconfig(layout))}
+    follower = python("corefile", str(layout.control.ip), "6443", str(layout.pki), str(layout.corefile))
+    return [
+        Component("coredns", server, role="control", environment=environment),
+        Component("corefile", follower, role="control"),
+    ]
+
+
+def remote(layout: Layout) -> Component:
+    return Component("remote", python("remote", *map(str, layout.remote_ports)), role="remote")
+
+
+def install(layout: Layout, *, scc: bool) -> None:
+    """Write the add-ons' objects. Raises ClusterError with the API server's reason."""
+    objects = _manifest("rbac.yaml") + _dns_objects(layout)
+    if scc:
+        objects += _manifest("scc-crd.yaml")
+    command = [
+        str(tools.program("kubectl")),
+        f"--kubeconfig={layout.kubeconfig}",
+        "apply",
+        "--server-side",
+        "--field-manager=local-cluster",
+        "--filename=-",
+    ]
+    done = subprocess.run(command, input=yaml.safe_dump_all(objects), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ClusterError(f"The add-ons were refused: {' | '.join(done.stderr.strip().splitlines()[-3:])}.")
+
+
+def name_pod_subnets(layout: Layout, api: Api) -> None:
+    """Tell the Node objects which pod subnet is theirs: the enforcer wants to know."""
+    for node in layout.nodes:
+        body = {"spec": {"podCIDR": str(node.pods), "podCIDRs": [str(node.pods)]}}
+        status, text = api.request("PATCH", f"/api/v1/nodes/{node.name}", body, "application/merge-patch+json")
+        if status != 200:
+            raise ClusterError(f"{node.name} does not take its pod subnet {node.pods}: {text.strip()}.")
+
+
+def dns_answers(layout: Layout) -> bool:
+    """Whether the DNS server knows the API server's own Service."""
+    wanted = layout.api_service.packed
+    query_id = secrets.token_bytes(2)
+    name = b"".join(
+        bytes([len(label)]) + label.encode() for label in f"kubernetes.default.svc.{layout.domain}".split(".")
+    )
+    # RFC 1035, 4.1: recursion desired, one question, type A, class IN.
+    query = query_id + struct.pack(">5H", 0x0100, 1, 0, 0, 0) + name + b"\0" + struct.pack(">2H", 1, 1)
+
+    def ask() -> bytes:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(_DNS_TIMEOUT_SECONDS)
+            client.sendto(query, (str(layout.control.ip), 53))
+            return client.recv(512)
+
+    try:
+        answer = inside(layout.namespace_path("control"), ask)
+    except OSError:
+        return False
+    return answer[:2] == query_id and answer.endswith(wanted)
+
+
+def _dns_kubeconfig(layout: Layout) -> Path:
+    return layout.state / "dns" / "kubeconfig"
+
+
+def _manifest(name: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all((_MANIFESTS / name).read_text()))
+
+
+def _dns_objects(layout: Layout) -> list[dict[str, Any]]:
+    protocols = (("dns", "UDP"), ("dns-tcp", "TCP"))
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "coredns", "namespace": "kube-system"},
+            "data": {"Corefile": _corefile(layout)},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
+            "spec": {
+                "clusterIP": str(layout.dns),
+                "ports": [{"name": name, "port": 53, "protocol": protocol} for name, protocol in protocols],
+            },
+        },
+        # The Service has no selector: the server is no pod, it runs beside the API server.
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": "kube-dns",
+                "namespace": "kube-system",
+                "labels": {
+                    "kubernetes.io/service-name": "kube-dns",
+                    "endpointslice.kubernetes.io/managed-by": "local-cluster",
+                },
+            },
+            "addressType": "IPv4",
+            "ports": [{"name": name, "port": 53, "protocol": protocol} for name, protocol in protocols],
+            "endpoints": [{"addresses": [str(layout.control.ip)], "conditions": {"ready": True}}],
+        },
+    ]

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The cluster as one thing: up, down, how it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster import addons, cgroups, control_plane, images, network, node, pki, port, processes, requirements, tools
+from tests.cluster.api import Api
+from tests.cluster.errors import ClusterError
+from tests.cluster.layout import Layout
+from tests.cluster.lock import exclusive
+from tests.cluster.processes import Component
+
+_POLL_SECONDS = 0.05
+_API_SECONDS = 90
+_NODES_SECONDS = 90
+_SERVICES_SECONDS = 60
+
+
+def _silent(message: str) -> None:
+    """The report of a caller who wants none."""
+
+
+@dataclass(frozen=True)
+class ComponentState:
+    """One row of the status: `pid` is None for a component that does not run."""
+
+    name: str
+    pid: int | None
+
+    @property
+    def state(self) -> str:
+        return "running" if self.pid is not None else "not running"
+
+
+class Cluster:
+    """A local cluster. Every method that can fail for a reason a person can mend raises ClusterError."""
+
+    def __init__(
+        self,
+        name: str | None = None,
+        api_port: int | None = None,
+        state_root: Path | None = None,
+        *,
+        scc: bool = True,
+        report: Callable[[str], None] = _silent,
+    ) -> None:
+        self.layout = Layout.from_environment(name, api_port, state_root)
+        self._scc = scc
+        self._report = report
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig; it exists while the cluster does."""
+        return self.layout.kubeconfig
+
+    def namespace(self, role: str) -> str:
+        """The network namespace of `fabric`, `control`, `node1`, `node2` or `remote`, as `ip netns` knows it."""
+        return self.layout.namespace(role)
+
+    def node_pid(self, name: str) -> int:
+        """The node's first process, for nsenter."""
+        init = processes.identity(self.layout, self.layout.node(name).name)
+        if init is None:
+            raise ClusterError(f"{name} of the cluster {self.layout.name} is not running: run `up`.")
+        return init.pid
+
+    def tool(self, name: str) -> Path:
+        """A built program, `kubectl` for example."""
+        return tools.program(name)
+
+    def load_images(self, archives: Iterable[Path]) -> None:
+        """Import docker or OCI archives into every node."""
+        images.load(self.layout, archives)
+
+    def up(self) -> None:
+        """Bring the cluster up, or see that it is; repair what has stopped, make anew what is half made."""
+        requirements.check()
+        with exclusive(self.layout):
+            if self._stands():
+                self._check_port()
+                self._mend()
+                return
+            if self._has_remains():
+                self._report("removing what an interrupted run left")
+                self._remove()
+            port.require_free(self.layout)
+            for tool in tools.TOOLS:
+                tools.ensure(tool, self._report)
+            try:
+                self._create()
+            except BaseException:
+                self._report("removing what was half made")
+                self._remove()
+                raise
+
+    def down(self) -> None:
+        """Remove the cluster: processes, namespaces, cgroups and state; nothing else. Also where there is none."""
+        requirements.check_root()
+        with exclusive(self.layout):
+            self._remove()
+        try:
+            self.layout.state_root.rmdir()
+        except OSError:
+            # Another cluster lives there.
+            pass
+
+    def components(self) -> list[ComponentState]:
+        """Every process that the cluster should have."""
+        states = []
+        for name in [*(node.name for node in self.layout.nodes), *(one.name for one in self._processes())]:
+            known = processes.identity(self.layout, name)
+            states.append(ComponentState(name, known.pid if known is not None else None))
+        return states
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each; empty when the cluster is healthy."""
+        if not self._has_remains():
+            return [f"The cluster {self.layout.name} does not exist: run `up`."]
+        found = [f"{one.name} is not running." for one in self.components() if one.pid is None]
+        if not (self.layout.pki / "admin.key").exists():
+            return [*found, "The cluster is half made: run `up`."]
+        api = Api(self.layout)
+        if not api.ready():
+            return [*found, f"The API server does not answer on 127.0.0.1:{self.layout.api_port}."]
+        ready = api.ready_nodes()
+        found += [f"{one.name} is not Ready." for one in self.layout.nodes if one.name not in ready]
+        found += [f"{one.name} does not serve Services and policies." for one in self.layout.nodes if not self._serves(one)]
+        if not addons.dns_answers(self.layout):
+            found.append("The cluster's DNS does not answer.")
+        return found
+
+    def _serves(self, one: node.Node) -> bool:
+        return node.serves(self.layout, one)
+
+    def _processes(self) -> list[Component]:
+        """All but the nodes' first processes, in the order in which they can be started."""
+        layout = self.layout
+        return [
+            control_plane.storage(layout),
+            control_plane.api_server(layout),
+            control_plane.forwarder(layout),
+            *control_plane.controllers(layout),
+            *addons.dns(layout),
+            addons.remote(layout),
+            *(node.containerd(layout, one) for one in layout.nodes),
+            *(node.kubelet(layout, one) for one in layout.nodes),
+            *(agent for one in layout.nodes for agent in node.network_agents(layout, one)),
+        ]
+
+    # What is there
+
+    @property
+    def _marker(self) -> Path:
+        return self.layout.state / "cluster.json"
+
+    @property
+    def _complete(self) -> Path:
+        return self.layout.state / "complete"
+
+    def _stands(self) -> bool:
+        """Whether `up` has ended well once and the frame is still there: namespaces and the nodes' first processes."""
+        return (
+            self._complete.exists()
+            and network.exists(self.layout)
+            and all(processes.identity(self.layout, one.name) is not None for one in self.layout.nodes)
+        )
+
+    def _has_remains(self) -> bool:
+        return self.layout.state.exists() or network.partly_exists(self.layout)
+
+    def _check_port(self) -> None:
+        used = json.loads(self._marker.read_text())["api_port"]
+        if used != self.layout.api_port:
+            raise ClusterError(
+                f"The cluster {self.layout.name} is up on port {used}, not {self.layout.api_port}: "
+                f"say --api-port {used}, or run `down` first."
+            )
+
+    # What is done
+
+    def _create(self) -> None:
+        layout = self.layout
+        layout.state.mkdir(parents=True, mode=0o711)
+        self._marker.write_text(json.dumps({"name": layout.name, "api_port": layout.api_port}))
+        for folder in (layout.logs, layout.pids):
+            folder.mkdir()
+        pki.create(layout)
+        control_plane.prepare(layout)
+        addons.prepare_dns(layout)
+
+        self._report("making the networks")
+        network.create(layout)
+
+        self._report("starting etcd and the API server")
+        servers = [control_plane.storage(layout), control_plane.api_server(layout), control_plane.forwarder(layout)]
+        self._start([*servers, addons.remote(layout)])
+
+        self._report("starting the nodes' container runtimes")
+        for one in layout.nodes:
+            node.boot(layout, one)
+        runtimes = [node.containerd(layout, one) for one in layout.nodes]
+        self._start(runtimes)
+        for one in layout.nodes:
+            node.wait_for_containerd(layout, one)
+        archive = layout.state / "pause.tar"
+        images.write_program_archive(tools.program("pause"), node.PAUSE_IMAGE, archive)
+        images.load(layout, [archive])
+        archive.unlink()
+
+        self._report("waiting for the API server")
+        api = Api(layout)
+        self._wait("the API server", api.ready, servers, _API_SECONDS)
+
+        self._report("starting controllers, DNS and kubelets")
+        kubelets = [node.kubelet(layout, one) for one in layout.nodes]
+        self._start([*control_plane.controllers(layout), *addons.dns(layout), *kubelets])
+        addons.install(layout, scc=self._scc)
+
+        self._report("waiting for the nodes")
+        names = {one.name for one in layout.nodes}
+        self._wait("the nodes", lambda: api.ready_nodes() == names, [*kubelets, *runtimes], _NODES_SECONDS)
+        addons.name_pod_subnets(layout, api)
+
+        self._report("starting kube-proxy and the policy enforcer")
+        # Both look up their Node object first, and the enforcer ends where there is none.
+        agents = [agent for one in layout.nodes for agent in node.network_agents(layout, one)]
+        self._start(agents)
+        self._wait_for_services(agents)
+        self._complete.touch()
+        self._report("the cluster is up")
+
+    def _mend(self) -> None:
+        stopped = [one for one in self._processes() if processes.identity(self.layout, one.name) is None]
+        if not stopped and not self.problems():
+            self._report("the cluster is up already")
+            return
+        self._report(f"starting again: {', '.join(one.name for one in stopped) or 'nothing, only waiting'}")
+        if any(one.name == "forward" for one in stopped):
+            port.require_free(self.layout)
+        self._start(stopped)
+        api = Api(self.layout)
+        everything = self._processes()
+        names = {one.name for one in self.layout.nodes}
+        self._wait("the API server", api.ready, everything, _API_SECONDS)
+        self._wait("the nodes", lambda: api.ready_nodes() == names, everything, _NODES_SECONDS)
+        self._wait_for_services(everything)
+        self._report("the cluster is up")
+
+    def _wait_for_services(self, watched: list[Component]) -> None:
+        self._wait("the cluster's DNS", lambda: addons.dns_answers(self.layout), watched, _SERVICES_SECONDS)
+        for one in self.layout.nodes:
+            self._wait(f"Services on {one.name}", lambda one=one: self._serves(one), watched, _SERVICES_SECONDS)
+
+    def _start(self, components: Iterable[Component]) -> None:
+        for component in components:
+            processes.start(self.layout, component)
+
+    def _wait(self, what: str, ready: Callable[[], bool], watched: list[Component], seconds: float) -> None:
+        """Poll until ready. A watched component that ends meanwhile ends the wait, with its last words."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            for component in watched:
+                if processes.identity(self.layout, component.name) is None:
+                    words = processes.last_words(self.layout, component.name)
+                    raise ClusterError(f"{component.name} ended while {what} was awaited: {words}")
+            if time.monotonic() > deadline:
+                raise ClusterError(f"Waited {seconds:.0f} s in vain for {what}: look into {self.layout.logs}.")
+            time.sleep(_POLL_SECONDS)
+
+    def _remove(self) -> None:
+        layout = self.layout
+        if layout.state.exists() and not self._marker.exists() and any(layout.state.iterdir()):
+            raise ClusterError(
+                f"The folder {layout.state} is not a cluster's: move it away, or set EGRESS_CLUSTER_STATE to another place."
+            )
+        processes.end(layout, processes.recorded(layout))
+        for one in layout.nodes:
+            cgroups.remove(layout.cgroup(one))
+        network.remove(layout)
+        if layout.state.exists():
+            # The marker goes last: an interrupted removal can be taken up again.
+            for path in layout.state.iterdir():
+                if path != self._marker:
+                    _delete(path)
+            self._marker.unlink(missing_ok=True)
+            layout.state.rmdir()
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)

