@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Iterable
 
 from .resources import (
+    CLOUD_LABEL,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE_ACCOUNT,
     KubeObject,
@@ -21,7 +22,7 @@ def service_account(cloud_uuid: str, namespace: str) -> KubeObject:
     return {
         "apiVersion": SERVICE_ACCOUNT.api_version,
         "kind": SERVICE_ACCOUNT.kind,
-        "metadata": {"name": account_name(cloud_uuid), "namespace": namespace},
+        "metadata": {"name": account_name(cloud_uuid), "namespace": namespace, "labels": {CLOUD_LABEL: cloud_uuid}},
         "automountServiceAccountToken": False,
     }
 
@@ -31,7 +32,7 @@ def security_context_constraints(cloud_uuid: str, namespaces: Iterable[str]) -> 
     return {
         "apiVersion": SECURITY_CONTEXT_CONSTRAINTS.api_version,
         "kind": SECURITY_CONTEXT_CONSTRAINTS.kind,
-        "metadata": {"name": scc_name(cloud_uuid)},
+        "metadata": {"name": scc_name(cloud_uuid), "labels": {CLOUD_LABEL: cloud_uuid}},
         "priority": None,
         "users": [account_user(cloud_uuid, namespace) for namespace in sorted(namespaces)],
         "groups": [],

@@ -50,11 +50,12 @@ class Expired(ApiError):
 
 
 class Cluster:
-    """A cluster's API, by resource. Counts its requests, for a test to hold a promise of few ones against."""
+    """A cluster's API, by resource. Counts its requests, and the writes among them, to hold promises of few against."""
 
     def __init__(self, connection: Connection) -> None:
         self._client = connection.api_client()
         self.requests = 0
+        self.writes = 0
 
     @property
     def host(self) -> str:
@@ -101,17 +102,9 @@ class Cluster:
 
         Raises Expired when the version is too old, ConnectionFailed when the connection breaks.
         """
-        query = {
-            "watch": "true",
-            "resourceVersion": version,
-            "labelSelector": labels,
-            "fieldSelector": fields,
-            "timeoutSeconds": max(1, int(timeout)),
-        }
-        response = self._send("GET", resource.path(namespace), query, None, None, (10, timeout + 5))
+        response = self.open_watch(resource, namespace, version=version, labels=labels, fields=fields, timeout=timeout)
         try:
-            self._check(response, "GET", resource)
-            for line in _lines(response.response):
+            for line in _lines(response):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise _error(
@@ -119,7 +112,31 @@ class Cluster:
                     )
                 yield event["type"], typed(event["object"], resource)
         finally:
-            response.response.close()
+            response.close()
+
+    def open_watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        version: str,
+        labels: str | None = None,
+        fields: str | None = None,
+        timeout: float,
+        bookmarks: bool = False,
+    ) -> Any:
+        """The streamed answer (urllib3's) to a watch: one JSON event a line; for an informer, which reads it itself."""
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "labelSelector": labels,
+            "fieldSelector": fields,
+            "timeoutSeconds": max(1, int(timeout)),
+            "allowWatchBookmarks": "true" if bookmarks else None,
+        }
+        response = self._send("GET", resource.path(namespace), query, None, None, (10, timeout + 5))
+        self._check(response, "GET", resource)
+        return response.response
 
     def create(self, resource: Resource, body: KubeObject, *, dry_run: bool = False) -> KubeObject:
         """The stored object; NameExists if there is one of that name."""
@@ -192,6 +209,7 @@ class Cluster:
     def _send(
         self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str | None, timeout: Any
     ) -> Any:
+        from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json", "Content-Type": content_type or "application/json"}
@@ -201,9 +219,10 @@ class Cluster:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self.host}{path}" + (f"?{urlencode(given)}" if given else "")
         self.requests += 1
+        self.writes += method != "GET"
         try:
             return self._client.call_api(method, url, headers, body, _request_timeout=timeout)
-        except (HTTPError, OSError) as error:
+        except (HTTPError, OSError, ApiException) as error:  # ApiException: how the client reports failed TLS
             raise ConnectionFailed(f"the API server at {self.host} cannot be reached: {_cause(error)}") from error
 
     def _check(self, response: Any, method: str, resource: Resource) -> None:

@@ -19,6 +19,9 @@ SOURCE_IPS_ANNOTATION = f"{API_GROUP}/source-ips"
 PROJECT_LABEL = f"{API_GROUP}/project"
 """The role's default way to include a project: the namespace label ``egress.avi.dev/project: included``."""
 
+CLOUD_LABEL = f"{API_GROUP}/cloud"
+"""On ServiceAccounts and the SCC: the uuid of their EgressCloud, by which they are found when it is gone."""
+
 READY_CONDITION = "EgressReady"
 
 
