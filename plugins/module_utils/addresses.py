@@ -73,7 +73,7 @@ def canonical(address: str) -> str | None:
 def subnet(cidr: str) -> netaddr.IPNetwork | None:
     """The network of a CIDR such as ``10.70.112.0/24``, or None if it is not one."""
     try:
-        return netaddr.IPNetwork(cidr, flags=netaddr.INET_PTON) if "/" in cidr else None
+        return netaddr.IPNetwork(cidr) if "/" in cidr else None
     except (netaddr.AddrFormatError, ValueError):
         return None
 
