@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+#
+# `make demo` and `make test` are all a newcomer needs; each prepares the machine by itself.
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHONPATH := $(CURDIR):$(CURDIR)/.collections:$(CURDIR)/images/egress_router:$(CURDIR)/images/egress_controller
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
+export PYTHONDONTWRITEBYTECODE := 1
+
+# Network namespaces and containers need root; the caches stay the caller's.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,KUBECONFIG,CI)
+
+.PHONY: demo demo-down test lint unit integration e2e cluster-up cluster-down bootstrap
+
+demo: bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
+	$(AS_ROOT) .venv/bin/python -m tests.demo up
+
+demo-down: bootstrap ## Remove everything that demo made
+	$(AS_ROOT) .venv/bin/python -m tests.demo down
+
+test: bootstrap lint ## Everything: lint and types, then one pytest run over unit, integration and end-to-end tests
+	$(AS_ROOT) .venv/bin/python -m pytest tests
+
+lint: bootstrap
+	ruff check .
+	ruff format --check .
+	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml -p ansible_collections.avi.egress.plugins
+	mypy images tests/cluster tests/demo
+	ansible-lint --offline -q roles playbooks
+	yamllint -s .
+
+unit: bootstrap
+	.venv/bin/python -m pytest tests/unit
+
+integration: bootstrap
+	$(AS_ROOT) .venv/bin/python -m pytest tests/integration
+
+e2e: bootstrap
+	$(AS_ROOT) .venv/bin/python -m pytest tests/e2e
+
+cluster-up cluster-down: bootstrap ## The local cluster alone
+	$(AS_ROOT) .venv/bin/python -m tests.cluster $(@:cluster-%=%)
+
+bootstrap:
+	@tests/bootstrap.sh

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Builds the controller's and the router's image: ``python -m images.build``.
+
+An image's tag is a hash of all that goes into it. An unchanged source is therefore never built twice, and a changed
+one gets a new name, which rolls out by itself wherever a manifest names it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Callable, Sequence
+
+from .engine import BASE_IMAGE, BuildError, Engine, ensure_base, find_engine
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "avi-egress"
+KEPT_ARCHIVES = 4
+"""Archives of former sources that are kept for each image, so that switching branches costs no build."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one image is made of."""
+
+    name: str
+    containerfile: Path
+    context: Path
+    sources: tuple[Path, ...]
+    """Files and folders that the Containerfile copies."""
+
+
+RECIPES = (
+    Recipe(
+        "avi-egress-router",
+        REPOSITORY / "images/egress_router/Containerfile",
+        REPOSITORY / "images/egress_router",
+        (REPOSITORY / "images/egress_router",),
+    ),
+    Recipe(
+        "avi-egress-controller",
+        REPOSITORY / "images/egress_controller/Containerfile",
+        REPOSITORY,
+        (REPOSITORY / "images/egress_controller", REPOSITORY / "plugins/module_utils"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image: its full name and the docker archive that holds it."""
+
+    name: str
+    archive: Path
+
+
+def build_all(cache: Path = CACHE) -> dict[str, Image]:
+    """Every image by its recipe's name, built where its source has changed. Raises BuildError."""
+    return {recipe.name: _built(recipe, cache) for recipe in RECIPES}
+
+
+def source_digest(recipe: Recipe) -> str:
+    """12 hex digits over the base's name and each source file's path and content."""
+    digest = hashlib.sha256(BASE_IMAGE.encode())
+    for path in sorted(_files(recipe.sources)):
+        digest.update(str(path.relative_to(REPOSITORY)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _files(sources: Sequence[Path]) -> list[Path]:
+    found = [path for source in sources for path in source.rglob("*") if path.is_file()]
+    return [path for path in found if "__pycache__" not in path.parts and path.suffix != ".md"]
+
+
+def _built(recipe: Recipe, cache: Path) -> Image:
+    tag = source_digest(recipe)
+    image = Image(f"localhost/{recipe.name}:{tag}", cache / "images" / f"{recipe.name}-{tag}.tar")
+    if image.archive.exists():
+        _say(f"{image.name}: already built")
+        return image
+    image.archive.parent.mkdir(parents=True, exist_ok=True)
+    engine = find_engine(cache / "buildah")
+    _step(f"{BASE_IMAGE}: fetching or making the base image", lambda: ensure_base(engine))
+    _step(f"{image.name}: building with {engine.name}", lambda: _build(engine, recipe, image))
+    _forget_old(recipe, image)
+    return image
+
+
+def _build(engine: Engine, recipe: Recipe, image: Image) -> None:
+    engine.build(recipe.containerfile, recipe.context, image.name)
+    engine.save(image.name, image.archive)
+
+
+def _forget_old(recipe: Recipe, image: Image) -> None:
+    archives = sorted(
+        image.archive.parent.glob(f"{recipe.name}-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    for archive in archives[KEPT_ARCHIVES:]:
+        archive.unlink()
+
+
+def _step(title: str, work: Callable[[], None]) -> None:
+    start = time.monotonic()
+    _say(title)
+    work()
+    _say(f"{title}: done in {time.monotonic() - start:.0f} s")
+
+
+def _say(line: str) -> None:
+    print(f"images: {line}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Prints ``{"avi-egress-router": {"name": ..., "archive": ...}, ...}``; 1 and a sentence when a build fails."""
+    argparse.ArgumentParser(prog="python -m images.build", description=__doc__).parse_args()
+    try:
+        images = build_all()
+    except BuildError as error:
+        print(f"images: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps({name: asdict(image) for name, image in images.items()}, indent=2, default=str))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

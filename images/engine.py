@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The program that builds images: Docker or Podman where an engine answers, buildah where there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+BASE_IMAGE = "docker.io/library/debian:trixie-slim"
+CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+PIP_CONFIGURATION = Path("/etc/pip.conf")
+
+
+class BuildError(Exception):
+    """An image could not be built; the text says which step failed and what it printed last."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One way to build a Containerfile and to save the result as a docker archive."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def has(self, image: str) -> bool:
+        verb = ("inspect", "--type", "image") if self.name == "buildah" else ("image", "inspect")
+        return self._call([*self.command, *verb, image], check=False).returncode == 0
+
+    def pulls(self, image: str) -> bool:
+        return self._call([*self.command, "pull", "--quiet", image], check=False).returncode == 0
+
+    def build(self, containerfile: Path, context: Path, image: str) -> None:
+        lent = [] if self.name == "docker" else [f"--volume={volume}" for volume in _lent_settings()]
+        flags = ["--pull=never"] if self.name != "docker" and self.has(BASE_IMAGE) else []
+        self._call([*self.command, "build", *flags, *lent, "-t", image, "-f", str(containerfile), str(context)])
+
+    def save(self, image: str, archive: Path) -> None:
+        """Write a docker archive that names the image; whole or not at all."""
+        partial = archive.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        if self.name == "buildah":
+            self._call([*self.command, "push", "--quiet", image, f"docker-archive:{partial}:{image}"])
+        else:
+            self._call([*self.command, "save", "-o", str(partial), image])
+        partial.rename(archive)
+
+    def import_root(self, root: Path, image: str) -> None:
+        """Make a folder that holds a whole root file system into an image (buildah only)."""
+        container = self._call([*self.command, "from", "scratch"]).stdout.strip()
+        try:
+            self._call([*self.command, "add", "--quiet", container, str(root), "/"])
+            self._call([*self.command, "config", "--cmd", "/bin/bash", container])
+            self._call([*self.command, "commit", "--quiet", container, image])
+        finally:
+            self._call([*self.command, "rm", container], check=False)
+
+    def _call(self, command: Sequence[str], check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command, env={**os.environ, **dict(self.environment)}, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+            raise BuildError(f"{' '.join(command[:1])} {command[len(self.command)]} failed:\n{last}")
+        return done
+
+
+def find_engine(storage: Path) -> Engine:
+    """The engine of this machine; buildah keeps its layers under ``storage``, apart from the user's own."""
+    for name in ("docker", "podman"):
+        if shutil.which(name) and _answers(name):
+            return Engine(name, (name,))
+    if shutil.which("buildah"):
+        places = ("buildah", f"--root={storage}", f"--runroot={storage}-run")
+        # vfs and chroot need neither overlay mounts nor user namespaces, which small machines and CI often lack.
+        return Engine("buildah", places, (("STORAGE_DRIVER", "vfs"), ("BUILDAH_ISOLATION", "chroot")))
+    raise BuildError("no image builder answers: start Docker or Podman, or install buildah")
+
+
+def ensure_base(engine: Engine) -> None:
+    """Have the base image at hand: the registry's, or where none is reached Debian's own packages put together.
+
+    What debootstrap makes is tagged with the same name, so that the Containerfiles are the same everywhere.
+    """
+    if engine.has(BASE_IMAGE):
+        return
+    if engine.name != "buildah" or engine.pulls(BASE_IMAGE):
+        return  # docker and podman pull it themselves while they build
+    if not shutil.which("debootstrap"):
+        raise BuildError(f"{BASE_IMAGE} cannot be pulled; install debootstrap to have it made from Debian's packages")
+    with tempfile.TemporaryDirectory(prefix="avi-egress-base-") as folder:
+        root = Path(folder) / "root"
+        suite = BASE_IMAGE.rsplit(":", 1)[-1].removesuffix("-slim")
+        made = subprocess.run(
+            ["debootstrap", "--variant=minbase", "--include=ca-certificates", suite, str(root)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode:
+            raise BuildError("debootstrap failed:\n" + "\n".join(made.stdout.splitlines()[-10:]))
+        _slim(root)
+        engine.import_root(root, BASE_IMAGE)
+
+
+def _slim(root: Path) -> None:
+    """Leave out what the published slim image leaves out too: documentation, translations, package lists."""
+    for folder in ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists"):
+        for entry in (root / folder).glob("*"):
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _lent_settings() -> list[str]:
+    """Volumes that lend the build this machine's certificate bundle and pip settings; no layer keeps them."""
+    return [f"{path}:{path}:ro" for path in (CA_BUNDLE, PIP_CONFIGURATION) if path.exists()]
+
+
+def _answers(name: str) -> bool:
+    return subprocess.run([name, "info"], capture_output=True, check=False, timeout=20).returncode == 0

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+#
+# Makes a fresh machine ready: Debian packages, the Python environment from requirements-dev.txt, and a place where
+# Ansible and Python find this checkout as the collection avi.egress. What is already there is skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/avi-egress"
+say() { printf 'bootstrap: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# Docker or Podman would bring their own node images; these are for the local cluster and the builder without them.
+packages=(
+  buildah ca-certificates conntrack containerd containernetworking-plugins debootstrap etcd-server git iproute2
+  ipset iptables nftables procps runc util-linux
+)
+
+debian_packages() {
+  local missing=()
+  if ! command -v dpkg-query >/dev/null; then
+    say "no Debian packages here; make sure that these are installed: ${packages[*]}"
+    return
+  fi
+  for package in "${packages[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  say "installing Debian packages: ${missing[*]}"
+  log=$(mktemp)
+  # The packages' own services must not start: the tests run their own, in namespaces of their own.
+  policy=/usr/sbin/policy-rc.d
+  made_policy=
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod +x "$policy"
+    made_policy=yes
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive sh -c \
+    'apt-get update -q && apt-get install -q -y --no-install-recommends "$@"' sh "${missing[@]}" >"$log" 2>&1 || failed=yes
+  [ -z "$made_policy" ] || as_root rm -f "$policy"
+  [ -z "${failed:-}" ] || { tail -n 20 "$log" >&2; die "apt-get could not install them; the lines above say why"; }
+  rm -f "$log"
+}
+
+newest_python() {
+  for candidate in python3.13 python3.12 python3.11 python3; do
+    "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null &&
+      { printf '%s' "$candidate"; return; }
+  done
+  die "no Python 3.11 to 3.13 with venv is installed; on Debian: apt-get install python3 python3-venv"
+}
+
+python_environment() {
+  local python environment
+  # The version first: ansible-core 2.19 runs on 3.11 to 3.13, and one environment serves every checkout.
+  python=$(command -v python3.11 || newest_python)
+  "$python" -c 'import venv, ensurepip' 2>/dev/null || python=$(newest_python)
+  environment="$cache/venv-$( (cat requirements-dev.txt; "$python" -V; command -v "$python") | sha256sum | cut -c1-12)"
+  if [ ! -e "$environment/.complete" ]; then
+    say "making the Python environment (about 2 minutes)"
+    rm -rf "$environment"
+    "$python" -m venv "$environment"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check -r requirements-dev.txt ||
+      die "pip could not install requirements-dev.txt; the lines above say why"
+    touch "$environment/.complete"
+  fi
+  ln -sfn "$environment" .venv
+}
+
+collection_path() {
+  local place
+  # Behind a link that leaves the checkout, so that tools which walk the tree don't meet it inside itself.
+  place="$cache/collections/$(pwd -P | sha256sum | cut -c1-12)"
+  mkdir -p "$place/ansible_collections/avi"
+  ln -sfn "$(pwd -P)" "$place/ansible_collections/avi/egress"
+  ln -sfn "$place" .collections
+}
+
+debian_packages
+python_environment
+collection_path

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What the tests share: one cluster, the images and the installed product, each made once when first asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from images.build import Image, build_all
+from tests.cluster import Cluster
+from tests.demo import playbook
+from tests.demo.kubectl import Kubectl
+from tests.demo.outside import Outside
+from tests.demo.provider import outside_of
+
+TEST_CLUSTER = "egress-test"
+TEST_API_PORT = 16445
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The local cluster, up; taken down at the end only if it was not up before.
+
+    EGRESS_CLUSTER_NAME and EGRESS_CLUSTER_API_PORT choose another, such as the demonstration's.
+    """
+    if os.geteuid() != 0:
+        pytest.fail("this test makes network namespaces and containers: run it as root", pytrace=False)
+    mine = os.environ.get("EGRESS_CLUSTER_NAME") is None
+    found = Cluster(
+        name=TEST_CLUSTER if mine else None,
+        api_port=TEST_API_PORT if mine else None,
+        report=lambda line: print(f"cluster: {line}", file=sys.__stderr__, flush=True),
+    )
+    was_up = not found.problems()
+    found.up()
+    try:
+        yield found
+    finally:
+        if not was_up:
+            found.down()
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    """An observer of the cluster that shares no code with the product."""
+    return Kubectl(cluster.kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> dict[str, Image]:
+    """Both images by name, in the nodes."""
+    built = build_all()
+    cluster.load_images([image.archive for image in built.values()])
+    return built
+
+
+@pytest.fixture(scope="session")
+def outside(cluster: Cluster) -> Outside:
+    return outside_of(cluster.layout)
+
+
+@pytest.fixture(scope="session")
+def product(cluster: Cluster, images: dict[str, Image], outside: Outside) -> Path:
+    """The kubeconfig of a cluster in which ``avi.egress.site`` has been run, with no project onboarded yet."""
+    names = {name: image.name for name, image in images.items()}
+    variables = {**playbook.site_variables(outside, names), "egress_projects": []}
+    playbook.run(cluster.kubeconfig, variables, "site", show=False)
+    return cluster.kubeconfig

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""kubectl as the demonstration and the end-to-end tests use it: an observer other than the code under test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import Cluster
+
+from .outside import DemoError
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """One cluster, through kubectl."""
+
+    kubeconfig: Path
+
+    def run(self, *arguments: str, stdin: str | None = None, timeout: float = 120, check: bool = True) -> str:
+        """What the command prints; DemoError with its error text when it fails."""
+        program = shutil.which("kubectl") or str(Cluster().tool("kubectl"))
+        done = subprocess.run(
+            [program, f"--kubeconfig={self.kubeconfig}", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode:
+            raise DemoError(f"kubectl {' '.join(arguments[:6])}: {done.stderr.strip()}")
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.run(*arguments, "-o", "json"))
+
+    def apply(self, *objects: dict[str, Any]) -> None:
+        self.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
+
+    def wait(self, namespace: str, condition: str, *names: str, timeout: int = 120) -> None:
+        """Wait for a condition of some objects, such as ``Ready`` of ``pod/client``."""
+        self.run("-n", namespace, "wait", f"--for={condition}", *names, f"--timeout={timeout}s", timeout=timeout + 10)
