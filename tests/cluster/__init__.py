@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,15 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster", "ClusterError"]
 
+_HOMES = {"Cluster": "tests.cluster.cluster", "ClusterError": "tests.cluster.errors"}
+
 
 def __getattr__(name: str) -> object:
     # The package's small programs start many times and need none of the libraries that Cluster needs.
-    if name == "Cluster":
-        from tests.cluster.cluster import Cluster
-
-        return Cluster
-    if name == "ClusterError":
-        from tests.cluster.errors import ClusterError
-
-        return ClusterError
-    raise AttributeError(name)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

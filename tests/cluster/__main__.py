@@ -16,12 +16,18 @@ from tests.cluster.errors import ClusterError
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--name", help="the cluster's name (EGRESS_CLUSTER_NAME, else egress)")
-    common.add_argument("--api-port", type=int, help="loopback port of the API server (EGRESS_CLUSTER_API_PORT, else 16443)")
-    common.add_argument("--state", type=Path, help="where clusters keep their state (EGRESS_CLUSTER_STATE, else /var/lib/avi-egress)")
+    common.add_argument(
+        "--api-port", type=int, help="loopback port of the API server (EGRESS_CLUSTER_API_PORT, else 16443)"
+    )
+    common.add_argument(
+        "--state", type=Path, help="where clusters keep their state (EGRESS_CLUSTER_STATE, else /var/lib/avi-egress)"
+    )
     parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__, parents=[common])
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", parents=[common], help="bring the cluster up; nothing is done when it is healthy")
-    up.add_argument("--without-scc", action="store_true", help="leave out SecurityContextConstraints, as plain Kubernetes does")
+    up.add_argument(
+        "--without-scc", action="store_true", help="leave out SecurityContextConstraints, as plain Kubernetes does"
+    )
     commands.add_parser("down", parents=[common], help="remove the cluster and all that it made")
     commands.add_parser("status", parents=[common], help="show every component; the exit code is 0 when all is healthy")
     commands.add_parser("kubeconfig", parents=[common], help="print the path of the administrator's kubeconfig")
@@ -32,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _show_status(cluster: Cluster) -> int:
     print(f"{'COMPONENT':<26} {'PID':>8}  STATE")
-    for one in cluster.components():
+    for one in cluster.states():
         print(f"{one.name:<26} {one.pid or '-':>8}  {one.state}")
     problems = cluster.problems()
     print(*problems or ["healthy"], sep="\n")

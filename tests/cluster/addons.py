@@ -78,7 +78,7 @@ def install(layout: Layout, *, scc: bool) -> None:
         "--field-manager=local-cluster",
         "--filename=-",
     ]
-    done = subprocess.run(command, input=yaml.safe_dump_all(objects), capture_output=True, text=True)
+    done = subprocess.run(command, check=False, input=yaml.safe_dump_all(objects), capture_output=True, text=True)
     if done.returncode != 0:
         raise ClusterError(f"The add-ons were refused: {' | '.join(done.stderr.strip().splitlines()[-3:])}.")
 

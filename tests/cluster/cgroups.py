@@ -32,7 +32,7 @@ def create(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the cgroup and all below it; its processes have ended, though the kernel may still be counting them out."""
+    """Remove the cgroup and all below it; its processes have ended, the kernel may still count them out."""
     deadline = time.monotonic() + _REMOVE_SECONDS
     for hierarchy in _hierarchies():
         group = hierarchy / name

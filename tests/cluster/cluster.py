@@ -4,15 +4,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import addons, cgroups, control_plane, images, network, node, pki, port, processes, requirements, tools
+from tests.cluster import (
+    addons,
+    cgroups,
+    control_plane,
+    health,
+    images,
+    inventory,
+    network,
+    node,
+    pki,
+    port,
+    processes,
+    requirements,
+    tools,
+)
 from tests.cluster.api import Api
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Layout
@@ -27,18 +41,6 @@ _SERVICES_SECONDS = 60
 
 def _silent(message: str) -> None:
     """The report of a caller who wants none."""
-
-
-@dataclass(frozen=True)
-class ComponentState:
-    """One row of the status: `pid` is None for a component that does not run."""
-
-    name: str
-    pid: int | None
-
-    @property
-    def state(self) -> str:
-        return "running" if self.pid is not None else "not running"
 
 
 class Cluster:
@@ -81,15 +83,23 @@ class Cluster:
         """Import docker or OCI archives into every node."""
         images.load(self.layout, archives)
 
+    def states(self) -> list[health.ComponentState]:
+        """Every process that the cluster should have."""
+        return health.states(self.layout)
+
+    def problems(self) -> list[str]:
+        """What is wrong, one sentence each; empty when the cluster is healthy."""
+        return health.problems(self.layout)
+
     def up(self) -> None:
         """Bring the cluster up, or see that it is; repair what has stopped, make anew what is half made."""
         requirements.check()
         with exclusive(self.layout):
             if self._stands():
-                self._check_port()
+                self._require_same_port()
                 self._mend()
                 return
-            if self._has_remains():
+            if self.layout.state.exists() or network.partly_exists(self.layout):
                 self._report("removing what an interrupted run left")
                 self._remove()
             port.require_free(self.layout)
@@ -107,90 +117,30 @@ class Cluster:
         requirements.check_root()
         with exclusive(self.layout):
             self._remove()
-        try:
+        # Another cluster may live there.
+        with contextlib.suppress(OSError):
             self.layout.state_root.rmdir()
-        except OSError:
-            # Another cluster lives there.
-            pass
-
-    def components(self) -> list[ComponentState]:
-        """Every process that the cluster should have."""
-        states = []
-        for name in [*(node.name for node in self.layout.nodes), *(one.name for one in self._processes())]:
-            known = processes.identity(self.layout, name)
-            states.append(ComponentState(name, known.pid if known is not None else None))
-        return states
-
-    def problems(self) -> list[str]:
-        """What is wrong, one sentence each; empty when the cluster is healthy."""
-        if not self._has_remains():
-            return [f"The cluster {self.layout.name} does not exist: run `up`."]
-        found = [f"{one.name} is not running." for one in self.components() if one.pid is None]
-        if not (self.layout.pki / "admin.key").exists():
-            return [*found, "The cluster is half made: run `up`."]
-        api = Api(self.layout)
-        if not api.ready():
-            return [*found, f"The API server does not answer on 127.0.0.1:{self.layout.api_port}."]
-        ready = api.ready_nodes()
-        found += [f"{one.name} is not Ready." for one in self.layout.nodes if one.name not in ready]
-        found += [f"{one.name} does not serve Services and policies." for one in self.layout.nodes if not self._serves(one)]
-        if not addons.dns_answers(self.layout):
-            found.append("The cluster's DNS does not answer.")
-        return found
-
-    def _serves(self, one: node.Node) -> bool:
-        return node.serves(self.layout, one)
-
-    def _processes(self) -> list[Component]:
-        """All but the nodes' first processes, in the order in which they can be started."""
-        layout = self.layout
-        return [
-            control_plane.storage(layout),
-            control_plane.api_server(layout),
-            control_plane.forwarder(layout),
-            *control_plane.controllers(layout),
-            *addons.dns(layout),
-            addons.remote(layout),
-            *(node.containerd(layout, one) for one in layout.nodes),
-            *(node.kubelet(layout, one) for one in layout.nodes),
-            *(agent for one in layout.nodes for agent in node.network_agents(layout, one)),
-        ]
-
-    # What is there
-
-    @property
-    def _marker(self) -> Path:
-        return self.layout.state / "cluster.json"
-
-    @property
-    def _complete(self) -> Path:
-        return self.layout.state / "complete"
 
     def _stands(self) -> bool:
         """Whether `up` has ended well once and the frame is still there: namespaces and the nodes' first processes."""
         return (
-            self._complete.exists()
+            self.layout.complete.exists()
             and network.exists(self.layout)
             and all(processes.identity(self.layout, one.name) is not None for one in self.layout.nodes)
         )
 
-    def _has_remains(self) -> bool:
-        return self.layout.state.exists() or network.partly_exists(self.layout)
-
-    def _check_port(self) -> None:
-        used = json.loads(self._marker.read_text())["api_port"]
+    def _require_same_port(self) -> None:
+        used = json.loads(self.layout.marker.read_text())["api_port"]
         if used != self.layout.api_port:
             raise ClusterError(
                 f"The cluster {self.layout.name} is up on port {used}, not {self.layout.api_port}: "
                 f"say --api-port {used}, or run `down` first."
             )
 
-    # What is done
-
     def _create(self) -> None:
         layout = self.layout
         layout.state.mkdir(parents=True, mode=0o711)
-        self._marker.write_text(json.dumps({"name": layout.name, "api_port": layout.api_port}))
+        layout.marker.write_text(json.dumps({"api_port": layout.api_port}))
         for folder in (layout.logs, layout.pids):
             folder.mkdir()
         pki.create(layout)
@@ -211,10 +161,7 @@ class Cluster:
         self._start(runtimes)
         for one in layout.nodes:
             node.wait_for_containerd(layout, one)
-        archive = layout.state / "pause.tar"
-        images.write_program_archive(tools.program("pause"), node.PAUSE_IMAGE, archive)
-        images.load(layout, [archive])
-        archive.unlink()
+        images.load_pause(layout)
 
         self._report("waiting for the API server")
         api = Api(layout)
@@ -226,8 +173,7 @@ class Cluster:
         addons.install(layout, scc=self._scc)
 
         self._report("waiting for the nodes")
-        names = {one.name for one in layout.nodes}
-        self._wait("the nodes", lambda: api.ready_nodes() == names, [*kubelets, *runtimes], _NODES_SECONDS)
+        self._wait_for_nodes(api, [*kubelets, *runtimes])
         addons.name_pod_subnets(layout, api)
 
         self._report("starting kube-proxy and the policy enforcer")
@@ -235,30 +181,40 @@ class Cluster:
         agents = [agent for one in layout.nodes for agent in node.network_agents(layout, one)]
         self._start(agents)
         self._wait_for_services(agents)
-        self._complete.touch()
+        layout.complete.touch()
         self._report("the cluster is up")
 
     def _mend(self) -> None:
-        stopped = [one for one in self._processes() if processes.identity(self.layout, one.name) is None]
+        everything = inventory.components(self.layout)
+        stopped = [one for one in everything if processes.identity(self.layout, one.name) is None]
         if not stopped and not self.problems():
             self._report("the cluster is up already")
             return
-        self._report(f"starting again: {', '.join(one.name for one in stopped) or 'nothing, only waiting'}")
+        if stopped:
+            self._report(f"starting again: {', '.join(one.name for one in stopped)}")
         if any(one.name == "forward" for one in stopped):
             port.require_free(self.layout)
         self._start(stopped)
+        self._report("waiting until all is well again")
         api = Api(self.layout)
-        everything = self._processes()
-        names = {one.name for one in self.layout.nodes}
         self._wait("the API server", api.ready, everything, _API_SECONDS)
-        self._wait("the nodes", lambda: api.ready_nodes() == names, everything, _NODES_SECONDS)
+        self._wait_for_nodes(api, everything)
         self._wait_for_services(everything)
         self._report("the cluster is up")
 
+    def _wait_for_nodes(self, api: Api, watched: list[Component]) -> None:
+        names = {one.name for one in self.layout.nodes}
+        self._wait("the nodes", lambda: api.ready_nodes() >= names, watched, _NODES_SECONDS)
+
     def _wait_for_services(self, watched: list[Component]) -> None:
-        self._wait("the cluster's DNS", lambda: addons.dns_answers(self.layout), watched, _SERVICES_SECONDS)
-        for one in self.layout.nodes:
-            self._wait(f"Services on {one.name}", lambda one=one: self._serves(one), watched, _SERVICES_SECONDS)
+        layout = self.layout
+        self._wait("the cluster's DNS", lambda: addons.dns_answers(layout), watched, _SERVICES_SECONDS)
+        self._wait(
+            "Services and policies",
+            lambda: all(node.serves(layout, one) for one in layout.nodes),
+            watched,
+            _SERVICES_SECONDS,
+        )
 
     def _start(self, components: Iterable[Component]) -> None:
         for component in components:
@@ -273,14 +229,17 @@ class Cluster:
                     words = processes.last_words(self.layout, component.name)
                     raise ClusterError(f"{component.name} ended while {what} was awaited: {words}")
             if time.monotonic() > deadline:
-                raise ClusterError(f"Waited {seconds:.0f} s in vain for {what}: look into {self.layout.logs}.")
+                raise ClusterError(
+                    f"Waited {seconds:.0f} s in vain for {what}; {' '.join(_last_words(self.layout, watched))}"
+                )
             time.sleep(_POLL_SECONDS)
 
     def _remove(self) -> None:
         layout = self.layout
-        if layout.state.exists() and not self._marker.exists() and any(layout.state.iterdir()):
+        if layout.state.exists() and not layout.marker.exists() and any(layout.state.iterdir()):
             raise ClusterError(
-                f"The folder {layout.state} is not a cluster's: move it away, or set EGRESS_CLUSTER_STATE to another place."
+                f"The folder {layout.state} is not a cluster's: "
+                "move it away, or set EGRESS_CLUSTER_STATE to another place."
             )
         processes.end(layout, processes.recorded(layout))
         for one in layout.nodes:
@@ -289,10 +248,14 @@ class Cluster:
         if layout.state.exists():
             # The marker goes last: an interrupted removal can be taken up again.
             for path in layout.state.iterdir():
-                if path != self._marker:
+                if path != layout.marker:
                     _delete(path)
-            self._marker.unlink(missing_ok=True)
+            layout.marker.unlink(missing_ok=True)
             layout.state.rmdir()
+
+
+def _last_words(layout: Layout, watched: list[Component]) -> list[str]:
+    return [f"{component.name} says: {processes.last_words(layout, component.name)}" for component in watched]
 
 
 def _delete(path: Path) -> None:

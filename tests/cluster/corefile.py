@@ -16,10 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-_PATH = (
-    "/api/v1/namespaces/kube-system/configmaps"
-    "?fieldSelector=metadata.name%3Dcoredns&watch=true&timeoutSeconds=300"
-)
+_PATH = "/api/v1/namespaces/kube-system/configmaps?fieldSelector=metadata.name%3Dcoredns&watch=true&timeoutSeconds=300"
 _READ_SECONDS = 330
 _PAUSE_SECONDS = 0.5
 

@@ -2,8 +2,8 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Forward a loopback port of the machine to an address inside a network namespace.
 
-Run as `python -S -m tests.cluster.forward PORT NAMESPACE ADDRESS PORT`. A socket stays in the namespace that it was made
-in: the listener is made first, then the process moves, so connections are taken outside and continued inside.
+Run as `python -S -m tests.cluster.forward PORT NAMESPACE ADDRESS PORT`. A socket stays in the namespace that it was
+made in: the listener is made first, then the process moves, so connections are taken outside and continued inside.
 """
 
 from __future__ import annotations

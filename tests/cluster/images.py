@@ -12,8 +12,10 @@ import tarfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from tests.cluster import node as nodes
+from tests.cluster import tools
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Layout, Node
 
@@ -52,6 +54,14 @@ def write_program_archive(program: Path, reference: str, archive: Path) -> None:
             content.addfile(entry, io.BytesIO(data))
 
 
+def load_pause(layout: Layout) -> None:
+    """Give the nodes the image that holds every pod's namespaces open."""
+    archive = layout.state / "pause.tar"
+    write_program_archive(tools.program("pause"), nodes.PAUSE_IMAGE, archive)
+    load(layout, [archive])
+    archive.unlink()
+
+
 def load(layout: Layout, archives: Iterable[Path]) -> None:
     """Import docker or OCI archives into every node; what a node already has from the same archive is left alone."""
     known = [(archive, _digest(archive), _references(archive)) for archive in archives]
@@ -75,7 +85,9 @@ def _digest(archive: Path) -> str:
         with archive.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as failure:
-        raise ClusterError(f"The archive {archive} cannot be read ({failure.strerror}): name an image archive.") from None
+        raise ClusterError(
+            f"The archive {archive} cannot be read ({failure.strerror}): name an image archive."
+        ) from None
 
 
 def _references(archive: Path) -> list[str]:
@@ -95,7 +107,7 @@ def _references(archive: Path) -> list[str]:
         ) from None
 
 
-def _json(content: tarfile.TarFile, name: str) -> list[dict[str, list[str]]] | dict[str, list[dict[str, dict[str, str]]]]:
+def _json(content: tarfile.TarFile, name: str) -> Any:
     member = content.extractfile(name)
     if member is None:
         raise KeyError(name)
@@ -109,7 +121,7 @@ def _import(layout: Layout, node: Node, archive: Path, digest: str, references: 
     if references and all(imported.get(reference) == digest for reference in references):
         return
     command = ["ctr", "--address", f"{nodes.root(layout, node)}{nodes.SOCKET}", "--namespace", "k8s.io"]
-    done = subprocess.run([*command, "images", "import", str(archive)], capture_output=True, text=True)
+    done = subprocess.run([*command, "images", "import", str(archive)], check=False, capture_output=True, text=True)
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise ClusterError(f"{node.name} does not take the archive {archive}: {reason[0]}.")

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
+from typing import ClassVar
 
 from tests.cluster.errors import ClusterError
 
@@ -43,42 +44,41 @@ class Layout:
     api_port: int = DEFAULT_API_PORT
     state_root: Path = Path("/var/lib/avi-egress")
 
-    underlay: IPv4Network = IPv4Network("10.89.0.0/24")
-    control: IPv4Interface = IPv4Interface("10.89.0.10/24")
-    lan: IPv4Network = IPv4Network("10.70.112.0/24")
-    remote: IPv4Interface = IPv4Interface("10.70.112.1/24")
-    remote_loopbacks: tuple[IPv4Address, ...] = (
+    underlay: ClassVar[IPv4Network] = IPv4Network("10.89.0.0/24")
+    control: ClassVar[IPv4Interface] = IPv4Interface("10.89.0.10/24")
+    lan: ClassVar[IPv4Network] = IPv4Network("10.70.112.0/24")
+    remote: ClassVar[IPv4Interface] = IPv4Interface("10.70.112.1/24")
+    remote_loopbacks: ClassVar[tuple[IPv4Address, ...]] = (
         IPv4Address("10.10.10.200"),
         IPv4Address("10.10.24.85"),
         IPv4Address("10.10.20.20"),
     )
-    remote_ports: tuple[int, ...] = (80, 443, 8080)
-    pods: IPv4Network = IPv4Network("10.244.0.0/16")
-    services: IPv4Network = IPv4Network("10.96.0.0/16")
-    dns: IPv4Address = IPv4Address("10.96.0.10")
-    domain: str = "cluster.local"
-    node_labels: tuple[tuple[str, str], ...] = (("external-accessible-node", "true"),)
-    nodes: tuple[Node, ...] = field(
-        default=(
-            Node(
-                "node1",
-                IPv4Interface("10.89.0.11/24"),
-                IPv4Interface("10.70.112.61/24"),
-                IPv4Network("10.244.1.0/24"),
-            ),
-            Node(
-                "node2",
-                IPv4Interface("10.89.0.12/24"),
-                IPv4Interface("10.70.112.62/24"),
-                IPv4Network("10.244.2.0/24"),
-            ),
-        )
+    remote_ports: ClassVar[tuple[int, ...]] = (80, 443, 8080)
+    pods: ClassVar[IPv4Network] = IPv4Network("10.244.0.0/16")
+    services: ClassVar[IPv4Network] = IPv4Network("10.96.0.0/16")
+    dns: ClassVar[IPv4Address] = IPv4Address("10.96.0.10")
+    domain: ClassVar[str] = "cluster.local"
+    node_labels: ClassVar[tuple[tuple[str, str], ...]] = (("external-accessible-node", "true"),)
+    nodes: ClassVar[tuple[Node, ...]] = (
+        Node(
+            "node1",
+            IPv4Interface("10.89.0.11/24"),
+            IPv4Interface("10.70.112.61/24"),
+            IPv4Network("10.244.1.0/24"),
+        ),
+        Node(
+            "node2",
+            IPv4Interface("10.89.0.12/24"),
+            IPv4Interface("10.70.112.62/24"),
+            IPv4Network("10.244.2.0/24"),
+        ),
     )
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ClusterError(
-                f"The cluster name {self.name!r} is not usable: take 1 to 20 lower-case letters, digits and inner hyphens."
+                f"The cluster name {self.name!r} is not usable: "
+                "take 1 to 20 lower-case letters, digits and inner hyphens."
             )
         if not 1 <= self.api_port <= 65535:
             raise ClusterError(f"The API port {self.api_port} is not a TCP port: take one from 1 to 65535.")
@@ -87,7 +87,7 @@ class Layout:
     def from_environment(
         cls, name: str | None = None, api_port: int | None = None, state_root: Path | None = None
     ) -> Layout:
-        """Arguments win over EGRESS_CLUSTER_NAME, EGRESS_CLUSTER_API_PORT and EGRESS_CLUSTER_STATE, they over defaults."""
+        """Arguments win over EGRESS_CLUSTER_NAME, EGRESS_CLUSTER_API_PORT and EGRESS_CLUSTER_STATE."""
         port = os.environ.get("EGRESS_CLUSTER_API_PORT") or str(DEFAULT_API_PORT)
         if api_port is None and not port.isdecimal():
             raise ClusterError(f"EGRESS_CLUSTER_API_PORT is {port!r}: set it to a number from 1 to 65535.")
@@ -129,6 +129,16 @@ class Layout:
     @property
     def state(self) -> Path:
         return self.state_root / self.name
+
+    @property
+    def marker(self) -> Path:
+        """What makes the state folder a cluster's: nothing is ever deleted from a folder without it."""
+        return self.state / "cluster.json"
+
+    @property
+    def complete(self) -> Path:
+        """Exists once `up` has ended well."""
+        return self.state / "complete"
 
     @property
     def kubeconfig(self) -> Path:

@@ -33,7 +33,8 @@ class _Visit(threading.Thread, Generic[Result]):
             finally:
                 os.close(descriptor)
             self.result.append(self._action())
-        except BaseException as failure:  # noqa: BLE001 - handed to the caller's thread below
+        except BaseException as failure:
+            # The caller raises it in a thread of its own.
             self.failure = failure
 
 

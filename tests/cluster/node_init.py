@@ -19,7 +19,7 @@ from tests.cluster.syscalls import MS_BIND, MS_MOVE, MS_PRIVATE, MS_REC, MS_SHAR
 
 _NODE_FOLDERS = ("cni", "containerd", "kubelet")
 _SHADOWED = ("/run", "/var/lib", "/var/log")
-# kubelet writes these for the whole machine unless they already read so. In the node they do; the machine keeps its own.
+# kubelet writes these for the whole machine, unless they read so already. In the node they do.
 _KUBELET_SYSCTLS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
@@ -32,7 +32,7 @@ _KUBELET_SYSCTLS = {
 
 @dataclass(frozen=True)
 class NodeInit:
-    """`state` holds what the node keeps; `keep` are folders of the machine that must stay visible under their own path."""
+    """`state` holds what the node keeps; `keep` are folders of the machine that stay visible under their own path."""
 
     hostname: str
     state: str

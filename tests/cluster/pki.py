@@ -59,7 +59,9 @@ def identities(layout: Layout) -> tuple[Identity, ...]:
     for node in layout.nodes:
         of_nodes.append(Identity(f"{node.name}-kubelet", f"system:node:{node.name}", ("system:nodes",)))
         of_nodes.append(
-            Identity(f"{node.name}-kubelet-server", f"system:node:{node.name}", names=(node.name, str(node.underlay.ip)))
+            Identity(
+                f"{node.name}-kubelet-server", f"system:node:{node.name}", names=(node.name, str(node.underlay.ip))
+            )
         )
     return (*shared, *of_nodes)
 
@@ -109,7 +111,7 @@ def write_kubeconfig(layout: Layout, identity: str, server: str, path: Path) -> 
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -151,9 +153,7 @@ def _sign(
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
     )
     if identity.names:
         builder = builder.add_extension(x509.SubjectAlternativeName(_alternatives(identity.names)), critical=False)

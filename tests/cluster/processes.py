@@ -64,7 +64,7 @@ def start(layout: Layout, component: Component) -> None:
         # Python finds this package from here; in a node the checkout is where it is on the machine.
         directory=str(CHECKOUT),
     )
-    done = subprocess.run(python("launcher", launch.dump()), cwd=CHECKOUT, capture_output=True, text=True)
+    done = subprocess.run(python("launcher", launch.dump()), cwd=CHECKOUT, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise ClusterError(f"The process {component.name} could not be started: {reason[0]}.")
@@ -108,7 +108,9 @@ def end(layout: Layout, names: Iterable[str]) -> None:
     for known in doomed:
         while known.alive():
             if time.monotonic() > deadline:
-                raise ClusterError(f"Process {known.pid} does not end: look at /proc/{known.pid}/stack, then run `down`.")
+                raise ClusterError(
+                    f"Process {known.pid} does not end: look at /proc/{known.pid}/stack, then run `down`."
+                )
             time.sleep(0.01)
 
 

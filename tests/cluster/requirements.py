@@ -29,9 +29,7 @@ CNI_PROGRAMS = ("bridge", "host-local", "loopback", "portmap")
 DEBIAN_PACKAGES = tuple(sorted({*PROGRAMS.values(), CNI_PACKAGE}))
 
 # The administrator's folders are missing from the PATH of some shells.
-SEARCH_PATH = os.pathsep.join(
-    [os.environ.get("PATH", "/usr/bin:/bin"), "/usr/local/sbin", "/usr/sbin", "/sbin"]
-)
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", "/usr/bin:/bin"), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
 def check_root() -> None:
@@ -53,5 +51,6 @@ def check() -> None:
         )
     if not Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists():
         raise ClusterError(
-            "The kernel does not show bridged packets to netfilter, which NetworkPolicy needs: run `modprobe br_netfilter`."
+            "The kernel does not show bridged packets to netfilter, which NetworkPolicy needs: "
+            "run `modprobe br_netfilter`."
         )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The programs that no distribution offers: built from a go.mod each, once, and kept in a cache outside the checkout."""
+"""Programs that no distribution offers: built from a go.mod each, once, and kept in a cache outside the checkout."""
 
 from __future__ import annotations
 
