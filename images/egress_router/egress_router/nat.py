@@ -51,6 +51,10 @@ class Nat:
         self._remember(addresses)
         return True
 
+    def addresses(self) -> Mapping[ServedPort, IPv4Address]:
+        """Where each served port leads since the last transaction; refused ports are missing."""
+        return self._addresses
+
     def is_intact(self) -> bool:
         """Whether the table is as it was when this object last wrote it."""
         try:

@@ -122,11 +122,6 @@ class Resolver:
         with self._lock:
             return {name: state.address for name, state in self._names.items() if state.address is not None}
 
-    def unknown(self) -> list[str]:
-        """The names without an address."""
-        with self._lock:
-            return [name for name, state in self._names.items() if state.address is None]
-
     def failures(self) -> dict[str, int]:
         """Failed look-ups so far, by name."""
         with self._lock:

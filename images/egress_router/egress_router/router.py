@@ -104,13 +104,15 @@ class Router:
     def _settle(self) -> float:
         """Make the data path right as far as possible; seconds until it should be looked at again."""
         self._wakes_on_change = False
+        # Asked before the look, so that what is known by then is in the rule set when the port opens.
+        has_asked_all = self._resolver.has_asked_all()
         try:
             self._stand()
         except _NotHeld as error:
             return self._down(str(error), error.retry)
         except (AttachError, ConfigError, NetlinkError, OSError) as error:
             return self._down(str(error), _RETRY_BROKEN)
-        if not self._resolver.has_asked_all():
+        if not has_asked_all:
             return self._down("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
         self._reason = None
         self._waiting_since = None
@@ -194,7 +196,9 @@ class Router:
             deadline = time.monotonic() + _PROBE_WAIT * random.uniform(0.9, 1.1)
             while self._events.wait_for_arp(deadline - time.monotonic(), arp):
                 for seen in arp.sightings():
-                    return seen
+                    # Two that probe at once would defer to each other for ever: the lower MAC address goes on.
+                    if seen.role is Role.HOLDS or seen.mac < uplink.mac:
+                        return seen
             if self._events.stopping:
                 return None
         return None
@@ -243,7 +247,8 @@ class Router:
         return min([_FULL_CHECK, *(at - now for at in self._announcements)])
 
     def _unresolved(self) -> str | None:
-        names = self._resolver.unknown()
+        served = self._nat.addresses()
+        names = sorted({str(to.host) for port, to in self._config.routes.items() if port not in served})
         return f"no address known for {', '.join(names)}" if names else None
 
     def _stop(self) -> None:

@@ -1,0 +1,1015 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The egress router with real packets, in network namespaces and without Kubernetes.
+
+A ``Lab`` is an outside LAN (a bridge) with a remote application on it and one or more nodes. A ``Pod`` is a namespace whose
+eth0 leads to a client namespace, which is the pod network's gateway as well: what leaves a pod by the wrong interface
+ends there. All that crosses the LAN is captured, from before the router's first instruction to after its last.
+
+Needs root and a kernel with veth, bridge and nftables; it fails, and does not skip, where they are missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.rrset
+import pytest
+from pyroute2 import netns
+
+ROUTER = Path(__file__).parents[2] / "images" / "egress_router"
+SOURCE = "10.70.112.155"
+REMOTE = "10.70.112.200"
+SECOND_REMOTE = "10.70.112.201"
+CLIENT = "10.129.0.1"
+POD = "10.129.0.229"
+BRIDGE = "172.18.0.1"
+HEALTH = 4
+PREFIX = "avirt-"
+# Destination unreachable, redirect, time exceeded.
+ICMP_ERRORS = (3, 5, 11)
+ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 0x0003, 0x0800, 0x0806
+
+
+# --- namespaces ------------------------------------------------------------------------------------------------------
+
+
+def run(*command: str) -> str:
+    """Output of a command of the lab's construction; raise CalledProcessError with its message in the test's report."""
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.strip()}"
+    return done.stdout
+
+
+@contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """The calling thread is in the namespace; sockets opened meanwhile stay there."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    wanted = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        netns.setns(wanted)
+        try:
+            yield
+        finally:
+            netns.setns(before)
+    finally:
+        os.close(wanted)
+        os.close(before)
+
+
+def sweep() -> None:
+    """Remove what test runs left behind whose process is gone."""
+    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else ():
+        owner = re.fullmatch(PREFIX + r"(\d+)-.*", name)
+        if owner and not os.path.isdir(f"/proc/{owner[1]}"):
+            run("ip", "netns", "del", name)
+
+
+class Capture:
+    """Source addresses of all IPv4 packets that cross the LAN, with how often each was seen.
+
+    ICMP errors are counted apart: when a router has gone, its node tells the remote application so with its own address.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self.sources: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        with inside(namespace):
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        self._socket.settimeout(0.2)
+        self._open = True
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._open = False
+        self._thread.join()
+        self._socket.close()
+
+    def lost(self) -> int:
+        """Frames that the kernel could not hand over: a verdict needs zero."""
+        statistics = self._socket.getsockopt(263, 6, 8)  # SOL_PACKET, PACKET_STATISTICS
+        return int(struct.unpack("II", statistics)[1])
+
+    def _run(self) -> None:
+        while self._open:
+            try:
+                frame = self._socket.recv(2048)
+            except TimeoutError:
+                continue
+            if int.from_bytes(frame[12:14], "big") == ETH_P_IP:
+                is_error = frame[23] == socket.IPPROTO_ICMP and frame[34] in ICMP_ERRORS
+                (self.errors if is_error else self.sources)[socket.inet_ntoa(frame[26:30])] += 1
+
+
+class RemoteApplication:
+    """Tells each peer the address it has, over TCP (a line for each line, or one HTTP answer) and UDP."""
+
+    def __init__(self, namespace: str, address: str) -> None:
+        self.peers: Counter[str] = Counter()
+        self._address = address
+        with inside(namespace):
+            self._tcp = socket.create_server((address, 8080), backlog=128)
+            self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._udp.bind((address, 5353))
+        for target in (self._serve_tcp, self._serve_udp):
+            threading.Thread(target=target, daemon=True).start()
+
+    def close(self) -> None:
+        for listener in (self._tcp, self._udp):
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
+    def _serve_tcp(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, peer = self._tcp.accept()
+                self.peers[peer[0]] += 1
+                threading.Thread(target=self._talk, args=(connection, peer[0]), daemon=True).start()
+
+    def _talk(self, connection: socket.socket, peer: str) -> None:
+        with connection, suppress(OSError):
+            connection.settimeout(30)
+            while line := connection.recv(1024):
+                body = f"{peer} {self._address}\n".encode()
+                if line.startswith(b"GET "):
+                    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+                    return
+                connection.sendall(body)
+
+    def _serve_udp(self) -> None:
+        with suppress(OSError):
+            while True:
+                data, peer = self._udp.recvfrom(2048)
+                if peer is None:  # closed
+                    return
+                self.peers[peer[0]] += 1
+                if data == b"large":
+                    self._udp.sendto(bytes(1400), peer)
+                else:
+                    self._udp.sendto(f"{peer[0]} {self._address}\n".encode(), peer)
+
+
+@dataclass
+class Node:
+    """A node: its namespace and its uplink's MAC address."""
+
+    name: str
+    mac: str
+
+
+@dataclass
+class Pod:
+    """A pod's namespace with its client's; ``node`` is where its router plugs in."""
+
+    name: str
+    client: str
+    node: Node
+    routers: list[Router] = field(default_factory=list)
+
+    def start(self, **env: str) -> Router:
+        router = Router(self, env)
+        self.routers.append(router)
+        return router
+
+    def connect(self, port: int = 80, timeout: float = 2.0, address: str = POD) -> socket.socket:
+        """A TCP connection from the client."""
+        with inside(self.client):
+            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        connection.settimeout(timeout)
+        try:
+            connection.connect((address, port))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def ask(self, port: int = 80, timeout: float = 2.0) -> str:
+        """The address that the remote application saw, and its own."""
+        with self.connect(port, timeout) as connection:
+            return talk(connection)
+
+    def udp(self, data: bytes = b"?", port: int = 53) -> bytes:
+        """The remote application's answer to a datagram."""
+        with inside(self.client):
+            datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with datagram:
+            datagram.settimeout(2)
+            datagram.connect((POD, port))
+            datagram.send(data)
+            return datagram.recv(2048)
+
+    def http(self, path: str) -> tuple[int, str]:
+        """Status and body from the health port."""
+        with self.connect(HEALTH) as connection:
+            connection.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+        head, _blank, body = answer.decode().partition("\r\n\r\n")
+        return int(head.split()[1]), body
+
+    def is_healthy(self) -> bool:
+        """Whether a probe like the article's succeeds."""
+        try:
+            self.connect(HEALTH, 0.5).close()
+        except OSError:
+            return False
+        return True
+
+    def metric(self, line: str) -> float:
+        """The value of the metric whose line begins so."""
+        _status, text = self.http("/metrics")
+        found = re.search(rf"^{re.escape(line)} (\S+)$", text, re.MULTILINE)
+        assert found, text
+        return float(found[1])
+
+
+class Router:
+    """A running egress router."""
+
+    def __init__(self, pod: Pod, env: dict[str, str]) -> None:
+        contract = {
+            "EGRESS_SOURCE": SOURCE,
+            "EGRESS_DESTINATION": REMOTE,
+            "EGRESS_PORTS": f"80/tcp={REMOTE}:8080,53/udp={REMOTE}:5353",
+            "BRIDGE_IP_ADDR": BRIDGE,
+            "BRIDGE_NETMASK": "16",
+            "TCP_HM_PORT": str(HEALTH),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROUTER),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        command = ["ip", "netns", "exec", pod.name, sys.executable, "-u", "-m", "egress_router"]
+        command += ["--host-ns", f"/run/netns/{pod.node.name}"]
+        if "resolv_conf" in env:
+            command += ["--resolv-conf", env.pop("resolv_conf")]
+        self._pod = pod
+        self.process = subprocess.Popen(
+            command, env=contract | env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.log: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.log.append(line.rstrip())
+
+    def wait_ready(self, timeout: float = 10.0) -> Router:
+        wait_until(lambda: self.process.poll() is not None or self._pod.is_healthy(), timeout, "ready", self)
+        assert self.process.poll() is None, self.log
+        return self
+
+    def wait_log(self, text: str, timeout: float = 10.0) -> None:
+        wait_until(lambda: any(text in line for line in self.log), timeout, f"log has {text!r}", self)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(10)
+        self._reader.join(2)
+        return code
+
+
+class Lab:
+    """The LAN and all that is on it; every namespace is made for one test and removed after it."""
+
+    def __init__(self, name: str) -> None:
+        self._prefix = f"{PREFIX}{os.getpid()}-{name}-"
+        self._names: list[str] = []
+        self._pods: list[Pod] = []
+        self._node_addresses: list[str] = []
+        self._closing = ExitStack()
+        self._ports = 0
+        self.lan = self._namespace("lan")
+        self._ip(self.lan, "link add br0 type bridge mcast_snooping 0")
+        self._ip(self.lan, "link set br0 up")
+        self.remote = self._namespace("remote")
+        self._join_lan(self.remote, REMOTE)
+        self._ip(self.remote, f"address add {SECOND_REMOTE}/24 dev up0")
+        self.application = RemoteApplication(self.remote, REMOTE)
+        self.second_application = RemoteApplication(self.remote, SECOND_REMOTE)
+        self.capture = Capture(self.lan)
+        for thing in (self.application, self.second_application, self.capture):
+            self._closing.callback(thing.close)
+
+    def node(self, number: int = 1) -> Node:
+        name, address = self._namespace(f"node{number}"), f"10.70.112.{60 + number}"
+        self._node_addresses.append(address)
+        return Node(name, self._join_lan(name, address))
+
+    def pod(self, node: Node, number: int = 1) -> Pod:
+        name, client = self._namespace(f"pod{number}"), self._namespace(f"client{number}")
+        self._ip(client, f"link add eth0 type veth peer name eth0 netns {name}")
+        self._ip(client, f"address add {CLIENT}/24 dev eth0")
+        self._ip(name, f"address add {POD}/24 dev eth0")
+        for namespace in (client, name):
+            self._ip(namespace, "link set eth0 up")
+        self._ip(name, f"route add default via {CLIENT}")
+        pod = Pod(name, client, node)
+        self._pods.append(pod)
+        return pod
+
+    def close(self) -> None:
+        for pod in self._pods:
+            for router in pod.routers:
+                router.end(signal.SIGKILL)
+        self._closing.close()
+        for name in self._names:
+            self.delete(name)
+
+    def delete(self, name: str) -> None:
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=30)
+
+    def assert_no_other_source(self, *allowed: str) -> None:
+        """Nothing but the allowed sources and the remote application itself was ever on the LAN."""
+        time.sleep(0.3)
+        assert self.capture.lost() == 0, "the capture is incomplete"
+        expected = {REMOTE, SECOND_REMOTE, *(allowed or (SOURCE,))}
+        others = set(self.capture.sources) - expected
+        assert not others, {source: self.capture.sources[source] for source in others}
+        others = set(self.capture.errors) - expected - set(self._node_addresses)
+        assert not others, {source: self.capture.errors[source] for source in others}
+
+    def _namespace(self, short: str) -> str:
+        name = self._prefix + short
+        run("ip", "netns", "add", name)
+        self._names.append(name)
+        with inside(name):
+            # Router solicitations of the lab's own interfaces are not what is looked for.
+            for key in ("all", "default"):
+                Path(f"/proc/sys/net/ipv6/conf/{key}/disable_ipv6").write_text("1", encoding="ascii")
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("0", encoding="ascii")
+        self._ip(name, "link set lo up")
+        return name
+
+    def _join_lan(self, namespace: str, address: str) -> str:
+        self._ports += 1
+        port = f"port{self._ports}"
+        self._ip(self.lan, f"link add {port} type veth peer name up0 netns {namespace}")
+        self._ip(self.lan, f"link set {port} master br0 up")
+        self._ip(namespace, f"address add {address}/24 dev up0")
+        self._ip(namespace, "link set up0 up")
+        mac: str = json.loads(run("ip", "-n", namespace, "-j", "link", "show", "up0"))[0]["address"]
+        return mac
+
+    @staticmethod
+    def _ip(namespace: str, command: str) -> None:
+        run("ip", "-n", namespace, *command.split())
+
+
+class Hammer:
+    """Clients that connect without pause; what the remote application told them, and how many were refused."""
+
+    def __init__(self, pod: Pod, clients: int = 4) -> None:
+        self.answers: Counter[str] = Counter()
+        self.failed = 0
+        self._pod = pod
+        self._open = True
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Hammer:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._open = False
+        for thread in self._threads:
+            thread.join()
+
+    def wait_more(self, count: int = 20, timeout: float = 10.0) -> None:
+        """Wait for so many answers from now on."""
+        goal = self.answers.total() + count
+        wait_until(lambda: self.answers.total() >= goal, timeout, f"{count} more answers, has {self.answers}")
+
+    def _run(self) -> None:
+        while self._open:
+            try:
+                self.answers[self._pod.ask(timeout=0.5).split()[0]] += 1
+            except (OSError, IndexError):
+                self.failed += 1
+                time.sleep(0.002)
+
+
+def talk(connection: socket.socket) -> str:
+    """One line there and back: the address that the remote application saw, and its own."""
+    connection.sendall(b"?\n")
+    return connection.recv(1024).decode().strip()
+
+
+def wait_until(condition: Callable[[], bool], timeout: float, what: str, router: Router | None = None) -> float:
+    """Seconds until the condition held; fail after ``timeout``."""
+    start = time.monotonic()
+    while not condition():
+        log = "" if router is None else "\n" + "\n".join(router.log)
+        assert time.monotonic() - start < timeout, f"not within {timeout} s: {what}{log}"
+        time.sleep(0.02)
+    return time.monotonic() - start
+
+
+def arp_answer(namespace: str, sender: str, target: str = SOURCE, seconds: float = 0.6) -> str | None:
+    """The MAC that answers an ARP request from ``namespace``'s up0, or None; ``sender`` 0.0.0.0 makes it RFC 5227's probe."""
+    with inside(namespace):
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))
+    with wire:
+        wire.bind(("up0", ETH_P_ARP))
+        mac = wire.getsockname()[4]
+        fields = (1, ETH_P_IP, 6, 4, 1, mac, IPv4Address(sender).packed, bytes(6), IPv4Address(target).packed)
+        wire.send(b"\xff" * 6 + mac + struct.pack("!H", ETH_P_ARP) + struct.pack("!HHBBH6s4s6s4s", *fields))
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            wire.settimeout(left)
+            try:
+                frame = wire.recv(128)
+            except TimeoutError:
+                break
+            if frame[28:32] == IPv4Address(target).packed and frame[20:22] == b"\0\2":
+                return frame[22:28].hex(":")
+    return None
+
+
+def links(namespace: str) -> set[str]:
+    """Names of the interfaces in a namespace."""
+    return {link["ifname"] for link in json.loads(run("ip", "-n", namespace, "-j", "link", "show"))}
+
+
+def veths(node: Node) -> set[str]:
+    """The routers' interfaces on a node."""
+    return {name for name in links(node.name) if name.startswith("av")}
+
+
+def proxied(node: Node) -> set[str]:
+    """The addresses for which a node's uplink has a proxy entry."""
+    return {entry["dst"] for entry in json.loads(run("ip", "-n", node.name, "-j", "neigh", "show", "proxy"))}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine() -> None:
+    """Root, ip and network namespaces: said once and plainly when missing."""
+    if os.geteuid() != 0:
+        pytest.fail("these tests make network namespaces: run them as root", pytrace=False)
+    if shutil.which("ip") is None:
+        pytest.fail("these tests need the ip command: install the package iproute2", pytrace=False)
+    sweep()
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    made = Lab(str(abs(hash(request.node.name)) % 10000))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def node(lab: Lab) -> Node:
+    return lab.node()
+
+
+@pytest.fixture
+def pod(lab: Lab, node: Node) -> Pod:
+    return lab.pod(node)
+
+
+# --- nothing ever leaves with another source ------------------------------------------------------------------------
+
+
+def test_remote_sees_only_the_source_from_the_first_packet_on(lab: Lab, pod: Pod) -> None:
+    """Clients hammer before there is a router, while it starts and while it serves."""
+    with Hammer(pod) as hammer:
+        time.sleep(0.2)
+        pod.start().wait_ready()
+        hammer.wait_more(100)
+    assert set(hammer.answers) == {SOURCE}
+    assert set(lab.application.peers) == {SOURCE}
+    lab.assert_no_other_source()
+    assert lab.capture.sources[SOURCE] > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_restart_in_the_same_pod_under_load(lab: Lab, pod: Pod, number: int) -> None:
+    """After a kill the kernel serves on, and the next router takes the standing data path over."""
+    pod.start().wait_ready()
+    with Hammer(pod) as hammer:
+        hammer.wait_more()
+        with pod.connect() as established:
+            assert talk(established).split()[0] == SOURCE
+            for _round in range(2):
+                pod.routers[-1].end(number)
+                if number == signal.SIGKILL:
+                    hammer.wait_more()
+                    assert not pod.is_healthy()
+                pod.start().wait_ready()
+                hammer.wait_more()
+            assert talk(established).split()[0] == SOURCE
+    assert set(hammer.answers) == {SOURCE}
+    assert pod.metric("egress_router_claims_total") == (0 if number == signal.SIGKILL else 1)
+    lab.assert_no_other_source()
+
+
+def test_sigterm_gives_the_address_up_at_once(lab: Lab, pod: Pod, node: Node) -> None:
+    pod.start().wait_ready()
+    with Hammer(pod) as hammer:
+        hammer.wait_more()
+        start = time.monotonic()
+        assert pod.routers[0].end() == 0
+        assert time.monotonic() - start < 1.0
+        assert veths(node) == set() and proxied(node) == set()
+        assert arp_answer(lab.remote, REMOTE) is None
+        time.sleep(0.3)
+    lab.assert_no_other_source()
+
+
+def test_egress_interface_deleted_under_load(lab: Lab, pod: Pod) -> None:
+    """The health port closes, nothing leaves by the pod's own interface, and the router puts all back."""
+    router = pod.start().wait_ready()
+    with Hammer(pod) as hammer, capture_at(pod.client) as pod_network:
+        hammer.wait_more()
+        run("ip", "-n", pod.name, "link", "del", "egress0")
+        wait_until(lambda: not pod.is_healthy(), 1.0, "health port closed", router)
+        recovered = wait_until(pod.is_healthy, 5.0, "health port open again", router)
+        assert recovered < 2.0
+        hammer.wait_more()
+    lab.assert_no_other_source()
+    assert REMOTE not in pod_network.destinations, "DNATed packets left by the pod's own interface"
+    assert SOURCE not in pod_network.sources
+    assert pod.metric('egress_router_dropped_packets_total{reason="source"}') == 0
+    assert pod.metric('egress_router_dropped_packets_total{reason="leak"}') == 0
+
+
+def test_forwarding_without_redirection_is_dropped(lab: Lab, pod: Pod) -> None:
+    """A client that uses the pod as a plain gateway reaches nothing, by whatever port."""
+    pod.start().wait_ready()
+    run("ip", "-n", pod.client, "route", "add", REMOTE, "via", POD)
+    before = pod.metric('egress_router_dropped_packets_total{reason="forward"}')
+    for port in (8080, 80):
+        with pytest.raises(OSError):
+            pod.connect(port, 0.4, REMOTE)
+    assert pod.metric('egress_router_dropped_packets_total{reason="forward"}') > before
+    assert not lab.application.peers
+    lab.assert_no_other_source()
+
+
+def test_guard_drops_a_wrong_source_on_the_egress_interface(lab: Lab, pod: Pod) -> None:
+    """An ICMP answer to nothing is no connection, so SNAT leaves it alone; the last chain doesn't."""
+    pod.start().wait_ready()
+    with inside(pod.name):
+        raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    with raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"egress0")
+        icmp = bytes([0, 0, 0xFF, 0xFD, 0, 1, 0, 1])
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 1, 0, socket.inet_aton(POD), socket.inet_aton(REMOTE))
+        with pytest.raises(PermissionError):
+            raw.sendto(header + icmp, (REMOTE, 0))
+    assert pod.metric('egress_router_dropped_packets_total{reason="source"}') == 1
+    lab.assert_no_other_source()
+
+
+def test_node_takes_only_the_source_from_the_pod(lab: Lab, pod: Pod, node: Node) -> None:
+    """Should the pod's own table ever be gone, the node's strict reverse path filter still stands."""
+    router = pod.start().wait_ready()
+    router.process.send_signal(signal.SIGSTOP)
+    run("ip", "netns", "exec", pod.name, "nft", "delete", "table", "inet", "egress")
+    run("ip", "-n", pod.name, "route", "add", REMOTE, "via", BRIDGE, "dev", "egress0")
+    with inside(pod.name):
+        datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with datagram:
+        datagram.bind((POD, 0))
+        datagram.sendto(b"?", (REMOTE, 5353))
+    time.sleep(0.2)
+    assert not lab.application.peers
+    router.process.send_signal(signal.SIGCONT)
+    lab.assert_no_other_source()
+
+
+def test_rule_set_is_put_back_when_somebody_removes_it(lab: Lab, pod: Pod) -> None:
+    router = pod.start().wait_ready()
+    run("ip", "netns", "exec", pod.name, "nft", "delete", "table", "inet", "egress")
+    router.wait_log("data path repaired: rule set", 2.0)
+    assert pod.ask().split()[0] == SOURCE
+    lab.assert_no_other_source()
+
+
+@pytest.mark.parametrize(
+    ("where", "command", "logged"),
+    [
+        ("node", f"neigh del proxy {SOURCE} dev up0", "proxy ARP entry"),
+        ("pod", "rule del pref 100", "rule for marked packets"),
+        ("pod", "route flush table 16726", "default route of the egress table"),
+        ("node", f"route del {SOURCE}/32", None),
+        ("node", "link set up0 down", None),
+    ],
+)
+def test_broken_data_path_is_repaired(lab: Lab, pod: Pod, node: Node, where: str, command: str, logged: str | None) -> None:
+    router = pod.start().wait_ready()
+    run("ip", "-n", node.name if where == "node" else pod.name, *command.split())
+    if "down" in command:
+        wait_until(lambda: not pod.is_healthy(), 2.0, "health port closed", router)
+        run("ip", "-n", node.name, "link", "set", "up0", "up")
+    if logged is not None:
+        router.wait_log(logged, 12.0)
+    else:
+        time.sleep(0.2)
+    wait_until(pod.is_healthy, 5.0, "ready again", router)
+    assert pod.ask().split()[0] == SOURCE
+    lab.assert_no_other_source()
+
+
+# --- the way there and back -------------------------------------------------------------------------------------------
+
+
+def test_replies_leave_by_the_pods_own_interface(pod: Pod) -> None:
+    with capture_at(pod.client) as pod_network:
+        pod.start().wait_ready()
+        assert pod.ask() == f"{SOURCE} {REMOTE}"
+        wait_until(lambda: POD in pod_network.sources, 1.0, "a reply from the pod's address")
+    assert set(pod_network.sources) == {POD, CLIENT}
+
+
+def test_udp_port(lab: Lab, pod: Pod) -> None:
+    pod.start().wait_ready()
+    assert pod.udp().decode().split() == [SOURCE, REMOTE]
+    lab.assert_no_other_source()
+
+
+def test_path_mtu_errors_about_replies_reach_the_remote_with_the_source_address(lab: Lab, pod: Pod) -> None:
+    """RFC 1191: the pod's own "fragmentation needed" goes back by egress0, not into the pod network."""
+    pod.start().wait_ready()
+    for namespace in (pod.name, pod.client):
+        run("ip", "-n", namespace, "link", "set", "eth0", "mtu", "1300")
+    with capture_at(pod.client) as pod_network:
+        with pytest.raises(TimeoutError):
+            pod.udp(b"large")
+        learnt = run("ip", "-n", lab.remote, "route", "get", SOURCE)
+        assert "mtu 1300" in learnt
+        assert len(pod.udp(b"large")) == 1400
+    assert set(lab.capture.errors) == {SOURCE}
+    assert REMOTE not in pod_network.destinations
+    lab.assert_no_other_source()
+
+
+def test_health_and_metrics(pod: Pod) -> None:
+    pod.start().wait_ready()
+    assert pod.http("/readyz") == (200, "ok\n")
+    assert pod.http("/nothing")[0] == 404
+    pod.ask()
+    labels = f'destination="{REMOTE}:8080",direction="request",port="80/tcp"'
+    assert pod.metric(f"egress_router_packets_total{{{labels}}}") >= 4
+    assert pod.metric(f"egress_router_bytes_total{{{labels}}}") > 200
+    assert pod.metric("egress_router_ready") == 1
+    assert pod.metric("egress_router_claims_total") == 1
+
+
+def test_the_lan_does_not_reach_the_pod(lab: Lab, pod: Pod) -> None:
+    """EGRESS_SOURCE is a source only: the health port is not for the outside."""
+    pod.start().wait_ready()
+    with inside(lab.remote):
+        outsider = socket.socket()
+    with outsider:
+        outsider.settimeout(0.5)
+        with pytest.raises(OSError):
+            outsider.connect((SOURCE, HEALTH))
+    assert pod.metric('egress_router_dropped_packets_total{reason="input"}') >= 1
+
+
+def test_a_still_router_is_cheap(pod: Pod) -> None:
+    router = pod.start().wait_ready()
+    time.sleep(2.5)
+    before = cpu_seconds(router.process.pid)
+    time.sleep(3)
+    assert cpu_seconds(router.process.pid) - before <= 0.05
+    resident = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{router.process.pid}/status").read_text())[1])  # type: ignore[index]
+    assert resident < 64 * 1024, f"{resident} kB"
+
+
+# --- one holder at a time -----------------------------------------------------------------------------------------------
+
+
+def test_waits_while_another_station_holds_the_address(lab: Lab, pod: Pod, node: Node) -> None:
+    run("ip", "-n", lab.remote, "address", "add", f"{SOURCE}/32", "dev", "up0")
+    router = pod.start()
+    router.wait_log(f"address {SOURCE} is held by")
+    time.sleep(1.0)
+    assert not pod.is_healthy()
+    assert veths(node) == set()
+    run("ip", "-n", lab.remote, "address", "del", f"{SOURCE}/32", "dev", "up0")
+    assert wait_until(pod.is_healthy, 3.0, "ready", router) < 2.0
+    assert pod.ask().split()[0] == SOURCE
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "namespace removed"])
+def test_second_node_takes_over(lab: Lab, how: str) -> None:
+    """Two routers for one address on two nodes: one serves, the other waits, and follows within about a second."""
+    first, second = lab.pod(lab.node(1), 1), lab.pod(lab.node(2), 2)
+    first.start().wait_ready()
+    follower = second.start()
+    follower.wait_log(f"address {SOURCE} is held by {first.node.mac}")
+    time.sleep(1.5)
+    assert first.is_healthy() and not second.is_healthy()
+    assert arp_answer(lab.remote, REMOTE) == first.node.mac
+    with Hammer(second) as hammer:
+        start = time.monotonic()
+        if how == "SIGTERM":
+            first.routers[0].end()
+        else:
+            first.routers[0].end(signal.SIGKILL)
+            lab.delete(first.name)
+        wait_until(second.is_healthy, 5.0, "second ready", follower)
+        hammer.wait_more(1)
+        took = time.monotonic() - start
+    assert took < 1.5, f"{took:.2f} s"
+    assert arp_answer(lab.remote, REMOTE) == second.node.mac
+    assert set(hammer.answers) == {SOURCE}
+    lab.assert_no_other_source()
+
+
+def test_two_that_start_together_never_both_hold_it(lab: Lab) -> None:
+    pods = [lab.pod(lab.node(number), number) for number in (1, 2)]
+    for pod in pods:
+        pod.start()
+    wait_until(lambda: any(pod.is_healthy() for pod in pods), 10.0, "one is ready", pods[0].routers[0])
+    for _look in range(20):
+        assert [bool(veths(pod.node)) for pod in pods].count(True) <= 1
+        time.sleep(0.05)
+    assert [pod.is_healthy() for pod in pods].count(True) == 1
+
+
+def test_second_pod_on_the_same_node_waits_for_the_first_to_go(lab: Lab, node: Node) -> None:
+    first, second = lab.pod(node, 1), lab.pod(node, 2)
+    first.start().wait_ready()
+    follower = second.start()
+    follower.wait_log("another pod on this node holds")
+    first.routers[0].end(signal.SIGKILL)
+    time.sleep(0.3)
+    assert not second.is_healthy(), "the killed router's pod still has its namespace and so the address"
+    lab.delete(first.name)
+    assert wait_until(second.is_healthy, 5.0, "second ready", follower) < 2.0
+    assert second.ask().split()[0] == SOURCE
+
+
+def test_another_station_that_insists_gets_the_address(lab: Lab, pod: Pod, node: Node) -> None:
+    """RFC 5227 §2.4 b: defend once, then yield, so that two never answer for long."""
+    router = pod.start().wait_ready()
+    run("ip", "-n", lab.remote, "address", "add", f"{SOURCE}/32", "dev", "up0")
+    for _claim in range(2):
+        run("ip", "netns", "exec", lab.remote, sys.executable, "-c", GRATUITOUS_ARP, SOURCE)
+        time.sleep(0.5)
+    router.wait_log("gave it up", 2.0)
+    assert not pod.is_healthy() and veths(node) == set()
+    run("ip", "-n", lab.remote, "address", "del", f"{SOURCE}/32", "dev", "up0")
+    wait_until(pod.is_healthy, 4.0, "ready again", router)
+
+
+GRATUITOUS_ARP = """
+import socket, struct, sys
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(("up0", 0x0806))
+mac, address = wire.getsockname()[4], socket.inet_aton(sys.argv[1])
+wire.send(bytes([255] * 6) + mac + struct.pack("!HHHBBH6s4s6s4s", 0x806, 1, 0x800, 6, 4, 1, mac, address, bytes(6), address))
+"""
+
+
+# --- facts of the kernel that the design rests on -------------------------------------------------------------------------
+
+
+def test_proxy_arp_stops_with_the_pods_namespace(lab: Lab, pod: Pod, node: Node) -> None:
+    """The proxy entry outlives the pod, but without the route the kernel doesn't answer by it."""
+    router = pod.start().wait_ready()
+    assert arp_answer(lab.remote, REMOTE) == node.mac
+    router.end(signal.SIGKILL)
+    assert arp_answer(lab.remote, REMOTE) == node.mac, "while the pod is there, the kernel serves without the router"
+    lab.delete(pod.name)
+    wait_until(lambda: not veths(node), 2.0, "the kernel removed the veth")
+    assert proxied(node) == {SOURCE}
+    assert arp_answer(lab.remote, REMOTE) is None
+
+
+def test_probes_are_answered_by_the_router_and_not_by_the_kernel(lab: Lab, pod: Pod, node: Node) -> None:
+    router = pod.start().wait_ready()
+    assert arp_answer(lab.remote, "0.0.0.0") == node.mac
+    router.end(signal.SIGKILL)
+    assert arp_answer(lab.remote, "0.0.0.0") is None
+    assert arp_answer(lab.remote, REMOTE) == node.mac
+
+
+def test_proxy_arp_answers_for_the_one_address_only_and_at_once(lab: Lab, pod: Pod, node: Node) -> None:
+    pod.start().wait_ready()
+    start = time.monotonic()
+    assert arp_answer(lab.remote, REMOTE) == node.mac
+    assert time.monotonic() - start < 0.1
+    for other in ("10.70.112.156", POD):
+        assert arp_answer(lab.remote, REMOTE, other, 0.3) is None, other
+
+
+def test_several_routers_share_a_node(lab: Lab, node: Node) -> None:
+    """Each has its own link, although each link's node end has the same address."""
+    pods = [lab.pod(node, number) for number in (1, 2)]
+    for pod, source in zip(pods, (SOURCE, "10.70.112.156"), strict=True):
+        pod.start(EGRESS_SOURCE=source)
+    for pod, source in zip(pods, (SOURCE, "10.70.112.156"), strict=True):
+        pod.routers[0].wait_ready()
+        assert pod.ask().split()[0] == source
+    lab.assert_no_other_source(SOURCE, "10.70.112.156")
+
+
+# --- names --------------------------------------------------------------------------------------------------------------
+
+
+class DnsServer:
+    """Answers every A question with ``address`` and a TTL of one second, or with SERVFAIL while it is None."""
+
+    def __init__(self, namespace: str, address: str | None) -> None:
+        self.address = address
+        self.asked = 0
+        with inside(namespace):
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._socket.bind((CLIENT, 53))
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _run(self) -> None:
+        with suppress(OSError):
+            while True:
+                data, client = self._socket.recvfrom(2048)
+                if client is None:  # closed
+                    return
+                self.asked += 1
+                self._socket.sendto(self._answer(data), client)
+
+    def _answer(self, data: bytes) -> bytes:
+        answer = dns.message.make_response(dns.message.from_wire(data))
+        if self.address is None:
+            answer.set_rcode(2)
+        else:
+            answer.answer.append(dns.rrset.from_text(answer.question[0].name, 1, "IN", "A", self.address))
+        return answer.to_wire()
+
+
+@pytest.fixture
+def name_server(pod: Pod) -> Iterator[DnsServer]:
+    server = DnsServer(pod.client, REMOTE)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> dict[str, Any]:
+    """The contract of a router whose destination has a name."""
+    file = tmp_path / "resolv.conf"
+    file.write_text(f"nameserver {CLIENT}\nsearch green.svc.cluster.local\noptions ndots:5\n", encoding="ascii")
+    return {"EGRESS_PORTS": "80/tcp=dest.example:8080", "EGRESS_DESTINATION": "dest.example", "resolv_conf": str(file)}
+
+
+def test_name_is_followed_and_established_flows_stay(
+    lab: Lab, pod: Pod, name_server: DnsServer, named: dict[str, Any]
+) -> None:
+    router = pod.start(**named).wait_ready()
+    with pod.connect() as established:
+        assert talk(established) == f"{SOURCE} {REMOTE}"
+        name_server.address = SECOND_REMOTE
+        wait_until(lambda: pod.ask() == f"{SOURCE} {SECOND_REMOTE}", 4.0, "the new address is used", router)
+        assert talk(established) == f"{SOURCE} {REMOTE}"
+    lab.assert_no_other_source()
+
+
+def test_resolve_once_keeps_the_first_address(pod: Pod, name_server: DnsServer, named: dict[str, Any]) -> None:
+    pod.start(EGRESS_RESOLVE="once", **named).wait_ready()
+    asked = name_server.asked
+    name_server.address = SECOND_REMOTE
+    time.sleep(2.5)
+    assert pod.ask() == f"{SOURCE} {REMOTE}"
+    assert name_server.asked == asked
+
+
+def test_name_server_outage_stops_no_traffic(pod: Pod, name_server: DnsServer, named: dict[str, Any]) -> None:
+    pod.start(**named).wait_ready()
+    name_server.address = None
+    wait_until(
+        lambda: pod.metric('egress_router_resolution_errors_total{name="dest.example"}') > 0, 6.0, "a failed look-up"
+    )
+    assert pod.ask() == f"{SOURCE} {REMOTE}"
+    assert pod.http("/readyz")[0] == 200
+
+
+def test_unresolved_name_is_told_and_refused(pod: Pod, name_server: DnsServer, named: dict[str, Any]) -> None:
+    name_server.address = None
+    router = pod.start(**named).wait_ready(15)
+    assert pod.http("/readyz") == (503, "no address known for dest.example\n")
+    with pytest.raises(ConnectionRefusedError):
+        pod.connect()
+    name_server.address = REMOTE
+    wait_until(lambda: pod.http("/readyz")[0] == 200, 10.0, "resolved", router)
+    assert pod.ask() == f"{SOURCE} {REMOTE}"
+
+
+def test_restart_keeps_the_address_of_a_name_while_the_name_server_is_away(
+    pod: Pod, name_server: DnsServer, named: dict[str, Any]
+) -> None:
+    pod.start(**named).wait_ready()
+    pod.routers[0].end(signal.SIGKILL)
+    name_server.address = None
+    pod.start(**named).wait_ready(15)
+    assert pod.ask() == f"{SOURCE} {REMOTE}"
+
+
+# --- what it refuses ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"EGRESS_SOURCE": "192.168.7.7"}, "EGRESS_SOURCE='192.168.7.7' is not usable on this node"),
+        ({"EGRESS_SOURCE": "10.70.112.61"}, "it is an address of this node itself"),
+        ({"EGRESS_UPLINK": "bond7"}, "EGRESS_UPLINK='bond7' is not usable: this node has no interface of that name."),
+        ({"EGRESS_PORTS": ""}, "EGRESS_PORTS is not set"),
+        ({"TCP_HM_PORT": "80"}, "TCP_HM_PORT='80' is not usable: EGRESS_PORTS already serves 80/tcp"),
+    ],
+)
+def test_what_does_not_fit_ends_with_one_sentence(pod: Pod, node: Node, env: dict[str, str], said: str) -> None:
+    router = pod.start(**env)
+    assert router.process.wait(10) == 78
+    router.end()
+    assert said in router.log[-1]
+    assert sum("rule set loaded" not in line for line in router.log) == 1, router.log
+    assert veths(node) == set()
+
+
+def test_named_uplink(lab: Lab, pod: Pod) -> None:
+    pod.start(EGRESS_UPLINK="up0").wait_ready()
+    assert pod.ask().split()[0] == SOURCE
+    lab.assert_no_other_source()
+
+
+# --- helpers of single tests ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class PodNetwork:
+    """IPv4 addresses seen at the client's end of the pod's interface."""
+
+    sources: Counter[str] = field(default_factory=Counter)
+    destinations: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def capture_at(namespace: str) -> Iterator[PodNetwork]:
+    """What crosses a client's eth0 while the block runs."""
+    seen = PodNetwork()
+    with inside(namespace):
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    wire.bind(("eth0", ETH_P_ALL))
+    wire.settimeout(0.1)
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                frame = wire.recv(2048)
+                if int.from_bytes(frame[12:14], "big") == ETH_P_IP:
+                    seen.sources[socket.inet_ntoa(frame[26:30])] += 1
+                    seen.destinations[socket.inet_ntoa(frame[30:34])] += 1
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+        wire.close()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
