@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The Service that a playbook's options ask for (article, "Creating a Secure Egress Service").
+
+Pure: from options and what is observed to the desired object. What an option does not speak of stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Mapping, Sequence
+
+from .annotations import parse_egress_pod, read_service
+from .errors import InvalidAnnotation, InvalidInput
+from .resources import API_GROUP, AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, SERVICE, KubeObject, egress_pod_name
+from .workload import missing_ports
+
+Options = Mapping[str, Any]
+
+_LABEL_LENGTH = 63
+_LONGEST_NAME = _LABEL_LENGTH - len(egress_pod_name(""))
+_SERVICE_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_ANNOTATION_KEYS = {
+    "destination_ip": "destination_ip",
+    "destinations": "destinations",
+    "hm_port": "hm_port",
+    "image": "image",
+    "node_selector": "nodeSelector",
+    "ha": "ha",
+    "network": "network",
+    "source_ip": "source_ip",
+    "resolve": "resolve",
+}
+"""From option to key of the ``egress_pod`` annotation, in the annotation's order."""
+
+
+def validate(options: Options) -> None:
+    """Refuse wrong options in one sentence, by the same grammar that the controller reads annotations with."""
+    subject = _subject(options)
+    if len(options["name"]) > _LONGEST_NAME or not _SERVICE_NAME.fullmatch(options["name"]):
+        raise InvalidInput(
+            subject, "name", options["name"], f"give a DNS label that starts with a letter, up to {_LONGEST_NAME} long"
+        )
+    if options["state"] == "absent":
+        return
+    for key in options["annotations"] or {}:
+        if key in (EGRESS_POD_ANNOTATION, AVI_PROXY_ANNOTATION) or key.startswith(f"{API_GROUP}/"):
+            raise InvalidInput(subject, "annotations", key, "this annotation is made from the module's other options")
+    egress_pod = parse_egress_pod(egress_pod_text(options), subject)
+    if options["ports"] or egress_pod.destinations:
+        read_service(definition(options, None))
+
+
+def definition(options: Options, observed: KubeObject | None) -> KubeObject:
+    """The desired Service, to be compared with what is observed; InvalidInput if it can't be made."""
+    metadata: KubeObject = {"name": options["name"], "namespace": options["namespace"]}
+    if options["labels"]:
+        metadata["labels"] = dict(options["labels"])
+    metadata["annotations"] = _annotations(options, observed)
+    load_balancer = options["type"] == "LoadBalancer"
+    spec: KubeObject = {
+        "type": options["type"],
+        "ports": _ports(options, observed),
+        # A node port would let in whoever reaches a node (design §5).
+        "allocateLoadBalancerNodePorts": False if load_balancer else None,
+    }
+    desired = {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": metadata, "spec": spec}
+    read_service({**desired, "metadata": {"uid": "", **metadata}})
+    return desired
+
+
+def new(desired: KubeObject) -> KubeObject:
+    """The desired Service as the body of a create, which has no use for fields that are to be absent."""
+    return {**desired, "spec": {key: value for key, value in desired["spec"].items() if value is not None}}
+
+
+def egress_pod_text(options: Options) -> str:
+    """The ``egress_pod`` annotation: the options that were given, as JSON."""
+    value = {key: options[option] for option, key in _ANNOTATION_KEYS.items() if options[option] not in (None, False)}
+    sources = value.get("source_ip")
+    if sources and len(sources) == 1:
+        value["source_ip"] = sources[0]
+    return json.dumps(value)
+
+
+def is_egress_service(service: KubeObject) -> bool:
+    return EGRESS_POD_ANNOTATION in (service["metadata"].get("annotations") or {})
+
+
+def _annotations(options: Options, observed: KubeObject | None) -> dict[str, str]:
+    present = ((observed or {}).get("metadata", {}).get("annotations")) or {}
+    wanted = dict(options["annotations"] or {})
+    wanted[EGRESS_POD_ANNOTATION] = _same_egress_pod(present.get(EGRESS_POD_ANNOTATION), egress_pod_text(options))
+    if options["avi_proxy"]:
+        wanted[AVI_PROXY_ANNOTATION] = _same_json(present.get(AVI_PROXY_ANNOTATION), json.dumps(options["avi_proxy"]))
+    return wanted
+
+
+def _same_egress_pod(present: str | None, wanted: str) -> str:
+    """The present text where it means the same: a hand-written annotation is not rewritten for its spaces."""
+    try:
+        same = present is not None and parse_egress_pod(present) == parse_egress_pod(wanted)
+    except InvalidAnnotation:
+        same = False
+    return present if same and present is not None else wanted
+
+
+def _same_json(present: str | None, wanted: str) -> str:
+    try:
+        same = present is not None and json.loads(present) == json.loads(wanted)
+    except ValueError:
+        same = False
+    return present if same and present is not None else wanted
+
+
+def _ports(options: Options, observed: KubeObject | None) -> list[dict[str, Any]]:
+    """The given ports and those that ``destinations`` need; without any given, the present ones (of those)."""
+    destinations = parse_egress_pod(egress_pod_text(options), _subject(options)).destinations
+    present: Sequence[dict[str, Any]] = ((observed or {}).get("spec") or {}).get("ports") or ()
+    if options["ports"]:
+        given = [_port(options, item) for item in options["ports"]]
+        return [*given, *missing_ports(destinations, given)]
+    if destinations:
+        served = {(route.port, route.protocol) for route in destinations}
+        kept = [item for item in present if (item["port"], item.get("protocol", "TCP")) in served]
+        return [*kept, *missing_ports(destinations, kept)]
+    if not present:
+        raise InvalidInput(_subject(options), "ports", None, "a new service with destination_ip needs its ports")
+    return list(present)
+
+
+def _port(options: Options, item: Mapping[str, Any]) -> dict[str, Any]:
+    protocol, number = item["protocol"], item["port"]
+    for field in ("port", "target_port"):
+        value = item[field]
+        if value is not None and not 1 <= value <= 65535:
+            raise InvalidInput(_subject(options), f"ports.{field}", value, "give a port from 1 to 65535")
+    return {
+        "name": item["name"] or f"{protocol.lower()}-{number}",
+        "port": number,
+        "protocol": protocol,
+        "targetPort": item["target_port"] or number,
+    }
+
+
+def _subject(options: Options) -> str:
+    return f"Service {options['namespace']}/{options['name']}"

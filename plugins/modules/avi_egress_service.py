@@ -1,0 +1,217 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A secure egress service."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: avi_egress_service
+short_description: Give a project an authorized source IP address towards an application outside the cluster
+version_added: 0.1.0
+description:
+  - Creates, changes or deletes a secure egress service, a Service whose C(egress_pod) annotation says where its
+    connections go.
+  - Whatever the project's pods send to the Service reaches the destination from an address that belongs to that
+    project and to nobody else.
+  - The egress options as a whole are what is wanted, so one that is left out gets its default. O(ports), O(labels),
+    O(annotations) and O(avi_proxy) stay as they are where they are left out.
+options:
+  name:
+    description: Name of the Service; at most 48 characters, for the egress pod's name is made of it.
+    type: str
+    required: true
+  namespace:
+    description: The project that the Service belongs to.
+    type: str
+    required: true
+    aliases: [project]
+  state:
+    description:
+      - V(present) makes the Service be there as the other options say.
+      - V(absent) deletes it; its source address is quarantined for the same service before another may have it.
+    type: str
+    choices: [present, absent]
+    default: present
+  destination_ip:
+    description:
+      - The application outside the cluster that every port of the Service leads to, as an IPv4 or IPv6 address or a
+        host name.
+      - One of O(destination_ip) and O(destinations) is required with O(state=present).
+    type: str
+  destinations:
+    description:
+      - Several applications outside the cluster, as a dictionary from address or host name to a dictionary from
+        the Service's port to the application's port.
+      - A port is TCP, unless it is written as V(53/udp).
+    type: dict
+  ports:
+    description:
+      - The ports of the Service.
+      - They are required for a new Service with O(destination_ip). Those that O(destinations) names are added.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the port; made of protocol and number by default.
+        type: str
+      port:
+        description: The port that clients connect to.
+        type: int
+        required: true
+      target_port:
+        description: The application's port; the same as O(ports[].port) by default.
+        type: int
+      protocol:
+        description: The port's protocol.
+        type: str
+        choices: [TCP, UDP]
+        default: TCP
+  hm_port:
+    description: The port that the egress pod answers health checks on; 4 by default.
+    type: int
+  image:
+    description: The egress pod's image, if not the cloud's; the EgressCloud must allow it.
+    type: str
+  node_selector:
+    description: Labels of the nodes that the egress pod may run on, such as those that reach the outside network.
+    type: dict
+  ha:
+    description: Whether to have two egress pods, each with a source address of its own.
+    type: bool
+    default: false
+  network:
+    description: The EgressNetwork to take the source address from; by default the cloud's first that allows the project.
+    type: str
+  source_ip:
+    description: The source address wanted, which must be free or the service's own; two with O(ha=true).
+    type: list
+    elements: str
+  resolve:
+    description:
+      - When a destination's host name is resolved, V(ttl) for each time the answer's time to live is over, V(once) for
+        only when the egress pod starts.
+      - V(ttl) by default.
+    type: str
+    choices: [ttl, once]
+  avi_proxy:
+    description: The C(avi_proxy) annotation, such as a C(networksecuritypolicy) with its rules.
+    type: dict
+  labels:
+    description: Labels that the Service is to have besides those that it has.
+    type: dict
+  annotations:
+    description: Further annotations that the Service is to have besides those that it has.
+    type: dict
+  type:
+    description: The Service's type; with V(LoadBalancer) no node ports are allocated.
+    type: str
+    choices: [ClusterIP, LoadBalancer]
+    default: ClusterIP
+  wait:
+    description:
+      - Whether to wait until the Service's condition C(EgressReady) is true, or with O(state=absent) until its egress
+        pod is gone and its address given back.
+      - A refusal by the egress controller ends the wait at once.
+    type: bool
+    default: true
+  wait_timeout:
+    description: How many seconds to wait.
+    type: int
+    default: 120
+extends_documentation_fragment:
+  - avi.egress.connection
+  - avi.egress.attributes
+seealso:
+  - module: avi.egress.avi_ipam_lease
+  - module: avi.egress.avi_scc_account
+author:
+  - avi.egress contributors (@avi-egress)
+"""
+
+EXAMPLES = r"""
+- name: Let project green reach an application from its own source address
+  avi.egress.avi_egress_service:
+    name: secure-egress-service
+    namespace: green
+    destination_ip: 10.10.10.200
+    ports:
+      - name: foo
+        port: 80
+
+- name: Reach two applications through one source address
+  avi.egress.avi_egress_service:
+    name: secure-egress-service
+    namespace: green
+    destinations:
+      dest-service1.mycompany.com:
+        "8080": 80
+      10.10.20.20:
+        "9080": 80
+    node_selector:
+      external-accessible-node: "true"
+
+- name: Delete the service and give its address back
+  avi.egress.avi_egress_service:
+    name: secure-egress-service
+    namespace: green
+    state: absent
+"""
+
+RETURN = r"""
+service:
+  description: The Service as the API server has it.
+  returned: O(state=present)
+  type: dict
+  sample:
+    apiVersion: v1
+    kind: Service
+    metadata:
+      annotations:
+        egress.avi.dev/source-ips: 10.70.112.155
+        egress_pod: '{"destination_ip": "10.10.10.200"}'
+      name: secure-egress-service
+      namespace: green
+    spec:
+      clusterIP: 172.30.212.151
+      ports: [{name: foo, port: 80, protocol: TCP, targetPort: 80}]
+      selector: {name: secure-egress-service-avi-egress-pod}
+      type: ClusterIP
+cluster_ip:
+  description: The address that the project's pods connect to.
+  returned: O(state=present)
+  type: str
+  sample: 172.30.212.151
+source_ips:
+  description: The addresses that the destination sees; empty as long as none is leased.
+  returned: O(state=present)
+  type: list
+  elements: str
+  sample: [10.70.112.155]
+condition:
+  description: The Service's condition C(EgressReady); null before the egress controller has set it.
+  returned: O(state=present)
+  type: dict
+  sample:
+    type: EgressReady
+    status: "True"
+    reason: EgressReady
+    message: traffic leaves from 10.70.112.155
+    lastTransitionTime: "2026-11-23T06:31:00Z"
+reason:
+  description: One word for what went wrong.
+  returned: failure
+  type: str
+  sample: PoolExhausted
+"""
+
+from ansible_collections.avi.egress.plugins.module_utils import runner, service_state
+
+
+def main() -> None:
+    runner.run(service_state.SPEC, service_state.reconcile, service_state.validate)
+
+
+if __name__ == "__main__":
+    main()
