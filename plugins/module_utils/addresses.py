@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from itertools import accumulate
 from typing import Container, Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ except ImportError:
     import traceback
 
     MISSING_NETADDR = traceback.format_exc()
+
+_PREFIX = re.compile(r"[0-9]{1,3}")
 
 
 class AddressPool:
@@ -33,7 +36,7 @@ class AddressPool:
         return self._ends[-1] if self._ends else 0
 
     def __contains__(self, address: str) -> bool:
-        parsed = netaddr.IPAddress(address)
+        parsed = netaddr.IPAddress(address, flags=netaddr.INET_PTON)
         return any(parsed.version == version and first <= int(parsed) <= last for first, last, version in self._ranges)
 
     def candidates(self, taken: Container[str], start: int) -> Iterator[str]:
@@ -71,10 +74,17 @@ def canonical(address: str) -> str | None:
 
 
 def subnet(cidr: str) -> netaddr.IPNetwork | None:
-    """The network of a CIDR such as ``10.70.112.0/24``, or None if it is not one."""
+    """The network of a CIDR such as ``10.70.112.0/24``, or None if it is not one.
+
+    Address and prefix are read apart: netaddr alone would also take a netmask, blanks and digits of any script.
+    """
+    text, _slash, bits = cidr.partition("/")
+    address = canonical(text)
+    if address is None or not _PREFIX.fullmatch(bits):
+        return None
     try:
-        return netaddr.IPNetwork(cidr) if "/" in cidr else None
-    except (netaddr.AddrFormatError, ValueError):
+        return netaddr.IPNetwork(f"{address}/{bits}")
+    except netaddr.AddrFormatError:  # more bits than the address has
         return None
 
 
@@ -92,16 +102,17 @@ def address_or_subnet(text: str) -> netaddr.IPNetwork | None:
     return netaddr.IPNetwork(address) if address else subnet(text)
 
 
-def leasable(
-    cidr: netaddr.IPNetwork,
-    ranges: Sequence[netaddr.IPRange],
-    excluded: Iterable[netaddr.IPNetwork],
-) -> netaddr.IPSet:
-    """What of a subnet may be leased: its ranges (or all of it) less its own addresses and the exclusions."""
-    usable = netaddr.IPSet()
-    for block in ranges or [netaddr.IPRange(cidr.first, cidr.last)]:
-        usable.add(block)
-    return usable - netaddr.IPSet([*_own_addresses(cidr), *excluded])
+def offered(cidr: netaddr.IPNetwork, ranges: Sequence[netaddr.IPRange]) -> netaddr.IPSet:
+    """What a subnet offers for leasing: its ranges, or all of it where none are given."""
+    found = netaddr.IPSet()
+    for block in ranges or [cidr]:
+        found.add(block)
+    return found
+
+
+def withheld(cidr: netaddr.IPNetwork, excluded: Iterable[netaddr.IPNetwork]) -> netaddr.IPSet:
+    """What of a subnet is never leased: its own addresses and the exclusions."""
+    return netaddr.IPSet([*_own_addresses(cidr), *excluded])
 
 
 def _own_addresses(cidr: netaddr.IPNetwork) -> list[netaddr.IPAddress]:

@@ -140,6 +140,13 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
         raise InvalidInput(
             subject, "spec.bridgeSubnet", bridge, "give an address with its prefix, such as 172.18.0.1/16"
         )
+    if parsed.ip in addresses.withheld(parsed, ()):
+        raise InvalidInput(
+            subject,
+            "spec.bridgeSubnet",
+            bridge,
+            "give the bridge's own address, such as 172.18.0.1/16, not its network's",
+        )
     projects = spec.get("projects") or {}
     return EgressCloud(
         name=name,
@@ -158,19 +165,22 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
 def read_network(obj: KubeObject) -> EgressNetwork:
     """An EgressNetwork; InvalidInput names the subnet, range or exclusion that makes no sense."""
     name, spec = obj["metadata"]["name"], obj.get("spec") or {}
-    leasable = addresses.no_addresses()
+    offered, withheld = addresses.no_addresses(), addresses.no_addresses()
     for index, item in enumerate(spec.get("subnets") or ()):
-        leasable |= _read_subnet(f"EgressNetwork {name}", f"spec.subnets[{index}]", item)
+        usable, kept_back = _read_subnet(f"EgressNetwork {name}", f"spec.subnets[{index}]", item)
+        offered |= usable
+        withheld |= kept_back
     return EgressNetwork(
         name=name,
-        pool=AddressPool(leasable),
+        pool=AddressPool(offered - withheld),  # last: what one subnet keeps back, an overlapping one must not offer
         uplink=spec.get("uplink"),
         allowed=_selector(spec.get("allowedNamespaces")),
         quarantine_seconds=int(spec.get("quarantineSeconds", DEFAULT_QUARANTINE_SECONDS)),
     )
 
 
-def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> Any:
+def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The addresses (IPSets) that a subnet offers, and those that are never leased."""
     cidr = addresses.subnet(item["cidr"])
     if cidr is None:
         raise InvalidInput(subject, f"{where}.cidr", item["cidr"], "give a subnet, such as 10.70.112.0/24")
@@ -184,7 +194,7 @@ def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> Any:
     ]
     if item.get("gateway"):
         excluded.append(_read_exclusion(subject, f"{where}.gateway", item["gateway"]))
-    return addresses.leasable(cidr, ranges, excluded)
+    return addresses.offered(cidr, ranges), addresses.withheld(cidr, excluded)
 
 
 def _read_range(subject: str, where: str, cidr: Any, block: Mapping[str, str]) -> Any:

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""A network leases exactly the addresses it is told to, held against a brute-force model on Python's own ipaddress."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from itertools import islice
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils import addresses
+from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.model import read_cloud, read_network
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .builders import UUID, network_object
+
+BASES = {4: int(ipaddress.ip_address("10.70.112.0")), 6: int(ipaddress.ip_address("2001:db8::"))}
+WIDTH = {4: 32, 6: 128}
+
+
+@st.composite
+def subnets(draw: st.DrawFn) -> dict[str, Any]:
+    """A small subnet with up to three ranges and exclusions, and perhaps a gateway, as ``spec.subnets`` has it."""
+    version = draw(st.sampled_from([4, 6]))
+    bits = draw(st.integers(0, 5))
+    first = BASES[version] + draw(st.integers(0, 3)) * 32
+    cidr = ipaddress.ip_network((first, WIDTH[version] - bits))
+
+    def address() -> st.SearchStrategy[str]:
+        return st.integers(0, cidr.num_addresses - 1).map(lambda number: str(cidr[number]))
+
+    pairs = draw(st.lists(st.tuples(address(), address()), max_size=3))
+    ordered = [sorted(pair, key=ipaddress.ip_address) for pair in pairs]
+    return {
+        "cidr": str(cidr),
+        "ranges": [{"begin": begin, "end": end} for begin, end in ordered],
+        "exclude": draw(st.lists(address() | address().map(lambda text: f"{text}/{WIDTH[version] - 1}"), max_size=3)),
+        "gateway": draw(st.none() | address()),
+    }
+
+
+def model_of(items: list[dict[str, Any]]) -> set[str]:
+    """What the subnets may lease, by enumeration: offered by any of them and kept back by none."""
+    offered, kept_back = set(), set()
+    for item in items:
+        cidr = ipaddress.ip_network(item["cidr"])
+        ranges = item["ranges"] or [{"begin": str(cidr[0]), "end": str(cidr[-1])}]
+        for block in ranges:
+            begin, end = (ipaddress.ip_address(block[key]) for key in ("begin", "end"))
+            offered |= {address for address in cidr if begin <= address <= end}
+        if cidr.num_addresses > 2:
+            kept_back |= {cidr[0]} | ({cidr[-1]} if cidr.version == 4 else set())
+        for text in [*item["exclude"], *filter(None, [item["gateway"]])]:
+            kept_back |= set(ipaddress.ip_network(text, strict=False))
+    return {str(address) for address in offered - kept_back}
+
+
+@given(st.lists(subnets(), max_size=3), st.data())
+def test_a_pool_is_the_set_of_its_subnets_less_what_any_of_them_keeps_back(
+    items: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    pool = read_network(network_object(subnets=items)).pool
+    expected = model_of(items)
+    assert pool.size == len(expected)
+    around = [str(ipaddress.ip_address(BASES[4] + number)) for number in range(-2, 132)]
+    around += [str(ipaddress.ip_address(BASES[6] + number)) for number in range(-2, 132)]
+    assert {address for address in around if address in pool} == expected
+
+    taken = data.draw(st.sets(st.sampled_from(sorted(expected)))) if expected else set()
+    start = data.draw(st.integers(0, max(0, pool.size - 1)))
+    order = list(pool.candidates(taken, start))
+    assert len(order) == len(set(order))
+    assert set(order) == expected - taken
+    whole = list(pool.candidates(frozenset(), 0))
+    assert order == [address for address in whole[start:] + whole[:start] if address not in taken]
+
+
+@pytest.mark.parametrize(
+    ("cidr", "leased"),
+    [
+        ("10.70.112.8/30", ["10.70.112.9", "10.70.112.10"]),
+        ("10.70.112.8/31", ["10.70.112.8", "10.70.112.9"]),
+        ("10.70.112.8/32", ["10.70.112.8"]),
+        ("2001:db8::8/126", ["2001:db8::9", "2001:db8::a", "2001:db8::b"]),
+        ("2001:db8::8/127", ["2001:db8::8", "2001:db8::9"]),
+        ("2001:db8::8/128", ["2001:db8::8"]),
+        ("::/126", ["::1", "::2", "::3"]),
+    ],
+)
+def test_network_and_broadcast_are_kept_back_except_on_point_to_point_links(cidr: str, leased: list[str]) -> None:
+    pool = read_network(network_object(subnets=[{"cidr": cidr}])).pool
+    assert list(pool.candidates(frozenset(), 0)) == leased
+
+
+def test_a_range_that_names_broadcast_and_gateway_does_not_lease_them() -> None:
+    subnet = {
+        "cidr": "10.70.112.0/29",
+        "gateway": "10.70.112.1",
+        "ranges": [{"begin": "10.70.112.0", "end": "10.70.112.7"}],
+    }
+    pool = read_network(network_object(subnets=[subnet])).pool
+    assert list(pool.candidates(frozenset(), 0)) == [f"10.70.112.{last}" for last in (2, 3, 4, 5, 6)]
+
+
+def test_a_slash_64_costs_as_little_as_a_slash_30() -> None:
+    started = time.perf_counter()
+    pool = read_network(network_object(subnets=[{"cidr": "2001:db8::/64", "gateway": "2001:db8::1"}])).pool
+    assert pool.size == 2**64 - 2
+    assert list(islice(pool.candidates(frozenset(), 2**64 - 3), 2)) == ["2001:db8::ffff:ffff:ffff:ffff", "2001:db8::2"]
+    assert time.perf_counter() - started < 0.5
+
+
+def test_both_families_in_one_network_do_not_run_into_each_other() -> None:
+    pool = read_network(network_object(subnets=[{"cidr": "255.255.255.254/31"}, {"cidr": "::1:0:0/127"}])).pool
+    assert list(pool.candidates(frozenset(), 1)) == ["255.255.255.255", "::1:0:0", "::1:0:1", "255.255.255.254"]
+
+
+@given(st.text() | st.text("0123456789abcdefx:./ \uff18", max_size=20))
+def test_only_strict_spellings_are_addresses_and_each_has_one_canonical_form(text: str) -> None:
+    found = addresses.canonical(text)
+    try:
+        expected = ipaddress.ip_address(text)
+    except ValueError:
+        assert found is None
+        return
+    if "%" in text:
+        assert found is None
+        return
+    assert found is not None
+    assert ipaddress.ip_address(found) == expected
+    assert addresses.canonical(found) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["127.1", "0x7f.1", "010.0.0.1", "\uff18.8.8.8", "1.2.3.4\n", " 1.2.3.4", "1.2.3.4\x00", "\ud800", "", "1"]
+)
+def test_lax_spellings_are_no_addresses(text: str) -> None:
+    assert addresses.canonical(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("10.0.0.0", "10/8", "10.0.0.0/", "/8", "10.0.0.0/33", "2001:db8::/129", "10.0.0.0/\uff18", "10.0.0.0/8\n"),
+        *("10.0.0.0/255.0.0.0", " 10.0.0.0/8", "10.0.0.0/8/8", "10.0.0.0/1_0", "\ud800/8", "\x00/8", "10.0.0.0/-1"),
+    ],
+)
+def test_lax_spellings_are_no_subnets(text: str) -> None:
+    assert addresses.subnet(text) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "subnet"),
+    [
+        ("spec.subnets[0].cidr", {"cidr": "10.70.112.0"}),
+        (
+            "spec.subnets[0].ranges[0]",
+            {"cidr": "10.70.112.0/24", "ranges": [{"begin": "10.70.113.1", "end": "10.70.113.2"}]},
+        ),
+        (
+            "spec.subnets[0].ranges[0]",
+            {"cidr": "10.70.112.0/24", "ranges": [{"begin": "10.70.112.9", "end": "10.70.112.2"}]},
+        ),
+        (
+            "spec.subnets[0].ranges[0]",
+            {"cidr": "10.70.112.0/24", "ranges": [{"begin": "10.70.112.9", "end": "2001:db8::1"}]},
+        ),
+        ("spec.subnets[0].exclude[0]", {"cidr": "10.70.112.0/24", "exclude": ["10.70.112"]}),
+        ("spec.subnets[0].gateway", {"cidr": "10.70.112.0/24", "gateway": "router"}),
+    ],
+)
+def test_a_subnet_that_makes_no_sense_is_refused_by_field(field: str, subnet: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_network(network_object(subnets=[subnet]))
+    assert caught.value.field == field
+    assert str(caught.value).startswith("EgressNetwork outside: ")
+
+
+@pytest.mark.parametrize("bridge", ["172.18.0.0/16", "172.18.255.255/16", "172.18.0.1", "nonsense"])
+def test_the_bridge_needs_an_address_of_its_own(bridge: str) -> None:
+    with pytest.raises(InvalidInput, match=r"spec\.bridgeSubnet"):
+        read_cloud({"metadata": {"name": "cloud"}, "spec": {"uuid": UUID, "bridgeSubnet": bridge}})
