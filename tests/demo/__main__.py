@@ -13,7 +13,7 @@ from typing import Callable, TypeVar
 from images.engine import BuildError
 from tests.cluster import ClusterError
 
-from . import playbook, proof
+from . import playbook, projects, proof
 from .kubectl import Kubectl
 from .outside import DemoError
 from .provider import Provider, choose
@@ -53,8 +53,9 @@ def up() -> int:
     def converge() -> playbook.Recap:
         return playbook.run(provider.kubeconfig, variables, "site", "egress_service")
 
-    first = progress.step("running playbooks site and egress_service", converge)
     kubectl = Kubectl(provider.kubeconfig)
+    projects.make(kubectl)
+    first = progress.step("running playbooks site and egress_service", converge)
     progress.step("starting client pods", lambda: proof.start_clients(kubectl, images["avi-egress-router"]))
     service = proof.secure_service(kubectl)
     rows = progress.step("calling the remote application", lambda: proof.prove(kubectl, service))
@@ -72,20 +73,17 @@ def up() -> int:
 def down() -> int:
     """Remove the cluster if the demonstration made it, else only what was installed in it."""
     provider = choose()
-    if provider.title.endswith("KUBECONFIG"):
-        _uninstall(provider)
-    elif not provider.down():
-        print("There was nothing to remove.")
-        return 0
-    print("Removed.")
+    removed = provider.down() if provider.disposable else _uninstall(provider)
+    print("Removed." if removed else "There was nothing to remove.")
     return 0
 
 
-def _uninstall(provider: Provider) -> None:
-    kubectl = Kubectl(provider.kubeconfig)
-    for project in (playbook.PROJECT, playbook.OTHER_PROJECT):
-        kubectl.run("delete", "namespace", project, "--ignore-not-found", "--timeout=120s")
-    playbook.run(provider.kubeconfig, {"egress_uninstall_leases": True}, "uninstall")
+def _uninstall(provider: Provider) -> bool:
+    """Take the product out of a cluster that stays, if it was the demonstration that had put it there."""
+    ours = projects.remove(Kubectl(provider.kubeconfig))
+    if ours:
+        playbook.run(provider.kubeconfig, {"egress_uninstall_leases": True}, "uninstall")
+    return ours
 
 
 def main() -> int:

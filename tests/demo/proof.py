@@ -62,7 +62,6 @@ def secure_service(kubectl: Kubectl) -> SecureService:
 
 def start_clients(kubectl: Kubectl, image: str) -> None:
     """A client pod in the project and one in the other."""
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OTHER_PROJECT}})
     kubectl.apply(*(client_pod(project, image) for project in (PROJECT, OTHER_PROJECT)))
     for project in (PROJECT, OTHER_PROJECT):
         kubectl.wait(project, "condition=Ready", "pod/client")

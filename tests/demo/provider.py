@@ -26,6 +26,8 @@ class Provider(Protocol):
     """A cluster with its outside; ``up`` and ``down`` may be called again at any time."""
 
     title: str
+    disposable: bool
+    """Whether the demonstration made the cluster, and may remove it."""
 
     @property
     def kubeconfig(self) -> Path: ...
@@ -38,13 +40,14 @@ class Provider(Protocol):
     def outside(self) -> Outside: ...
 
     def down(self) -> bool:
-        """Remove the cluster if the demonstration made it; whether it did."""
+        """Remove the cluster; whether there was one."""
 
 
 class LocalCluster:
     """The cluster of ``tests/cluster``."""
 
     title = "the local cluster"
+    disposable = True
 
     def __init__(self) -> None:
         self._cluster = Cluster(report=lambda line: print(f"  {line}", flush=True))
@@ -72,6 +75,8 @@ class LocalCluster:
 
 class KindCluster:
     """kind on Docker or Podman; the outside is the engine's own network, the remote application a container on it."""
+
+    disposable = True
 
     def __init__(self, engine: str) -> None:
         self.title = f"kind on {engine}"
@@ -152,6 +157,7 @@ class ExistingCluster:
     """The cluster that KUBECONFIG names; nothing of it is made or removed, only the product is installed in it."""
 
     title = "the cluster of KUBECONFIG"
+    disposable = False
 
     def __init__(self) -> None:
         path = os.environ.get("KUBECONFIG", "")
