@@ -100,6 +100,7 @@ class Cluster:
                 self._mend()
                 return
             if self.layout.state.exists() or network.partly_exists(self.layout):
+                self._require_own_folder()
                 self._report("removing what an interrupted run left")
                 self._remove()
             port.require_free(self.layout)
@@ -128,6 +129,13 @@ class Cluster:
             and network.exists(self.layout)
             and all(processes.identity(self.layout, one.name) is not None for one in self.layout.nodes)
         )
+
+    def _require_own_folder(self) -> None:
+        state = self.layout.state
+        if state.exists() and not self.layout.marker.exists() and any(state.iterdir()):
+            raise ClusterError(
+                f"The folder {state} is not a cluster's: move it away, or set EGRESS_CLUSTER_STATE to another place."
+            )
 
     def _require_same_port(self) -> None:
         used = json.loads(self.layout.marker.read_text())["api_port"]
@@ -236,11 +244,7 @@ class Cluster:
 
     def _remove(self) -> None:
         layout = self.layout
-        if layout.state.exists() and not layout.marker.exists() and any(layout.state.iterdir()):
-            raise ClusterError(
-                f"The folder {layout.state} is not a cluster's: "
-                "move it away, or set EGRESS_CLUSTER_STATE to another place."
-            )
+        self._require_own_folder()
         processes.end(layout, processes.recorded(layout))
         for one in layout.nodes:
             cgroups.remove(layout.cgroup(one))

@@ -64,7 +64,7 @@ def load_pause(layout: Layout) -> None:
 
 def load(layout: Layout, archives: Iterable[Path]) -> None:
     """Import docker or OCI archives into every node; what a node already has from the same archive is left alone."""
-    known = [(archive, _digest(archive), _references(archive)) for archive in archives]
+    known = [(archive, _digest(archive), references(archive)) for archive in archives]
 
     def fill(node: Node) -> None:
         for archive, digest, references in known:
@@ -90,7 +90,7 @@ def _digest(archive: Path) -> str:
         ) from None
 
 
-def _references(archive: Path) -> list[str]:
+def references(archive: Path) -> list[str]:
     """The image names that the archive gives."""
     try:
         with tarfile.open(archive) as content:

@@ -226,6 +226,8 @@ def _kube_proxy(layout: Layout, node: Node) -> dict[str, object]:
         "clientConnection": {"kubeconfig": str(_configuration(layout, node, "kube-proxy.kubeconfig"))},
         "mode": "nftables",
         "clusterCIDR": str(layout.pods),
+        # The default gathers changes for a second, which a test would spend waiting after every new endpoint.
+        "nftables": {"minSyncPeriod": "100ms", "syncPeriod": "30s"},
         "hostnameOverride": node.name,
         # Zero leaves the machine's connection tracking table at its size.
         "conntrack": {"maxPerCore": 0, "min": 0},

@@ -38,8 +38,13 @@ def _holder(port: int) -> str:
                 inodes.add(f"socket:[{fields[9]}]")
     for process in Path("/proc").iterdir():
         if process.name.isdecimal() and _has_open(process, inodes):
-            return f"process {process.name} ({(process / 'comm').read_text().strip()})"
+            return f"process {process.name} ({_command(process)})"
     return "a process that cannot be seen from here"
+
+
+def _command(process: Path) -> str:
+    words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    return " ".join(words[:4]).strip()
 
 
 def _has_open(process: Path, targets: set[str]) -> bool:

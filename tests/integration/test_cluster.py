@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The local cluster does what the other tests rely on. Needs root."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import Cluster, ClusterError, images
+from tests.cluster.identity import ProcessIdentity
+from tests.cluster.namespaces import inside
+from tests.cluster.processes import CHECKOUT
+
+PROBE = "localhost/avi-egress-probe:1"
+REMOTE = "10.10.10.200"
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl in one namespace of the cluster."""
+
+    cluster: Cluster
+    namespace: str
+
+    def run(self, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = [str(self.cluster.tool("kubectl")), f"--kubeconfig={self.cluster.kubeconfig}"]
+        return subprocess.run(
+            [*command, f"--namespace={self.namespace}", *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            input=text,
+            timeout=60,
+        )
+
+    def must(self, *arguments: str, text: str | None = None) -> str:
+        done = self.run(*arguments, text=text)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def create(self, *objects: Mapping[str, object]) -> None:
+        self.must("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    def probe(self, pod: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("exec", pod, "--", "/probe", *arguments)
+
+    def address(self, pod: str) -> str:
+        return self.must("get", "pod", pod, "-o", "jsonpath={.status.podIP}")
+
+
+def _eventually(holds: Callable[[], bool], otherwise: str, seconds: float = 20) -> None:
+    """Kubernetes' parts follow each other; wait for the last of them, not for ever."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.2)
+
+
+def _pod(name: str, node: str) -> dict[str, object]:
+    container = {
+        "name": "probe",
+        "image": PROBE,
+        "imagePullPolicy": "Never",
+        "args": ["serve", ":8080"],
+        "readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]},
+    }
+
+
+@pytest.fixture(scope="module")
+def pods(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    """A namespace with the pods `one` on node1 and `two` on node2, and the Service `two`."""
+    archive = tmp_path_factory.mktemp("image") / "probe.tar"
+    images.write_program_archive(cluster.tool("probe"), PROBE, archive)
+    cluster.load_images([archive])
+    kubectl = Kubectl(cluster, f"cluster-test-{uuid.uuid4().hex[:8]}")
+    kubectl.must("create", "namespace", kubectl.namespace)
+    try:
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "two"},
+            "spec": {"selector": {"app": "two"}, "ports": [{"port": 80, "targetPort": 8080}]},
+        }
+        # Pods are refused until the namespace's service account is there.
+        _eventually(
+            lambda: kubectl.run("get", "serviceaccount", "default").returncode == 0,
+            "the namespace got no service account",
+        )
+        kubectl.create(_pod("one", "node1"), _pod("two", "node2"), service)
+        kubectl.must("wait", "--for=condition=Ready", "pod", "--all", "--timeout=50s")
+        yield kubectl
+    finally:
+        kubectl.run("delete", "namespace", kubectl.namespace, "--wait=false")
+
+
+def test_up_changes_nothing_when_healthy(cluster: Cluster) -> None:
+    before = cluster.states()
+    began = time.monotonic()
+    cluster.up()
+    assert time.monotonic() - began < 2
+    assert cluster.states() == before
+    assert cluster.problems() == []
+
+
+def test_both_nodes_are_ready_and_named(pods: Kubectl) -> None:
+    nodes = json.loads(pods.must("get", "nodes", "-o", "json"))["items"]
+    assert [node["metadata"]["name"] for node in nodes] == ["node1", "node2"]
+    for node in nodes:
+        assert node["metadata"]["labels"]["external-accessible-node"] == "true"
+        assert node["status"]["nodeInfo"]["kubeletVersion"] == "v1.36.3"
+        assert {"type": "Ready", "status": "True"}.items() <= node["status"]["conditions"][-1].items()
+
+
+def test_pods_see_each_others_addresses_across_nodes(pods: Kubectl) -> None:
+    seen = pods.probe("one", "get", f"http://{pods.address('two')}:8080/")
+    assert seen.stdout.strip() == pods.address("one"), seen.stderr
+
+
+def test_a_pod_resolves_names_and_reaches_services(pods: Kubectl) -> None:
+    assert pods.probe("one", "lookup", "kubernetes.default").stdout.strip() == "10.96.0.1"
+    url = f"http://two.{pods.namespace}.svc.cluster.local/"
+    _eventually(
+        lambda: pods.probe("one", "get", url).stdout.strip() == pods.address("one"), "the Service does not answer"
+    )
+
+
+def test_an_edited_corefile_takes_effect(pods: Kubectl) -> None:
+    system = Kubectl(pods.cluster, "kube-system")
+    before = json.loads(system.must("get", "configmap", "coredns", "-o", "json"))["data"]["Corefile"]
+    name = f"{pods.namespace}.example"
+    line = f"    rewrite name {name} two.{pods.namespace}.svc.cluster.local\n    errors\n"
+
+    def put(corefile: str) -> None:
+        system.must("patch", "configmap", "coredns", "--patch", json.dumps({"data": {"Corefile": corefile}}))
+
+    put(before.replace("    errors\n", line, 1))
+    try:
+        service = pods.must("get", "service", "two", "-o", "jsonpath={.spec.clusterIP}")
+        _eventually(
+            lambda: pods.probe("one", "lookup", f"{name}.").stdout.strip() == service, f"{name} is not rewritten"
+        )
+    finally:
+        put(before)
+
+
+def test_a_network_policy_refuses(pods: Kubectl) -> None:
+    url = f"http://{pods.address('two')}:8080/"
+    assert pods.probe("one", "get", url).returncode == 0
+    pods.create(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "closed"},
+            "spec": {"podSelector": {"matchLabels": {"app": "two"}}, "policyTypes": ["Ingress"]},
+        }
+    )
+    try:
+        _eventually(lambda: pods.probe("one", "get", url).returncode != 0, "the policy is not enforced", 10)
+    finally:
+        pods.must("delete", "networkpolicy", "closed")
+
+
+@pytest.mark.parametrize(("pod", "address"), [("one", "10.70.112.61"), ("two", "10.70.112.62")])
+def test_the_remote_sees_a_plain_pod_as_its_node(pods: Kubectl, pod: str, address: str) -> None:
+    assert pods.probe(pod, "get", f"http://{REMOTE}/").stdout == f"{address}\n"
+
+
+def test_the_remote_has_no_route_back(cluster: Cluster) -> None:
+    def routes() -> list[str]:
+        lines = Path("/proc/thread-self/net/route").read_text().splitlines()[1:]
+        return [" ".join(line.split()[:3]) for line in lines]
+
+    # One route, destination 10.70.112.0 in the kernel's byte order, without a gateway.
+    path = cluster.layout.namespace_path("remote")
+    assert inside(path, routes) == ["eth0 0070460A 00000000"]
+
+
+def test_no_interface_of_the_machine_is_inside(cluster: Cluster) -> None:
+    def interfaces() -> set[str]:
+        lines = Path("/proc/thread-self/net/dev").read_text().splitlines()[2:]
+        return {line.partition(":")[0].strip() for line in lines}
+
+    assert inside(cluster.layout.namespace_path("control"), interfaces) == {"lo", "eth0"}
+    assert {"lo", "eth0", "eth1"} <= inside(cluster.layout.namespace_path("node1"), interfaces)
+    assert not {"underlay", "lan", "cni0"} & interfaces()
+
+
+def test_a_node_shows_its_own_network_namespace(cluster: Cluster) -> None:
+    own = os.stat(f"/proc/{cluster.node_pid('node1')}/root/proc/1/ns/net")
+    assert own.st_ino == os.stat(f"/run/netns/{cluster.namespace('node1')}").st_ino
+
+
+def test_security_context_constraints_are_stored(pods: Kubectl) -> None:
+    flags = ("HostDirVolumePlugin", "HostIPC", "HostNetwork", "HostPID", "HostPorts", "PrivilegedContainer")
+    pods.create(
+        {
+            "apiVersion": "security.openshift.io/v1",
+            "kind": "SecurityContextConstraints",
+            "metadata": {"name": pods.namespace},
+            "readOnlyRootFilesystem": False,
+            "users": ["system:serviceaccount:green:avivantage"],
+            **{f"allow{flag}": False for flag in flags},
+        }
+    )
+    try:
+        stored = json.loads(pods.must("get", "scc", pods.namespace, "-o", "json"))
+        assert stored["users"] == ["system:serviceaccount:green:avivantage"]
+    finally:
+        pods.must("delete", "scc", pods.namespace)
+
+
+def test_a_port_in_use_is_named_with_its_holder_and_the_remedy(cluster: Cluster, tmp_path: Path) -> None:
+    other = Cluster("port-test", cluster.layout.api_port, tmp_path)
+    with pytest.raises(ClusterError) as refused:
+        other.up()
+    message = str(refused.value)
+    assert str(cluster.layout.api_port) in message
+    assert "forward" in message
+    assert "--api-port" in message
+    assert not any(tmp_path.iterdir())
+
+
+def test_down_without_a_cluster_is_content(tmp_path: Path) -> None:
+    Cluster("never-made", 16999, tmp_path / "state").down()
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_folder_that_is_not_a_clusters_is_left_alone(tmp_path: Path) -> None:
+    theirs = tmp_path / "foreign" / "letter"
+    theirs.parent.mkdir()
+    theirs.write_text("dear reader")
+    with pytest.raises(ClusterError, match="is not a cluster's"):
+        Cluster("foreign", 16999, tmp_path).down()
+    assert theirs.read_text() == "dear reader"
+
+
+def test_a_killed_up_leaves_nothing_after_down(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.cluster"]
+    options = ["--name=killed", "--api-port=16998", f"--state={tmp_path}"]
+    with subprocess.Popen([*command, "up", *options], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as up:
+        assert up.stdout is not None
+        for line in up.stdout:
+            if "waiting for the API server" in line:
+                break
+        up.kill()
+    records = (tmp_path / "killed" / "pids").glob("*.json")
+    started = [known for path in records if (known := ProcessIdentity.load(path)) is not None]
+    assert len(started) > 4
+    subprocess.run([*command, "down", *options], cwd=CHECKOUT, check=True, capture_output=True)
+    assert not any(known.alive() for known in started)
+    assert not list(Path("/run/netns").glob("avi-killed-*"))
+    assert not list(Path("/sys/fs/cgroup").glob("*/avi-killed-*"))
+    assert not (tmp_path / "killed").exists()

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""When a tool is built again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import tools
+from tests.cluster.errors import ClusterError
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tools, "SOURCES", tmp_path / "sources")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "sources" / "thing"
+    folder.mkdir(parents=True)
+    (folder / "go.mod").write_text("module thing\n\ngo 1.26.0\n")
+    return folder
+
+
+def test_sums_sources_and_flags_change_the_fingerprint(sources: Path) -> None:
+    tool = tools.Tool("thing", ("thing",))
+    first = tool.fingerprint()
+    assert tool.fingerprint() == first
+    (sources / "go.sum").write_text("h1:other")
+    second = tool.fingerprint()
+    flagged = tools.Tool("thing", ("thing",), link_flags=("-X a=b",)).fingerprint()
+    assert len({first, second, flagged}) == 3
+
+
+def test_what_the_cache_has_is_not_built(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tools.Tool("thing", ("thing",))
+    made = tools.cache() / f"thing-{tool.fingerprint()}"
+    made.mkdir(parents=True)
+    monkeypatch.setenv("PATH", "")
+    reported: list[str] = []
+    assert tools.ensure(tool, reported.append) == made
+    assert reported == []
+
+
+def test_a_failed_build_says_why_and_leaves_nothing(sources: Path) -> None:
+    (sources / "main.go").write_text("package main\n\nfunc main() { undefined() }\n")
+    with pytest.raises(ClusterError, match="undefined: undefined"):
+        tools.ensure(tools.Tool("thing", ("thing",)), lambda line: None)
+    assert not any(tools.cache().iterdir())
+
+
+def test_an_unknown_program_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ClusterError, match="kubectl"):
+        tools.program("kubeadm")
