@@ -2,9 +2,9 @@
 # Copyright: (c) 2026, avi.egress contributors
 """The egress router with real packets, in network namespaces and without Kubernetes.
 
-A ``Lab`` is an outside LAN (a bridge) with a remote application on it and one or more nodes. A ``Pod`` is a namespace whose
-eth0 leads to a client namespace, which is the pod network's gateway as well: what leaves a pod by the wrong interface
-ends there. All that crosses the LAN is captured, from before the router's first instruction to after its last.
+A ``Lab`` is an outside LAN (a bridge) with a remote application on it and one or more nodes. A ``Pod`` is a namespace
+whose eth0 leads to a client namespace, which is the pod network's gateway as well: what leaves a pod by the wrong
+interface ends there. All that crosses the LAN is captured, from before the router's first instruction on.
 
 Needs root and a kernel with veth, bridge and nftables; it fails, and does not skip, where they are missing.
 """
@@ -32,6 +32,7 @@ from typing import Any
 
 import dns.flags
 import dns.message
+import dns.rcode
 import dns.rrset
 import pytest
 from pyroute2 import netns
@@ -50,7 +51,7 @@ ICMP_ERRORS = (3, 5, 11)
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP = 0x0003, 0x0800, 0x0806
 
 
-# --- namespaces ------------------------------------------------------------------------------------------------------
+# --- namespaces -------------------------------------------------------------------------------------------------------
 
 
 def run(*command: str) -> str:
@@ -87,7 +88,8 @@ def sweep() -> None:
 class Capture:
     """Source addresses of all IPv4 packets that cross the LAN, with how often each was seen.
 
-    ICMP errors are counted apart: when a router has gone, its node tells the remote application so with its own address.
+    ICMP errors are counted apart: when a router has gone, its node tells the remote application so, with
+    its own address.
     """
 
     def __init__(self, namespace: str) -> None:
@@ -433,7 +435,7 @@ def wait_until(condition: Callable[[], bool], timeout: float, what: str, router:
 
 
 def arp_answer(namespace: str, sender: str, target: str = SOURCE, seconds: float = 0.6) -> str | None:
-    """The MAC that answers an ARP request from ``namespace``'s up0, or None; ``sender`` 0.0.0.0 makes it RFC 5227's probe."""
+    """The MAC that answers an ARP request from ``namespace``'s up0, or None; RFC 5227's probe has sender 0.0.0.0."""
     with inside(namespace):
         wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ARP))
     with wire:
@@ -497,7 +499,7 @@ def pod(lab: Lab, node: Node) -> Pod:
     return lab.pod(node)
 
 
-# --- nothing ever leaves with another source ------------------------------------------------------------------------
+# --- nothing ever leaves with another source --------------------------------------------------------------------------
 
 
 def test_remote_sees_only_the_source_from_the_first_packet_on(lab: Lab, pod: Pod) -> None:
@@ -540,7 +542,7 @@ def test_sigterm_gives_the_address_up_at_once(lab: Lab, pod: Pod, node: Node) ->
         start = time.monotonic()
         assert pod.routers[0].end() == 0
         assert time.monotonic() - start < 1.0
-        assert veths(node) == set() and proxied(node) == set()
+        assert (veths(node), proxied(node)) == (set(), set())
         assert arp_answer(lab.remote, REMOTE) is None
         time.sleep(0.3)
     lab.assert_no_other_source()
@@ -569,7 +571,7 @@ def test_forwarding_without_redirection_is_dropped(lab: Lab, pod: Pod) -> None:
     run("ip", "-n", pod.client, "route", "add", REMOTE, "via", POD)
     before = pod.metric('egress_router_dropped_packets_total{reason="forward"}')
     for port in (8080, 80):
-        with pytest.raises(OSError):
+        with pytest.raises(TimeoutError):
             pod.connect(port, 0.4, REMOTE)
     assert pod.metric('egress_router_dropped_packets_total{reason="forward"}') > before
     assert not lab.application.peers
@@ -584,7 +586,9 @@ def test_guard_drops_a_wrong_source_on_the_egress_interface(lab: Lab, pod: Pod) 
     with raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"egress0")
         icmp = bytes([0, 0, 0xFF, 0xFD, 0, 1, 0, 1])
-        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 1, 0, socket.inet_aton(POD), socket.inet_aton(REMOTE))
+        header = struct.pack(
+            "!BBHHHBBH4s4s", 0x45, 0, 28, 1, 0, 64, 1, 0, socket.inet_aton(POD), socket.inet_aton(REMOTE)
+        )
         with pytest.raises(PermissionError):
             raw.sendto(header + icmp, (REMOTE, 0))
     assert pod.metric('egress_router_dropped_packets_total{reason="source"}') == 1
@@ -626,7 +630,9 @@ def test_rule_set_is_put_back_when_somebody_removes_it(lab: Lab, pod: Pod) -> No
         ("node", "link set up0 down", None),
     ],
 )
-def test_broken_data_path_is_repaired(lab: Lab, pod: Pod, node: Node, where: str, command: str, logged: str | None) -> None:
+def test_broken_data_path_is_repaired(
+    lab: Lab, pod: Pod, node: Node, where: str, command: str, logged: str | None
+) -> None:
     router = pod.start().wait_ready()
     run("ip", "-n", node.name if where == "node" else pod.name, *command.split())
     if "down" in command:
@@ -693,7 +699,7 @@ def test_the_lan_does_not_reach_the_pod(lab: Lab, pod: Pod) -> None:
         outsider = socket.socket()
     with outsider:
         outsider.settimeout(0.5)
-        with pytest.raises(OSError):
+        with pytest.raises(TimeoutError):
             outsider.connect((SOURCE, HEALTH))
     assert pod.metric('egress_router_dropped_packets_total{reason="input"}') >= 1
 
@@ -704,11 +710,11 @@ def test_a_still_router_is_cheap(pod: Pod) -> None:
     before = cpu_seconds(router.process.pid)
     time.sleep(3)
     assert cpu_seconds(router.process.pid) - before <= 0.05
-    resident = int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{router.process.pid}/status").read_text())[1])  # type: ignore[index]
+    resident = resident_kilobytes(router.process.pid)
     assert resident < 64 * 1024, f"{resident} kB"
 
 
-# --- one holder at a time -----------------------------------------------------------------------------------------------
+# --- one holder at a time ---------------------------------------------------------------------------------------------
 
 
 def test_waits_while_another_station_holds_the_address(lab: Lab, pod: Pod, node: Node) -> None:
@@ -731,7 +737,7 @@ def test_second_node_takes_over(lab: Lab, how: str) -> None:
     follower = second.start()
     follower.wait_log(f"address {SOURCE} is held by {first.node.mac}")
     time.sleep(1.5)
-    assert first.is_healthy() and not second.is_healthy()
+    assert (first.is_healthy(), second.is_healthy()) == (True, False)
     assert arp_answer(lab.remote, REMOTE) == first.node.mac
     with Hammer(second) as hammer:
         start = time.monotonic()
@@ -781,7 +787,7 @@ def test_another_station_that_insists_gets_the_address(lab: Lab, pod: Pod, node:
         run("ip", "netns", "exec", lab.remote, sys.executable, "-c", GRATUITOUS_ARP, SOURCE)
         time.sleep(0.5)
     router.wait_log("gave it up", 2.0)
-    assert not pod.is_healthy() and veths(node) == set()
+    assert (pod.is_healthy(), veths(node)) == (False, set())
     run("ip", "-n", lab.remote, "address", "del", f"{SOURCE}/32", "dev", "up0")
     wait_until(pod.is_healthy, 4.0, "ready again", router)
 
@@ -791,11 +797,12 @@ import socket, struct, sys
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 wire.bind(("up0", 0x0806))
 mac, address = wire.getsockname()[4], socket.inet_aton(sys.argv[1])
-wire.send(bytes([255] * 6) + mac + struct.pack("!HHHBBH6s4s6s4s", 0x806, 1, 0x800, 6, 4, 1, mac, address, bytes(6), address))
+fields = (0x806, 1, 0x800, 6, 4, 1, mac, address, bytes(6), address)
+wire.send(bytes([255] * 6) + mac + struct.pack("!HHHBBH6s4s6s4s", *fields))
 """
 
 
-# --- facts of the kernel that the design rests on -------------------------------------------------------------------------
+# --- facts of the kernel that the design rests on ---------------------------------------------------------------------
 
 
 def test_proxy_arp_stops_with_the_pods_namespace(lab: Lab, pod: Pod, node: Node) -> None:
@@ -838,7 +845,7 @@ def test_several_routers_share_a_node(lab: Lab, node: Node) -> None:
     lab.assert_no_other_source(SOURCE, "10.70.112.156")
 
 
-# --- names --------------------------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------------------------------
 
 
 class DnsServer:
@@ -869,7 +876,7 @@ class DnsServer:
     def _answer(self, data: bytes) -> bytes:
         answer = dns.message.make_response(dns.message.from_wire(data))
         if self.address is None:
-            answer.set_rcode(2)
+            answer.set_rcode(dns.rcode.SERVFAIL)
         else:
             answer.answer.append(dns.rrset.from_text(answer.question[0].name, 1, "IN", "A", self.address))
         return answer.to_wire()
@@ -942,7 +949,7 @@ def test_restart_keeps_the_address_of_a_name_while_the_name_server_is_away(
     assert pod.ask() == f"{SOURCE} {REMOTE}"
 
 
-# --- what it refuses ------------------------------------------------------------------------------------------------------
+# --- what it refuses --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -970,7 +977,7 @@ def test_named_uplink(lab: Lab, pod: Pod) -> None:
     lab.assert_no_other_source()
 
 
-# --- helpers of single tests ----------------------------------------------------------------------------------------------
+# --- helpers of single tests ------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -1007,6 +1014,12 @@ def capture_at(namespace: str) -> Iterator[PodNetwork]:
         ended.set()
         thread.join()
         wire.close()
+
+
+def resident_kilobytes(pid: int) -> int:
+    """Memory that a process has in use."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")))
 
 
 def cpu_seconds(pid: int) -> float:

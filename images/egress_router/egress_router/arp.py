@@ -102,7 +102,18 @@ class ArpSocket:
     def _send(self, to: bytes, operation: int, sender: IPv4Address, target_mac: bytes, target: IPv4Address) -> None:
         self._socket.send(
             _FRAME.pack(
-                to, self._mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, operation, self._mac, sender.packed, target_mac, target.packed
+                to,
+                self._mac,
+                _ETHERTYPE_ARP,
+                1,
+                0x0800,
+                6,
+                4,
+                operation,
+                self._mac,
+                sender.packed,
+                target_mac,
+                target.packed,
             )
         )
 
@@ -111,7 +122,9 @@ def read(frame: bytes, own_mac: bytes, address: IPv4Address) -> Sighting | None:
     """What an Ethernet frame shows about ``address``; None for ordinary requests, own frames and foreign formats."""
     if len(frame) < _FRAME.size:
         return None
-    _to, _from, _type, hardware, protocol, _hlen, _plen, _op, mac, sender, _target_mac, target = _FRAME.unpack_from(frame)
+    _to, _from, _type, hardware, protocol, _hlen, _plen, _op, mac, sender, _target_mac, target = _FRAME.unpack_from(
+        frame
+    )
     if (hardware, protocol) != (1, 0x0800) or mac == own_mac:
         return None
     if sender == address.packed:
@@ -137,4 +150,6 @@ def _attach_filter(target: socket.socket, address: IPv4Address) -> None:
         )
     )
     buffer = ctypes.create_string_buffer(program, len(program))
-    target.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program) // 8, ctypes.addressof(buffer)))
+    target.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program) // 8, ctypes.addressof(buffer))
+    )

@@ -96,9 +96,11 @@ class Attachment:
         self._node = node.netlink()
 
     def uplink(self) -> Uplink:
-        """The interface named by EGRESS_UPLINK, else the one whose subnet holds EGRESS_SOURCE; raise ``ConfigError``."""
+        """The interface named by EGRESS_UPLINK, else the one whose subnet holds EGRESS_SOURCE; raise ConfigError."""
         if any(address.ip == self._source for _index, address in self._addresses()):
-            raise ConfigError(f"EGRESS_SOURCE={str(self._source)!r} is not usable: it is an address of this node itself.")
+            raise ConfigError(
+                f"EGRESS_SOURCE={str(self._source)!r} is not usable: it is an address of this node itself."
+            )
         return self._named_uplink() if self._wanted_uplink else self._connected_uplink()
 
     def is_held(self) -> bool:
@@ -310,8 +312,8 @@ class Attachment:
                     found.append((address.network.prefixlen, link, address.ip))
         if not found:
             raise ConfigError(
-                f"EGRESS_SOURCE={str(self._source)!r} is not usable on this node: no interface that is up has a subnet with it,"
-                " so set nodeSelector to nodes that are on its network, or name the interface by EGRESS_UPLINK."
+                f"EGRESS_SOURCE={str(self._source)!r} is not usable on this node: no interface that is up has a subnet"
+                " with it, so set nodeSelector to nodes that are on its network or name the interface by EGRESS_UPLINK."
             )
         _length, link, own = max(found, key=lambda entry: entry[0])
         return self._describe(link, own)
@@ -321,7 +323,9 @@ class Attachment:
         return [
             (
                 int(address["index"]),
-                IPv4Interface(f"{address.get_attr('IFA_LOCAL') or address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"),
+                IPv4Interface(
+                    f"{address.get_attr('IFA_LOCAL') or address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
+                ),
             )
             for address in self._node.get_addr(family=AF_INET)
         ]
@@ -331,5 +335,7 @@ class Attachment:
         mac = bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "").replace(":", ""))
         name = link.get_attr("IFLA_IFNAME")
         if len(mac) != 6:
-            raise ConfigError(f"EGRESS_UPLINK={name!r} is not usable: only Ethernet interfaces speak ARP for EGRESS_SOURCE.")
+            raise ConfigError(
+                f"EGRESS_UPLINK={name!r} is not usable: only Ethernet interfaces speak ARP for EGRESS_SOURCE."
+            )
         return Uplink(link["index"], name, mac, link.get_attr("IFLA_MTU"), address)

@@ -2,8 +2,8 @@
 # Copyright: (c) 2026, avi.egress contributors
 """The environment contract: the variables of the article's egress pod, parsed into frozen dataclasses.
 
-Pure: text in, values out. ``parse`` either returns a ``Config`` that every other part may trust or raises ``ConfigError``
-with one sentence that names the variable, the value seen and what would be right.
+Pure: text in, values out. ``parse`` either returns a ``Config`` that every other part may trust or raises
+``ConfigError`` with one sentence that names the variable, the value seen and what would be right.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ class Destination:
 class Config:
     """All that the router is told.
 
-    ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is the node's end of the
-    point-to-point link; its prefix length is kept for the contract's sake, the link itself uses a /32 (docs: data-path).
+    ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is the node's end of
+    the point-to-point link; its prefix length is kept for the contract's sake, the link itself uses a /32
+    (docs/explanation/data-path.md).
     """
 
     source: IPv4Address
@@ -121,9 +122,10 @@ def parse_ports(text: str) -> dict[ServedPort, Destination]:
 
 
 def is_usable(address: IPv4Address) -> bool:
-    """Whether traffic may be sent to ``address``: loopback, link-local (a cloud's metadata), multicast and the like may not.
+    """Whether traffic may be sent to ``address``.
 
-    The same test is applied to literal destinations and to answers of the name server.
+    Loopback, link-local (where clouds keep a node's credentials), multicast and the like are no destinations. The same
+    test is applied to literal destinations and to answers of the name server.
     """
     return not (
         address.is_loopback
@@ -156,7 +158,9 @@ def _source(text: str, hostname: str) -> IPv4Address:
         raise _error("EGRESS_SOURCE", text, "the two addresses must differ")
     ordinal = _ORDINAL.fullmatch(hostname)
     if ordinal is None or int(ordinal[1]) > 1:
-        raise _error("HOSTNAME", hostname, "with two addresses in EGRESS_SOURCE it must end in -0 or -1 and so pick one")
+        raise _error(
+            "HOSTNAME", hostname, "with two addresses in EGRESS_SOURCE it must end in -0 or -1 and so pick one"
+        )
     return addresses[int(ordinal[1])]
 
 
@@ -189,10 +193,14 @@ def _routes(text: str) -> dict[ServedPort, Destination]:
     for entry in (part.strip() for part in text.split(",")):
         served, separator, target = entry.partition("=")
         if not separator:
-            raise _error("EGRESS_PORTS", entry, "each entry is <podport>/<tcp|udp>=<host>:<port>, as 80/tcp=10.10.10.200:80")
+            raise _error(
+                "EGRESS_PORTS", entry, "each entry is <podport>/<tcp|udp>=<host>:<port>, as 80/tcp=10.10.10.200:80"
+            )
         port = _served_port(served, entry)
         if port in routes:
-            raise _error("EGRESS_PORTS", entry, f"{port} is already served by an earlier entry, so choose another pod port")
+            raise _error(
+                "EGRESS_PORTS", entry, f"{port} is already served by an earlier entry, so choose another pod port"
+            )
         routes[port] = _target(target, entry)
     return routes
 
@@ -217,7 +225,9 @@ def _target(text: str, entry: str) -> Destination:
             raise _error("EGRESS_PORTS", entry, "the brackets must hold an IPv6 address, as [2001:db8::1]:53") from None
     found = _host(host)
     if found is None or isinstance(found, IPv6Address):
-        raise _error("EGRESS_PORTS", entry, "the destination must be an IPv4 address, an IPv6 address in brackets or a host name")
+        raise _error(
+            "EGRESS_PORTS", entry, "the destination must be an IPv4 address, an IPv6 address in brackets or a host name"
+        )
     return Destination(found, int(number))
 
 
@@ -246,9 +256,13 @@ def _check_reachable(port: ServedPort, to: Destination, own: Iterable[IPv4Addres
         return
     entry = f"{port}={to}"
     if isinstance(to.host, IPv6Address):
-        raise _error("EGRESS_PORTS", entry, "an IPv4 EGRESS_SOURCE can't reach an IPv6 destination, so give an IPv4 one")
+        raise _error(
+            "EGRESS_PORTS", entry, "an IPv4 EGRESS_SOURCE can't reach an IPv6 destination, so give an IPv4 one"
+        )
     if to.host in own or not is_usable(to.host):
-        raise _error("EGRESS_PORTS", entry, "the destination must be a unicast address outside the cluster and the node")
+        raise _error(
+            "EGRESS_PORTS", entry, "the destination must be a unicast address outside the cluster and the node"
+        )
 
 
 def _health_port(text: str, routes: Mapping[ServedPort, Destination]) -> int:

@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 class Status:
     """What the router tells of itself. ``problem`` is None when everything is served.
 
-    ``counters``: packets and bytes by nftables counter; ``lookup_failures``: by host name; the others count since start.
+    ``counters``: packets and bytes by nftables counter; ``lookup_failures``: by host name; the others
+    count since start.
     """
 
     problem: str | None
@@ -54,11 +55,17 @@ class StatusCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Families in the order in which an operator reads them."""
         status = self._status()
-        yield GaugeMetricFamily("egress_router_ready", "1 if every destination is served.", value=float(status.problem is None))
+        yield GaugeMetricFamily(
+            "egress_router_ready", "1 if every destination is served.", value=float(status.problem is None)
+        )
         yield from self._forwarded(status.counters)
         yield _dropped(status.counters)
-        yield CounterMetricFamily("egress_router_claims", "Times the source address was taken over.", value=status.claims)
-        yield CounterMetricFamily("egress_router_conflicts", "Times another station used the address.", value=status.conflicts)
+        yield CounterMetricFamily(
+            "egress_router_claims", "Times the source address was taken over.", value=status.claims
+        )
+        yield CounterMetricFamily(
+            "egress_router_conflicts", "Times another station used the address.", value=status.conflicts
+        )
         yield CounterMetricFamily("egress_router_repairs", "Settings of the data path put back.", value=status.repairs)
         failures = CounterMetricFamily("egress_router_resolution_errors", "Failed look-ups.", labels=["name"])
         for name, count in status.lookup_failures.items():

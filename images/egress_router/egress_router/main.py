@@ -60,8 +60,12 @@ def _host_namespace(path: Path) -> Namespace:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="egress_router", description="Gives this pod's outgoing traffic its EGRESS_SOURCE.")
-    parser.add_argument("--host-ns", type=Path, default=HOST_NAMESPACES, help="the node's network namespace (%(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="egress_router", description="Gives this pod's outgoing traffic its EGRESS_SOURCE."
+    )
+    parser.add_argument(
+        "--host-ns", type=Path, default=HOST_NAMESPACES, help="the node's network namespace (%(default)s)"
+    )
     parser.add_argument("--resolv-conf", default=RESOLV_CONF, help="name servers for destinations (%(default)s)")
     return parser.parse_args(arguments)
 

@@ -24,7 +24,7 @@ class Namespace:
     """One network namespace, held open."""
 
     def __init__(self, path: str | Path) -> None:
-        """Open the namespace file ``path``, or ``net`` inside it if it is a directory such as /proc/1/ns; raise OSError."""
+        """Open the namespace file ``path``, or ``net`` in it if it is a directory as /proc/1/ns is; raise OSError."""
         file = Path(path)
         self.fd = os.open(file / "net" if file.is_dir() else file, os.O_RDONLY | os.O_CLOEXEC)
 

@@ -75,7 +75,7 @@ class NameServer:
         self._forbidden = forbidden
 
     def look_up(self, name: str) -> Answer:
-        """The IPv4 addresses of ``name``, with the smallest TTL on the way to them (RFC 1034 §3.6.2); raise LookupFailed."""
+        """The IPv4 addresses of ``name``, with the smallest TTL on the way to them; raise LookupFailed."""
         try:
             found = self._resolver.resolve(name, "A", search=True, lifetime=_LOOKUP_LIFETIME)
         except dns.exception.DNSException as error:

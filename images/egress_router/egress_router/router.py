@@ -51,7 +51,9 @@ class _NotHeld(Exception):
 class Router:
     """One router of one pod."""
 
-    def __init__(self, config: Config, pod: Namespace, node: Namespace, interface: PodInterface, resolv_conf: str) -> None:
+    def __init__(
+        self, config: Config, pod: Namespace, node: Namespace, interface: PodInterface, resolv_conf: str
+    ) -> None:
         """Load the rule set at once, before anything else is touched; raise OSError or ``ConfigError``."""
         self._config = config
         self._node = node
@@ -60,7 +62,9 @@ class Router:
         installed = self._nat.installed()
         known: dict[str, IPv4Address | None] = {name: None for name in config.names()}
         known |= {
-            to.host: installed[port] for port, to in config.routes.items() if isinstance(to.host, str) and port in installed
+            to.host: installed[port]
+            for port, to in config.routes.items()
+            if isinstance(to.host, str) and port in installed
         }
         self._nat.load(self._addresses({name: address for name, address in known.items() if address is not None}))
         log.info("rule set loaded interface=%s address=%s source=%s", interface.name, interface.address, config.source)

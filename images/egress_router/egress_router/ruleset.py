@@ -109,7 +109,7 @@ def counters_in(listed: Json) -> dict[str, tuple[int, int]]:
 
 
 def fingerprint(listed: Json) -> Json:
-    """The answer to ``listing`` without what changes by itself (counts, handles): equal means the table is untouched."""
+    """The answer to ``listing`` without what changes by itself: if equal, the table is untouched."""
     return {"nftables": [_without_counts(item) for item in listed["nftables"]]}
 
 
@@ -162,7 +162,9 @@ def _fill(addresses: Mapping[ServedPort, IPv4Address]) -> list[Json]:
     return [_add("element", name=_ADDRESSES, elem=elements)] if elements else []
 
 
-def _chain(name: str, kind: str, hook: str, priority: int, rules: list[list[Json]], *, policy: str = "accept") -> list[Json]:
+def _chain(
+    name: str, kind: str, hook: str, priority: int, rules: list[list[Json]], *, policy: str = "accept"
+) -> list[Json]:
     return [
         _add("chain", name=name, type=kind, hook=hook, prio=priority, policy=policy),
         *(_add("rule", chain=name, expr=rule) for rule in rules),
@@ -240,7 +242,13 @@ def _forward(config: Config, pod: PodInterface) -> list[list[Json]]:
 def _errors() -> list[Json]:
     # The pod's own "fragmentation needed" about a reply is addressed to the remote application, which the main table
     # would look for behind the pod's interface.
-    return [_ct("state", "related", "in"), _icmp(), _ct("direction", "original"), _ct("status", "dnat", "in"), _set_mark()]
+    return [
+        _ct("state", "related", "in"),
+        _icmp(),
+        _ct("direction", "original"),
+        _ct("status", "dnat", "in"),
+        _set_mark(),
+    ]
 
 
 def _source(config: Config) -> list[Json]:

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The environment contract of the egress pod."""
+
+from __future__ import annotations
+
+import re
+import string
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
+
+import pytest
+from egress_router.config import (
+    ConfigError,
+    Destination,
+    Protocol,
+    Resolve,
+    ServedPort,
+    is_usable,
+    parse,
+    parse_ports,
+    render_ports,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+# The article's sample, with the port map that it leaves to the pod.
+ARTICLE = {
+    "EGRESS_SOURCE": "10.70.112.155",
+    "EGRESS_DESTINATION": "10.10.24.85",
+    "EGRESS_PORTS": "80/tcp=10.10.24.85:80",
+    "BRIDGE_IP_ADDR": "172.18.0.1",
+    "BRIDGE_NETMASK": "16",
+    "TCP_HM_PORT": "4",
+}
+
+ports = st.integers(1, 65535)
+labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
+top_labels = st.from_regex(r"[a-z]([a-z0-9-]{0,10}[a-z])?", fullmatch=True)
+names = st.builds(lambda heads, top: ".".join([*heads, top]), st.lists(labels, max_size=4), top_labels)
+destinations = st.builds(Destination, st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6), names), ports)
+routes = st.dictionaries(st.builds(ServedPort, ports, st.sampled_from(Protocol)), destinations, min_size=1, max_size=8)
+
+
+def test_the_articles_sample() -> None:
+    config = parse(ARTICLE)
+    assert config.source == IPv4Address("10.70.112.155")
+    assert config.bridge == IPv4Interface("172.18.0.1/16")
+    assert config.routes == {ServedPort(80, Protocol.TCP): Destination(IPv4Address("10.10.24.85"), 80)}
+    assert (config.health_port, config.uplink, config.resolve) == (4, None, Resolve.TTL)
+    assert config.literals() == {ServedPort(80, Protocol.TCP): IPv4Address("10.10.24.85")}
+    assert config.names() == ()
+
+
+def test_defaults_are_the_articles() -> None:
+    config = parse({key: ARTICLE[key] for key in ("EGRESS_SOURCE", "EGRESS_PORTS")})
+    assert (str(config.bridge), config.health_port) == ("172.18.0.1/16", 4)
+
+
+def test_names_are_listed_once_and_in_lower_case() -> None:
+    config = parse(ARTICLE | {"EGRESS_PORTS": "80/tcp=Dest.Example:80,81/tcp=dest.example:81,82/udp=a.example:1"})
+    assert config.names() == ("a.example", "dest.example")
+
+
+@pytest.mark.parametrize(
+    ("hostname", "source"), [("x-avi-egress-pod-0", "10.0.0.1"), ("x-avi-egress-pod-1", "10.0.0.2")]
+)
+def test_the_ordinal_picks_the_source(hostname: str, source: str) -> None:
+    config = parse(ARTICLE | {"EGRESS_SOURCE": "10.0.0.1,10.0.0.2", "HOSTNAME": hostname})
+    assert str(config.source) == source
+
+
+@given(routes)
+def test_ports_round_trip(wanted: dict[ServedPort, Destination]) -> None:
+    assert parse_ports(render_ports(wanted)) == wanted
+
+
+@given(st.text(alphabet=string.printable, max_size=40))
+def test_any_text_for_ports_is_parsed_or_refused(text: str) -> None:
+    try:
+        found = parse_ports(text)
+    except ConfigError:
+        return
+    assert parse_ports(render_ports(found)) == found
+
+
+@given(st.sampled_from([*ARTICLE, "EGRESS_UPLINK", "EGRESS_RESOLVE"]), st.text(alphabet=string.printable, max_size=30))
+def test_any_text_for_any_variable_is_accepted_or_refused_in_one_sentence(variable: str, text: str) -> None:
+    # A port map may clash with the health port, which is then what the sentence names; all of it is one line.
+    sentence = rf"({variable}|TCP_HM_PORT|EGRESS_PORTS|BRIDGE_IP_ADDR|HOSTNAME)[= ].*\.\Z"
+    try:
+        parse(ARTICLE | {variable: text})
+    except ConfigError as error:
+        refusal = str(error)
+    else:
+        return
+    assert re.match(sentence, refusal)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"EGRESS_SOURCE": ""}, "EGRESS_SOURCE is not set: it must be the address allocated to the service."),
+        (
+            {"EGRESS_SOURCE": "10.70.112"},
+            "EGRESS_SOURCE='10.70.112' is not usable: give an IPv4 address such as 10.70.112.155.",
+        ),
+        (
+            {"EGRESS_SOURCE": "2001:db8::7"},
+            "EGRESS_SOURCE='2001:db8::7' is not usable: this router gives IPv4 source addresses only, so give an IPv4"
+            " address.",
+        ),
+        (
+            {"EGRESS_SOURCE": "10.0.0.1,10.0.0.2", "HOSTNAME": "x-s1uhm"},
+            "HOSTNAME='x-s1uhm' is not usable: with two addresses in EGRESS_SOURCE it must end in -0 or -1 and so pick"
+            " one.",
+        ),
+        (
+            {"EGRESS_SOURCE": "10.0.0.1,10.0.0.2,10.0.0.3"},
+            "EGRESS_SOURCE='10.0.0.1,10.0.0.2,10.0.0.3' is not usable: give one address, or two separated by a comma"
+            " for a StatefulSet.",
+        ),
+        (
+            {"EGRESS_PORTS": ""},
+            "EGRESS_PORTS is not set: it must be <podport>/<tcp|udp>=<host>:<port>, comma-separated.",
+        ),
+        (
+            {"EGRESS_PORTS": "80/sctp=10.0.0.1:80"},
+            "EGRESS_PORTS='80/sctp=10.0.0.1:80' is not usable: the protocol after the / must be tcp or udp.",
+        ),
+        (
+            {"EGRESS_PORTS": "80/tcp=10.0.0.1:80,80/tcp=10.0.0.2:80"},
+            "EGRESS_PORTS='80/tcp=10.0.0.2:80' is not usable: 80/tcp is already served by an earlier entry, so choose"
+            " another pod port.",
+        ),
+        (
+            {"EGRESS_PORTS": "53/udp=[2001:db8::1]:53"},
+            "EGRESS_PORTS='53/udp=[2001:db8::1]:53' is not usable: an IPv4 EGRESS_SOURCE can't reach an IPv6"
+            " destination, so give an IPv4 one.",
+        ),
+        (
+            {"TCP_HM_PORT": "80"},
+            "TCP_HM_PORT='80' is not usable: EGRESS_PORTS already serves 80/tcp, so give hm_port another value.",
+        ),
+        ({"TCP_HM_PORT": "0"}, "TCP_HM_PORT='0' is not usable: give a port, 1 to 65535, such as 4."),
+        (
+            {"BRIDGE_NETMASK": "33"},
+            "BRIDGE_NETMASK='33' is not usable: give the number of netmask bits, 1 to 32, such as 16.",
+        ),
+        (
+            {"BRIDGE_IP_ADDR": "10.70.112.155"},
+            "BRIDGE_IP_ADDR='10.70.112.155' is not usable: give a unicast address other than EGRESS_SOURCE.",
+        ),
+        ({"EGRESS_RESOLVE": "never"}, "EGRESS_RESOLVE='never' is not usable: give ttl or once."),
+        (
+            {"EGRESS_UPLINK": "../eth0"},
+            "EGRESS_UPLINK='../eth0' is not usable: give the name of a network interface of the node, such as eth0.",
+        ),
+        (
+            {"EGRESS_DESTINATION": "not a host"},
+            "EGRESS_DESTINATION='not a host' is not usable: give addresses or host names, separated by commas.",
+        ),
+    ],
+)
+def test_refusals(changes: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(ARTICLE | changes)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0", "255.255.255.255", "10.70.112.155", "172.18.0.1"]
+)
+def test_addresses_that_are_no_destination(host: str) -> None:
+    with pytest.raises(ConfigError, match="a unicast address outside the cluster and the node"):
+        parse(ARTICLE | {"EGRESS_PORTS": f"80/tcp={host}:80"})
+
+
+@pytest.mark.parametrize(
+    "host", ["10.10.10.256", "1.2.3", "-a.example", "a..example", "a_b.example", "", "2001:db8::1", "[::"]
+)
+def test_hosts_that_are_neither_address_nor_name(host: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_ports(f"80/tcp={host}:80")
+
+
+def test_ipv6_grammar_is_understood() -> None:
+    assert parse_ports("53/udp=[2001:db8::1]:53")[ServedPort(53, Protocol.UDP)].host == IPv6Address("2001:db8::1")
+
+
+def test_a_private_address_is_usable() -> None:
+    assert is_usable(IPv4Address("10.10.10.200"))
