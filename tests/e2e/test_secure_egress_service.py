@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The article's service in a real cluster: real pods, real packets, real policies."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pyroute2 import IPRoute
+
+from tests.capture import inside
+from tests.cluster import Cluster
+from tests.demo.kubectl import Kubectl
+from tests.demo.outside import Outside
+
+from .conftest import NODES, Project
+
+SERVICE = "secure-egress-service"
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    """What the condition says once it says anything; fails with ``what`` when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def source(green: Project, outside: Outside) -> Iterator[str]:
+    """The source address of the service, which is up."""
+    green.create_service(SERVICE, {"destination_ip": outside.destination})
+    green.wait_ready(SERVICE)
+    yield green.source_ip(SERVICE)
+    green.kubectl.run("-n", green.name, "delete", "service", SERVICE, "--ignore-not-found")
+
+
+def lease_of(kubectl: Kubectl, project: Project, service: str = SERVICE) -> dict[str, Any]:
+    leases: list[dict[str, Any]] = kubectl.json("get", "egressleases")["items"]
+    mine = [item for item in leases if (item["spec"]["namespace"], item["spec"]["service"]) == (project.name, service)]
+    assert len(mine) == 1
+    return mine[0]
+
+
+def routed(cluster: Cluster, address: str) -> list[str]:
+    """The nodes that have a route of their own to a leased address."""
+    found = []
+    for node in NODES:
+        with inside(cluster.namespace(node)), IPRoute() as netlink:
+            if netlink.get_routes(dst=f"{address}", match={"dst_len": 32}):
+                found.append(node)
+    return found
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_the_remote_application_sees_the_projects_own_address(
+    green: Project, source: str, outside: Outside, node: str
+) -> None:
+    pod_ip = green.egress_pods(SERVICE)[0]["status"]["podIP"]
+    for host in (green.cluster_ip(SERVICE), f"{SERVICE}.{green.name}.svc", pod_ip):
+        assert green.fetch(host, node=node).seen == source, host
+    assert source.rsplit(".", 1)[0] == outside.subnet.rsplit(".", 1)[0]
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_another_project_is_refused(green: Project, blue: Project, source: str, node: str) -> None:
+    pod_ip = green.egress_pods(SERVICE)[0]["status"]["podIP"]
+    for host in (green.cluster_ip(SERVICE), f"{SERVICE}.{green.name}.svc", pod_ip):
+        answer = blue.fetch(host, node=node)
+        assert answer.refused, (host, answer)
+
+
+def test_a_plain_connection_does_not_show_the_address(green: Project, source: str, outside: Outside) -> None:
+    seen = green.fetch(outside.destination).seen
+    assert seen is not None
+    assert seen != source
+
+
+def test_the_pod_is_what_the_article_shows(green: Project, source: str, outside: Outside) -> None:
+    name = f"{SERVICE}-avi-egress-pod"
+    controller = green.json("get", "replicationcontroller", name)
+    template = controller["spec"]["template"]
+    container = template["spec"]["containers"][0]
+    environment = {item["name"]: item["value"] for item in container["env"]}
+    assert controller["spec"]["replicas"] == 1
+    assert controller["spec"]["selector"] == template["metadata"]["labels"] == {"name": name}
+    assert list(environment)[:5] == [
+        *("EGRESS_SOURCE", "EGRESS_DESTINATION", "BRIDGE_IP_ADDR", "BRIDGE_NETMASK", "TCP_HM_PORT"),
+    ]
+    assert environment["EGRESS_SOURCE"] == source
+    assert environment["EGRESS_DESTINATION"] == outside.destination
+    assert container["livenessProbe"]["tcpSocket"]["port"] == int(environment["TCP_HM_PORT"]) == 4
+    assert green.json("get", "service", SERVICE)["spec"]["selector"] == {"name": name}
+
+
+def test_a_malformed_annotation_is_told_and_stops_no_traffic(green: Project, source: str) -> None:
+    broken = '{"destination_ip" "10.10.10.200"}'
+    green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={broken}")
+    try:
+        refused = wait_until(lambda: green.condition(SERVICE)["reason"] == "InvalidAnnotation", "the condition tells")
+        assert refused
+        message = green.condition(SERVICE)["message"]
+        assert all(word in message for word in (SERVICE, "line 1", "column 19", "':'")), message
+        events = green.json("get", "events", "--field-selector", f"involvedObject.name={SERVICE}")["items"]
+        assert any(item["reason"] == "InvalidAnnotation" and item["type"] == "Warning" for item in events)
+        assert green.fetch(green.cluster_ip(SERVICE)).seen == source
+    finally:
+        good = '{"destination_ip": "10.10.10.200"}'
+        green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={good}")
+    green.wait_ready(SERVICE)
+    assert green.fetch(green.cluster_ip(SERVICE)).seen == source
+
+
+def test_secure_egress_mode_off_makes_no_pod_and_says_so(green: Project, source: str, kubectl: Kubectl) -> None:
+    cloud = kubectl.json("get", "egressclouds")["items"][0]["metadata"]["name"]
+
+    def switch(on: bool) -> None:
+        patch = json.dumps({"spec": {"secureEgressMode": on}})
+        kubectl.run("patch", "egresscloud", cloud, "--type=merge", "-p", patch)
+
+    switch(False)
+    try:
+        green.create_service("second", {"destination_ip": "10.10.10.200"})
+        wait_until(lambda: green.condition("second").get("reason") == "SecureEgressModeOff", "the new service is told")
+        assert "secureEgressMode" in green.condition("second")["message"]
+        assert not green.egress_pods("second")
+        wait_until(lambda: green.condition(SERVICE)["reason"] == "SecureEgressModeOff", "the existing one is told")
+        assert green.fetch(green.cluster_ip(SERVICE)).seen == source, "what runs stays as it is"
+    finally:
+        switch(True)
+    green.wait_ready("second")
+    assert green.source_ip("second") != source
+    green.kubectl.run("-n", green.name, "delete", "service", "second")
+
+
+def test_an_exhausted_network_is_told_with_its_size(new_project: Any, kubectl: Kubectl, outside: Outside) -> None:
+    project = new_project("scarce", labels={"scarce": "yes"})
+    last = f"{outside.subnet.rsplit('.', 1)[0]}.240"
+    network = {
+        "apiVersion": "egress.avi.dev/v1",
+        "kind": "EgressNetwork",
+        "metadata": {"name": project.name},
+        "spec": {
+            "subnets": [{"cidr": outside.subnet, "ranges": [{"begin": last, "end": last}]}],
+            "allowedNamespaces": {"matchLabels": {"scarce": "yes"}},
+            "quarantineSeconds": 0,
+        },
+    }
+    kubectl.apply(network)
+    try:
+        wish = {"destination_ip": outside.destination, "network": project.name}
+        project.create_service("first", wish)
+        project.wait_ready("first")
+        project.create_service("second", wish)
+        wait_until(lambda: project.condition("second").get("reason") == "PoolExhausted", "the second is told")
+        assert "all 1 addresses" in project.condition("second")["message"]
+        # The address frees, and the service that waits gets it by itself.
+        kubectl.run("-n", project.name, "delete", "service", "first")
+        project.wait_ready("second")
+        assert project.source_ip("second") == last
+        assert project.fetch(project.cluster_ip("second")).seen == last
+        kubectl.run("-n", project.name, "delete", "service", "second")
+        wait_until(lambda: not project.egress_pods("second"), "the pod is gone")
+    finally:
+        kubectl.run("delete", "egressnetwork", project.name)
+
+
+def test_deletion_frees_everything_and_the_same_service_gets_its_address_again(
+    green: Project, source: str, kubectl: Kubectl, cluster: Cluster
+) -> None:
+    assert len(routed(cluster, source)) == 1
+    kubectl.run("-n", green.name, "delete", "service", SERVICE)
+    wait_until(lambda: lease_of(kubectl, green)["status"]["phase"] == "Released", "the lease is released")
+    wait_until(lambda: not green.egress_pods(SERVICE), "the pod is gone")
+    for kind in ("replicationcontroller", "networkpolicy"):
+        name = f"{SERVICE}-avi-egress-pod"
+        wait_until(
+            lambda kind=kind, name=name: not green.json("get", kind, f"--field-selector=metadata.name={name}")["items"],
+            kind,
+        )
+    assert routed(cluster, source) == []
+
+    green.create_service(SERVICE, {"destination_ip": "10.10.10.200"})
+    green.wait_ready(SERVICE)
+    assert green.source_ip(SERVICE) == source
+    assert lease_of(kubectl, green)["status"]["phase"] == "Bound"
+    assert green.fetch(green.cluster_ip(SERVICE)).seen == source
+
+
+def test_an_edited_annotation_moves_the_traffic_and_keeps_the_address(green: Project, source: str) -> None:
+    pod = green.egress_pods(SERVICE)[0]["metadata"]["name"]
+    edited = json.dumps({"destination_ip": "10.10.24.85", "hm_port": "1000"})
+    green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={edited}")
+    wait_until(
+        lambda: [item["metadata"]["name"] for item in green.egress_pods(SERVICE)] not in ([pod], []), "a new pod"
+    )
+    green.wait_ready(SERVICE)
+    container = green.egress_pods(SERVICE)[-1]["spec"]["containers"][0]
+    assert container["livenessProbe"]["tcpSocket"]["port"] == 1000
+    assert green.fetch(green.cluster_ip(SERVICE)).seen == source
+    assert green.source_ip(SERVICE) == source
