@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The core's leases over this controller's caches: hints come from the caches, decisions from the API server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Callable
+
+from ansible_collections.avi.egress.plugins.module_utils import leases
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.leases import BOUND, LeaseStore, Slot
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    EGRESS_ADDRESS,
+    EGRESS_LEASE,
+    KubeObject,
+    Resource,
+)
+
+from egress_controller.caches import BY_LEASE, BY_NETWORK, BY_SERVICE, Caches
+
+OWN_LOCK_SECONDS = 60.0
+"""Longer than any watch lags; an address that came and went unseen is no longer taken for held after it."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class OwnLocks:
+    """EgressAddresses that this process created and that the watch has not shown yet. Thread-safe.
+
+    Without them a claim that failed half-way and is repeated at once would not find what it had locked.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._by_name: dict[str, tuple[float, KubeObject]] = {}
+
+    def remember(self, address: KubeObject) -> None:
+        with self._lock:
+            self._by_name[address["metadata"]["name"]] = (self._clock() + OWN_LOCK_SECONDS, address)
+
+    def forget(self, name: str) -> None:
+        """The watch has shown it, or it is deleted."""
+        with self._lock:
+            self._by_name.pop(name, None)
+
+    def all(self) -> list[KubeObject]:
+        with self._lock:
+            now = self._clock()
+            self._by_name = {name: entry for name, entry in self._by_name.items() if now < entry[0]}
+            return [address for _until, address in self._by_name.values()]
+
+
+class Claims:
+    """Claims, releases and frees leases. Thread-safe."""
+
+    def __init__(self, cluster: Cluster, caches: Caches, own: OwnLocks, now: Callable[[], datetime] = utc_now) -> None:
+        self._cluster = cluster
+        self._caches = caches
+        self._own = own
+        self._now = now
+
+    def of_service(self, namespace: str, name: str) -> list[KubeObject]:
+        return self._caches.leases.of(BY_SERVICE, (namespace, name))
+
+    def claim(self, network: EgressNetwork, slot: Slot, wanted: str | None) -> KubeObject:
+        """The slot's Bound lease; PoolExhausted, Refused, or Changed when it is to be tried again."""
+        known = self._caches.leases.get(slot.lease)
+        taken = frozenset() if known and is_bound(known) else self._taken(network.name)
+        return leases.claim(self._store(slot.lease), network, slot, taken, self._now(), wanted)
+
+    def give_up(self, lease: KubeObject) -> None:
+        """Release a lease, or delete it if it never had an address."""
+        store = self._store(lease["metadata"]["name"])
+        if (lease.get("status") or {}).get("address"):
+            leases.release(store, lease, self._now())
+        else:
+            leases.free(store, lease)
+
+    def free(self, lease: KubeObject) -> None:
+        leases.free(self._store(lease["metadata"]["name"]), lease)
+
+    def _store(self, lease: str) -> LeaseStore:
+        return _Store(self._cluster, self._caches, self._own, lease)
+
+    def _taken(self, network: str) -> frozenset[str]:
+        cached = {str(item["spec"]["address"]) for item in self._caches.addresses.of(BY_NETWORK, network)}
+        own = {str(item["spec"]["address"]) for item in self._own.all() if item["spec"]["network"] == network}
+        return frozenset(cached | own)
+
+
+class _Store:
+    """The LeaseStore of one lease."""
+
+    def __init__(self, cluster: Cluster, caches: Caches, own: OwnLocks, lease: str) -> None:
+        self._cluster = cluster
+        self._caches = caches
+        self._own = own
+        self._lease = lease
+
+    def get(self, resource: Resource, name: str) -> KubeObject | None:
+        """A Bound lease comes from the cache, so that a settled service costs no request; all else is asked for."""
+        if resource is EGRESS_LEASE:
+            cached = self._caches.leases.get(name)
+            if cached and is_bound(cached):
+                return cached
+        return self._cluster.get(resource, name)
+
+    def list(self, resource: Resource) -> list[KubeObject]:
+        """The EgressAddresses that this lease holds, as far as they are known here."""
+        own = [item for item in self._own.all() if item["spec"]["lease"] == self._lease]
+        return own + self._caches.addresses.of(BY_LEASE, self._lease)
+
+    def create(self, resource: Resource, body: KubeObject) -> KubeObject:
+        stored = self._cluster.create(resource, body)
+        if resource is EGRESS_ADDRESS and self._caches.addresses.get(stored["metadata"]["name"]) is None:
+            self._own.remember(stored)
+        return stored
+
+    def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
+        return self._cluster.replace(resource, body, subresource)
+
+    def delete(self, resource: Resource, obj: KubeObject) -> None:
+        self._cluster.delete(resource, obj)
+        if resource is EGRESS_ADDRESS:
+            self._own.forget(obj["metadata"]["name"])
+
+
+def is_bound(lease: KubeObject) -> bool:
+    status = lease.get("status") or {}
+    return status.get("phase") == BOUND and bool(status.get("address"))

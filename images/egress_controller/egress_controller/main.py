@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Puts the parts together, runs them, and ends them."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import Sequence
+
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
+
+from egress_controller import logs
+from egress_controller.accounts import Accounts
+from egress_controller.caches import Caches
+from egress_controller.claims import Claims, OwnLocks
+from egress_controller.clouds import CloudPass
+from egress_controller.election import Election
+from egress_controller.events import WARNING, Events
+from egress_controller.garbage import AddressPass, LeasePass
+from egress_controller.health import HealthServer
+from egress_controller.inventory import Inventory
+from egress_controller.keys import Key
+from egress_controller.logs import line
+from egress_controller.metrics import Metrics
+from egress_controller.networks import NetworkPass
+from egress_controller.outages import Outages
+from egress_controller.queue import WorkQueue
+from egress_controller.services import ServicePass
+from egress_controller.settings import Settings, read_settings
+from egress_controller.triggers import Triggers, Waiting
+from egress_controller.workers import Passes, Workers
+
+LAST_PASS_SECONDS = 1.0
+"""How long the passes that are under way at SIGTERM may take; all in all the process ends within 2 s."""
+SYNC_CHECK_SECONDS = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+class Controller:
+    """One process: caches and queue from the start, passes once it leads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ended = threading.Event()
+        self._exit_code = 0
+        connection = Connection(kubeconfig=settings.kubeconfig)
+        self._cluster = Cluster(connection)
+        self._outages = Outages()
+        self._metrics = Metrics()
+        self._queue: WorkQueue[Key] = WorkQueue()
+        waiting, own = Waiting(), OwnLocks()
+        triggers = Triggers(self._queue, waiting, own)
+        self._caches = Caches(self._cluster, self._outages, triggers)
+        triggers.attach(self._caches)
+        self._events = Events(self._cluster, settings.identity)
+        passes = self._passes(waiting, own)
+        self._workers = Workers(self._queue, passes, self._outages, self._metrics, self._complain)
+        self._election = Election(connection, settings, self._lead, self._lost)
+
+    def run(self) -> int:
+        """Until SIGTERM, SIGINT or the loss of leadership; gives the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self._ended.set())
+        self._publish()
+        _log.info(line("starting", identity=self._settings.identity, api=self._cluster.host))
+        self._caches.start()
+        self._election.start()
+        self._ended.wait()
+        finished = self._workers.finish(LAST_PASS_SECONDS)
+        if finished:  # Whoever leads next must not meet a pass of ours.
+            self._election.resign()
+        _log.info(line("ended", code=self._exit_code, finished=finished))
+        return self._exit_code
+
+    def _passes(self, waiting: Waiting, own: OwnLocks) -> Passes:
+        cluster, caches, queue, events = self._cluster, self._caches, self._queue, self._events
+        inventory = Inventory.of(caches)
+        claims, accounts = Claims(cluster, caches, own), Accounts(cluster, caches)
+        service = ServicePass(cluster, caches, inventory, claims, accounts, events, queue, waiting)
+        cloud = CloudPass(cluster, caches, inventory.clouds, accounts, events)
+        network = NetworkPass(cluster, caches, inventory.networks, events)
+        lease = LeasePass(cluster, caches, inventory.networks, claims, queue)
+        address = AddressPass(cluster, caches, queue, self._settings.orphan_grace)
+        return {
+            "service": lambda key: service.run(key.namespace, key.name),
+            "cloud": lambda key: cloud.run(key.name),
+            "network": lambda key: network.run(key.name),
+            "lease": lambda key: lease.run(key.name),
+            "address": lambda key: address.run(key.name),
+        }
+
+    def _publish(self) -> None:
+        metrics = self._metrics
+        metrics.watch("queue_depth", "Keys that could be worked on now.", lambda: self._queue.depth)
+        metrics.watch("leader", "Whether this replica leads.", lambda: self._election.leading)
+        metrics.watch(
+            "api_requests", "Requests to the API server, the election's aside.", lambda: self._cluster.requests
+        )
+        metrics.watch("api_writes", "Writes to the API server, the election's aside.", lambda: self._cluster.writes)
+        metrics.watch_leases(self._caches.leases.all)
+        HealthServer(
+            self._settings.health_address,
+            self._settings.health_port,
+            healthy=lambda: self._workers.alive,
+            ready=lambda: self._caches.synced,
+            metrics=metrics.text,
+        ).start()
+
+    def _lead(self) -> None:
+        while not self._caches.synced:
+            if self._ended.wait(SYNC_CHECK_SECONDS):
+                return
+        _log.info(line("working", workers=self._settings.workers, keys=self._queue.depth))
+        self._workers.start(self._settings.workers)
+
+    def _lost(self) -> None:
+        """Another may lead now. A fresh process is the simplest state to go on from."""
+        if not self._ended.is_set():
+            _log.error(line("leadership-lost", identity=self._settings.identity))
+            self._exit_code = 1
+            self._ended.set()
+
+    def _complain(self, key: Key, words: str) -> None:
+        service = self._caches.services.get(key.name, key.namespace) if key.kind == "service" else None
+        if service:
+            self._events.emit(service, WARNING, "ReconcileError", words)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 0 after SIGTERM, 1 after the loss of leadership, 2 when there is no way to start."""
+    settings = read_settings(arguments)
+    logs.configure(settings.log_level)
+    try:
+        return Controller(settings).run()
+    except (EgressError, OSError) as error:
+        _log.error(line("cannot-start", error=error))
+        return 2

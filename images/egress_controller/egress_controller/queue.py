@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""A keyed work queue, after client-go's ``util/workqueue``.
+
+A key is in it once however often it is added; a key that is being worked on is handed out again only when that is
+done; failing keys come back later and later, and all together not faster than a bucket allows.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections import deque
+from typing import Callable, Generic, Hashable, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+BASE_DELAY_SECONDS = 0.01
+MAX_DELAY_SECONDS = 60.0
+RETRIES_PER_SECOND = 50.0
+RETRY_BURST = 100
+
+
+class WorkQueue(Generic[K]):
+    """Thread-safe. ``clock`` gives seconds and never goes back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._ready: deque[K] = deque()
+        self._dirty: set[K] = set()
+        self._working: set[K] = set()
+        self._due: dict[K, float] = {}
+        self._timers: list[tuple[float, int, K]] = []
+        self._order = itertools.count()
+        self._failures: dict[K, int] = {}
+        self._bucket = _Bucket(RETRIES_PER_SECOND, RETRY_BURST, clock)
+        self._shut = False
+
+    def add(self, key: K) -> None:
+        """Have the key worked on; once, if it is waiting already; once more, if it is being worked on."""
+        with self._changed:
+            self._add(key)
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Add the key later; of several such wishes the earliest counts."""
+        with self._changed:
+            due = self._clock() + max(0.0, seconds)
+            if due < self._due.get(key, float("inf")):
+                self._due[key] = due
+                heapq.heappush(self._timers, (due, next(self._order), key))
+                self._changed.notify()
+
+    def retry(self, key: K) -> float:
+        """Add a key that failed again after its backoff, which doubles each time; gives the delay in seconds."""
+        with self._changed:
+            failures = self._failures.get(key, 0)
+            self._failures[key] = failures + 1
+            backoff = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2.0 ** min(failures, 30))
+            delay = max(backoff, self._bucket.reserve())
+        self.add_after(key, delay)
+        return delay
+
+    def forget(self, key: K) -> None:
+        """The key did well: its next failure starts with the shortest delay."""
+        with self._changed:
+            self._failures.pop(key, None)
+
+    def get(self, timeout: float | None = None) -> K | None:
+        """The next key, to be given back by ``done``; None when the queue is shut, or nothing came in time."""
+        end = None if timeout is None else self._clock() + timeout
+        with self._changed:
+            while not self._shut:
+                self._collect_due()
+                if self._ready:
+                    key = self._ready.popleft()
+                    self._dirty.discard(key)
+                    self._working.add(key)
+                    return key
+                waiting = self._until(end)
+                if waiting is not None and waiting <= 0:
+                    return None
+                self._changed.wait(self._pause(waiting))
+            return None
+
+    def done(self, key: K) -> None:
+        with self._changed:
+            self._working.discard(key)
+            if key in self._dirty:
+                self._ready.append(key)
+                self._changed.notify()
+
+    def shut_down(self) -> None:
+        """Wake every ``get``; no key is handed out any more."""
+        with self._changed:
+            self._shut = True
+            self._changed.notify_all()
+
+    @property
+    def depth(self) -> int:
+        """How many keys could be worked on now."""
+        with self._changed:
+            return len(self._dirty)
+
+    def _add(self, key: K) -> None:
+        if key in self._dirty:
+            return
+        self._dirty.add(key)
+        if key not in self._working:
+            self._ready.append(key)
+            self._changed.notify()
+
+    def _collect_due(self) -> None:
+        now = self._clock()
+        while self._timers and self._timers[0][0] <= now:
+            due, _order, key = heapq.heappop(self._timers)
+            if self._due.get(key) == due:
+                del self._due[key]
+                self._add(key)
+
+    def _until(self, end: float | None) -> float | None:
+        return None if end is None else end - self._clock()
+
+    def _pause(self, waiting: float | None) -> float | None:
+        """How long to sleep: until the next timer, or the caller's patience ends."""
+        next_timer = self._timers[0][0] - self._clock() if self._timers else None
+        pauses = [max(0.0, pause) for pause in (waiting, next_timer) if pause is not None]
+        return min(pauses) if pauses else None
+
+
+class _Bucket:
+    """A token bucket: ``reserve`` takes a token, lent from the future if need be, and says how far ahead that is."""
+
+    def __init__(self, rate: float, burst: int, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._burst = float(burst)
+        self._clock = clock
+        self._tokens = float(burst)
+        self._at = clock()
+
+    def reserve(self) -> float:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self._rate)

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""One pass over a service: from its annotation to traffic, or back to nothing (design §3).
+
+The core decides; this file looks things up, has the plan carried out and tells the outcome.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Sequence
+
+from ansible_collections.avi.egress.plugins.module_utils import plan
+from ansible_collections.avi.egress.plugins.module_utils.annotations import read_service
+from ansible_collections.avi.egress.plugins.module_utils.apply import apply
+from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Cluster
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput, PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.leases import RELEASED, Changed, Slot, timestamp
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork, EgressService
+from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan, Write
+from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    NETWORK_POLICY,
+    POD,
+    READY_CONDITION,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+    KubeObject,
+    egress_pod_name,
+)
+
+from egress_controller.accounts import Accounts
+from egress_controller.caches import BY_NAME_LABEL, NAME_LABEL, Caches
+from egress_controller.claims import Claims, utc_now
+from egress_controller.errors import NotYet
+from egress_controller.events import NORMAL, WARNING, Events
+from egress_controller.inventory import Inventory
+from egress_controller.keys import Key, service_key
+from egress_controller.logs import line
+from egress_controller.queue import WorkQueue
+from egress_controller.status import condition_of
+from egress_controller.triggers import Waiting
+
+STILL_ENDING_SECONDS = 1.0
+"""How soon a withdrawn service is looked at again while pods of it end, should their cloud be gone (no watch)."""
+PROGRESS_REASONS = frozenset({"EgressReady", "WaitingForPod", "Replacing"})
+
+_log = logging.getLogger(__name__)
+
+
+class ServicePass:
+    """Reconciles one service."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        caches: Caches,
+        inventory: Inventory,
+        claims: Claims,
+        accounts: Accounts,
+        events: Events,
+        queue: WorkQueue[Key],
+        waiting: Waiting,
+    ) -> None:
+        self._cluster = cluster
+        self._caches = caches
+        self._inventory = inventory
+        self._claims = claims
+        self._accounts = accounts
+        self._events = events
+        self._queue = queue
+        self._waiting = waiting
+
+    def run(self, namespace: str, name: str) -> None:
+        service = self._caches.services.get(name, namespace)
+        if service is None:
+            # A deletion takes an address from the service: it is believed only when the server says so.
+            service = self._cluster.get(SERVICE, name, namespace)
+        if service is None or "deletionTimestamp" in service["metadata"]:
+            self._withdraw(namespace, name, service)
+            return
+        try:
+            wish = read_service(service)
+            if wish is None:
+                self._withdraw(namespace, name, service)
+            else:
+                self._serve(service, wish)
+        except (Refused, InvalidInput, PoolExhausted) as error:
+            self._refuse(service, error)
+        except ApiError as error:
+            if _is_verdict(error):
+                self._refuse(service, error)
+            raise
+
+    def _serve(self, service: KubeObject, wish: EgressService) -> None:
+        cloud, networks = self._admit(wish)
+        pods = self._caches.pods(cloud.uuid)
+        if pods is None:
+            raise NotYet(f"the pods of EgressCloud {cloud.name} are not listed yet")
+        network, leases = self._claim(wish, networks)
+        sources = [lease["status"]["address"] for lease in leases]
+        label = egress_pod_name(wish.name)
+        observed = replace(
+            self._observe(service, wish.namespace, wish.name),
+            service_account=self._accounts.ensure(cloud.uuid, wish.namespace),
+            pods=tuple(pods.of(BY_NAME_LABEL, (wish.namespace, label))),
+        )
+        decided = plan.serve(wish, cloud, network, sources, observed)
+        newest = self._carry_out(decided, service)
+        self._conclude(newest, decided.condition)
+        kept = {lease["metadata"]["name"] for lease in leases}
+        unwanted = [item for item in self._claims.of_service(*_key(wish)) if item["metadata"]["name"] not in kept]
+        if decided.settled and any(_holds(lease) for lease in unwanted):
+            live = replace(observed, pods=self._live_pods(wish.namespace, wish.name))
+            if plan.serve(wish, cloud, network, sources, live).settled:
+                self._give_up(unwanted)
+
+    def _admit(self, wish: EgressService) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
+        namespace = self._caches.namespaces.get(wish.namespace)
+        if namespace is None:
+            raise NotYet(f"namespace {wish.namespace} has not been seen yet")
+        clouds, networks = self._inventory.clouds, self._inventory.networks
+        try:
+            return plan.admit(wish, clouds.all().values(), networks.all(), namespace)
+        except Refused:
+            # A cloud or network that can't be read is missing above; then that is what the operator must hear.
+            for error in [*clouds.errors(), *networks.errors()]:
+                raise error from None
+            raise
+
+    def _claim(
+        self, wish: EgressService, networks: Sequence[EgressNetwork]
+    ) -> tuple[EgressNetwork, Sequence[KubeObject]]:
+        """All the service's leases, of one network: the one it has them of already, or the first that has room."""
+        key = service_key(wish.namespace, wish.name)
+        self._waiting.add(key)  # Before the attempt, so that an address coming free meanwhile is not missed.
+        exhausted: PoolExhausted | None = None
+        for network in self._preferred(wish, networks):
+            try:
+                leases = [self._claim_slot(wish, network, number) for number in range(wish.slots)]
+            except PoolExhausted as error:
+                exhausted = exhausted or error
+            else:
+                self._waiting.discard(key)
+                return network, leases
+        assert exhausted is not None, "admit gives at least one network"
+        raise exhausted
+
+    def _claim_slot(self, wish: EgressService, network: EgressNetwork, number: int) -> KubeObject:
+        wanted = wish.egress_pod.source_ips[number] if wish.egress_pod.source_ips else None
+        return self._claims.claim(network, Slot(network.name, wish.namespace, wish.name, number), wanted)
+
+    def _preferred(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
+        """Those that have what is asked for; among them first the one the service holds or last held a lease of."""
+        wanted = wish.egress_pod.source_ips
+        having = [network for network in networks if all(address in network.pool for address in wanted)] or networks
+        held = {lease["spec"]["network"]: lease for lease in self._claims.of_service(*_key(wish)) if _address(lease)}
+
+        def order(network: EgressNetwork) -> int:
+            lease = held.get(network.name)
+            return 2 if lease is None else int(lease["status"]["phase"] == RELEASED)
+
+        return sorted(having, key=order)
+
+    def _withdraw(self, namespace: str, name: str, service: KubeObject | None) -> None:
+        self._waiting.discard(service_key(namespace, name))
+        pods = self._live_pods(namespace, name)
+        observed = replace(self._observe(service, namespace, name), pods=pods)
+        decided = plan.withdraw(namespace, name, observed)
+        newest = self._carry_out(decided, service)
+        if newest is not None:
+            self._conclude(newest, None)
+        if pods:
+            self._queue.add_after(service_key(namespace, name), STILL_ENDING_SECONDS)
+        elif not any(write.resource is REPLICATION_CONTROLLER for write in decided.writes):
+            # The controller is gone and so are its pods: nothing can send from the addresses any more.
+            self._give_up([lease for lease in self._claims.of_service(namespace, name) if _holds(lease)])
+
+    def _give_up(self, leases: Sequence[KubeObject]) -> None:
+        for lease in leases:
+            self._claims.give_up(lease)
+            address = _address(lease) or "none"
+            _log.info(line("lease-given-up", lease=lease["metadata"]["name"], address=address))
+
+    def _observe(self, service: KubeObject | None, namespace: str, name: str) -> Observed:
+        """From the caches; what they don't show is asked for, since they may lag and selectors may hide it."""
+        part = egress_pod_name(name)
+        controller = self._caches.controllers.get(part, namespace)
+        policy = self._caches.policies.get(part, namespace)
+        return Observed(
+            service=service,
+            controller=controller or self._cluster.get(REPLICATION_CONTROLLER, part, namespace),
+            network_policy=policy or self._cluster.get(NETWORK_POLICY, part, namespace),
+        )
+
+    def _live_pods(self, namespace: str, name: str) -> tuple[KubeObject, ...]:
+        """As the server has them now: an address is given up on this answer, never on a cache's."""
+        return tuple(self._cluster.list(POD, namespace, labels=f"{NAME_LABEL}={egress_pod_name(name)}"))
+
+    def _carry_out(self, decided: Plan, service: KubeObject | None) -> KubeObject | None:
+        """Do the plan's writes; gives the Service as it is after them."""
+        writes = [_guarded(write, service) for write in decided.writes]
+        for write in writes:
+            _log.info(line("write", what=write))
+        stored = apply(self._cluster, writes)
+        changed = [obj for write, obj in zip(writes, stored) if write.resource is SERVICE]
+        return changed[-1] if changed else service
+
+    def _refuse(self, service: KubeObject, error: EgressError) -> None:
+        self._conclude(service, plan.refuse(error).condition)
+
+    def _conclude(self, service: KubeObject | None, condition: Condition | None) -> None:
+        """Have the Service say it: its condition, and an Event where that is news."""
+        if service is None:
+            return
+        patch = plan.conditions_patch(service, condition, timestamp(utc_now()))
+        if not patch:
+            return
+        metadata = service["metadata"]
+        # The version makes sure that nobody else's condition is overwritten: the patch holds all of them.
+        patch["metadata"] = {"resourceVersion": metadata["resourceVersion"]}
+        self._cluster.patch(SERVICE, metadata["name"], patch, metadata["namespace"], subresource="status")
+        self._tell(service, condition)
+
+    def _tell(self, service: KubeObject, condition: Condition | None) -> None:
+        former = condition_of(service, READY_CONDITION) or {}
+        if condition is None:
+            self._events.emit(service, NORMAL, "EgressWithdrawn", "egress has been withdrawn from this service")
+            return
+        progress = condition.reason in PROGRESS_REASONS
+        if progress and former.get("reason") == condition.reason:
+            return
+        was_ready = former.get("status") == "True"
+        kind = NORMAL if progress and (condition.ready or not was_ready) else WARNING
+        self._events.emit(service, kind, condition.reason, condition.message)
+        metadata = service["metadata"]
+        name = f"{metadata['namespace']}/{metadata['name']}"
+        _log.info(line("condition", service=name, ready=condition.status, reason=condition.reason))
+
+
+def _guarded(write: Write, service: KubeObject | None) -> Write:
+    """A patch of the Service holds its whole list of ports: it is good only for the version it was made from."""
+    if service is None or write.resource is not SERVICE:
+        return write
+    metadata = {**write.body.get("metadata", {}), "resourceVersion": service["metadata"]["resourceVersion"]}
+    return replace(write, body={**write.body, "metadata": metadata})
+
+
+def _is_verdict(error: ApiError) -> bool:
+    """Whether the server refused the request itself (a quota, an invalid field), which the owner must be told."""
+    return error.status in (400, 403, 422) and not isinstance(error, Changed)
+
+
+def _key(wish: EgressService) -> tuple[str, str]:
+    return wish.namespace, wish.name
+
+
+def _address(lease: KubeObject) -> str | None:
+    found: str | None = (lease.get("status") or {}).get("address")
+    return found
+
+
+def _holds(lease: KubeObject) -> bool:
+    """Whether there is anything to give up: a Released lease waits for its quarantine, and is left to it."""
+    return (lease.get("status") or {}).get("phase") != RELEASED

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""From a change to the keys that it may concern. Cheap, for it runs in the informers' threads: it only enqueues."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable
+
+from ansible_collections.avi.egress.plugins.module_utils.leases import RELEASED
+from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    CLOUD_LABEL,
+    EGRESS_ADDRESS,
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+    NAMESPACE,
+    NETWORK_POLICY,
+    POD,
+    REPLICATION_CONTROLLER,
+    SECURITY_CONTEXT_CONSTRAINTS,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    KubeObject,
+    Resource,
+    egress_pod_name,
+)
+from kubernetes.informer import DELETED
+
+from egress_controller.caches import BY_LEASE, BY_NAMESPACE, BY_SERVICE, NAME_LABEL, Caches, is_marked
+from egress_controller.claims import OwnLocks
+from egress_controller.keys import Key, service_key
+from egress_controller.queue import WorkQueue
+
+STATUS_DELAY_SECONDS = 0.3
+"""A network's figures follow its leases a little later, so that a hundred leases are one write."""
+
+_SUFFIX = egress_pod_name("")
+
+
+class Waiting:
+    """Services that found no free address, to be called when one comes free. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: set[Key] = set()
+
+    def add(self, key: Key) -> None:
+        with self._lock:
+            self._keys.add(key)
+
+    def discard(self, key: Key) -> None:
+        with self._lock:
+            self._keys.discard(key)
+
+    def all(self) -> list[Key]:
+        with self._lock:
+            return list(self._keys)
+
+
+class Triggers:
+    """The caches' listener."""
+
+    def __init__(self, queue: WorkQueue[Key], waiting: Waiting, own: OwnLocks) -> None:
+        self._queue = queue
+        self._own = own
+        self._waiting = waiting
+        self._caches: Caches | None = None
+        self._seen: dict[tuple[str, str], Any] = {}
+        self._handlers: dict[Resource, Callable[[Caches, str, KubeObject], None]] = {
+            SERVICE: self._service,
+            NAMESPACE: self._namespace,
+            EGRESS_CLOUD: self._cloud,
+            EGRESS_NETWORK: self._network,
+            EGRESS_LEASE: self._lease,
+            EGRESS_ADDRESS: self._address,
+            REPLICATION_CONTROLLER: self._part,
+            NETWORK_POLICY: self._part,
+            POD: self._part,
+            SERVICE_ACCOUNT: self._account,
+            SECURITY_CONTEXT_CONSTRAINTS: self._account,
+        }
+
+    def attach(self, caches: Caches) -> None:
+        """The caches that tell us are those we look other things up in."""
+        self._caches = caches
+
+    def changed(self, resource: Resource, event: str, obj: KubeObject) -> None:
+        if self._caches is not None:
+            self._handlers[resource](self._caches, event, obj)
+
+    def _service(self, caches: Caches, event: str, service: KubeObject) -> None:
+        namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
+        if is_marked(service) or self._has_parts(caches, namespace, name):
+            self._queue.add(service_key(namespace, name))
+
+    def _has_parts(self, caches: Caches, namespace: str, name: str) -> bool:
+        """Whether something of ours is there for a service that lost its annotation."""
+        if caches.leases.of(BY_SERVICE, (namespace, name)):
+            return True
+        part = egress_pod_name(name)
+        return bool(caches.controllers.get(part, namespace) or caches.policies.get(part, namespace))
+
+    def _namespace(self, caches: Caches, event: str, namespace: KubeObject) -> None:
+        metadata = namespace["metadata"]
+        if not self._is_news(event, namespace, (metadata.get("labels"), "deletionTimestamp" in metadata)):
+            return
+        self._add_clouds(caches)
+        for service in caches.services.of(BY_NAMESPACE, metadata["name"]):
+            self._queue.add(service_key(metadata["name"], service["metadata"]["name"]))
+
+    def _cloud(self, caches: Caches, event: str, cloud: KubeObject) -> None:
+        if self._is_news(event, cloud, cloud["metadata"].get("generation")):
+            self._queue.add(Key("cloud", cloud["spec"]["uuid"]))
+            self._add_services(caches)
+
+    def _network(self, caches: Caches, event: str, network: KubeObject) -> None:
+        if self._is_news(event, network, network["metadata"].get("generation")):
+            self._queue.add(Key("network", network["metadata"]["name"]))
+            for lease in caches.leases.all():
+                if lease["spec"]["network"] == network["metadata"]["name"]:
+                    self._queue.add(Key("lease", lease["metadata"]["name"]))
+            self._add_services(caches)
+
+    def _lease(self, caches: Caches, event: str, lease: KubeObject) -> None:
+        spec = lease["spec"]
+        self._queue.add(service_key(spec["namespace"], spec["service"]))
+        self._queue.add_after(Key("network", spec["network"]), STATUS_DELAY_SECONDS)
+        if event != DELETED and (lease.get("status") or {}).get("phase") == RELEASED:
+            self._queue.add(Key("lease", lease["metadata"]["name"]))
+        for address in caches.addresses.of(BY_LEASE, lease["metadata"]["name"]):
+            self._queue.add(Key("address", address["metadata"]["name"]))
+
+    def _address(self, caches: Caches, event: str, address: KubeObject) -> None:
+        self._own.forget(address["metadata"]["name"])
+        self._queue.add_after(Key("network", address["spec"]["network"]), STATUS_DELAY_SECONDS)
+        self._queue.add(Key("address", address["metadata"]["name"]))
+        if event == DELETED:
+            for key in self._waiting.all():
+                self._queue.add(key)
+
+    def _part(self, caches: Caches, event: str, part: KubeObject) -> None:
+        label = (part["metadata"].get("labels") or {}).get(NAME_LABEL) or ""
+        if label.endswith(_SUFFIX):
+            self._queue.add(service_key(part["metadata"]["namespace"], label.removesuffix(_SUFFIX)))
+
+    def _account(self, caches: Caches, event: str, obj: KubeObject) -> None:
+        self._queue.add(Key("cloud", obj["metadata"]["labels"][CLOUD_LABEL]))
+
+    def _add_clouds(self, caches: Caches) -> None:
+        for cloud in caches.clouds.all():
+            self._queue.add(Key("cloud", cloud["spec"]["uuid"]))
+
+    def _add_services(self, caches: Caches) -> None:
+        for service in caches.marked_services():
+            self._queue.add(service_key(service["metadata"]["namespace"], service["metadata"]["name"]))
+
+    def _is_news(self, event: str, obj: KubeObject, state: Any) -> bool:
+        """Whether what matters of an object changed: our own status writes must not wake every service."""
+        key = (obj["kind"], obj["metadata"]["name"])
+        if event == DELETED:
+            self._seen.pop(key, None)
+            return True
+        marker = (obj["metadata"]["uid"], state)
+        if self._seen.get(key) == marker:
+            return False
+        self._seen[key] = marker
+        return True
