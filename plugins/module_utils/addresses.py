@@ -18,6 +18,20 @@ except ImportError:
 
     MISSING_NETADDR = traceback.format_exc()
 
+_NO_DESTINATIONS = {
+    "0.0.0.0/8": "an unspecified address",
+    "127.0.0.0/8": "a loopback address",
+    "169.254.0.0/16": "a link-local address, where clouds keep their metadata",
+    "224.0.0.0/4": "a multicast address",
+    "240.0.0.0/4": "a reserved or broadcast address",
+    "::/128": "an unspecified address",
+    "::1/128": "a loopback address",
+    "::/96": "an IPv4 address in IPv6's clothes",
+    "::ffff:0:0/96": "an IPv4 address in IPv6's clothes",
+    "fe80::/10": "a link-local address, where clouds keep their metadata",
+    "ff00::/8": "a multicast address",
+}
+"""Blocks of the IANA special-purpose registries (RFC 6890) that lead to the node, its neighbours or nobody."""
 _PREFIX = re.compile(r"[0-9]{1,3}")
 
 
@@ -61,6 +75,11 @@ def no_addresses() -> netaddr.IPSet:
     return netaddr.IPSet()
 
 
+def all_addresses() -> netaddr.IPSet:
+    """Both families whole."""
+    return netaddr.IPSet(["0.0.0.0/0", "::/0"])
+
+
 def canonical(address: str) -> str | None:
     """The one spelling of an IPv4 or IPv6 address, or None if it is not one.
 
@@ -71,6 +90,17 @@ def canonical(address: str) -> str | None:
         return str(netaddr.IPAddress(address, flags=netaddr.INET_PTON))
     except (netaddr.AddrFormatError, ValueError):
         return None
+
+
+def is_ipv4_in_ipv6(address: str) -> bool:
+    """Whether a canonical address is an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2)."""
+    return bool(netaddr.IPAddress(address).is_ipv4_mapped())
+
+
+def why_no_destination(address: str) -> str | None:
+    """What makes a canonical address no place outside the cluster, in two words; None if it may be one."""
+    parsed = netaddr.IPAddress(address)
+    return next((what for block, what in _NO_DESTINATIONS.items() if parsed in netaddr.IPNetwork(block)), None)
 
 
 def subnet(cidr: str) -> netaddr.IPNetwork | None:

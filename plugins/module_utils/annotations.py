@@ -1,52 +1,55 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The grammar of the ``egress_pod`` annotation (article, "Creating a Secure Egress Service" and its customizations).
-
-Annotations are written by tenants, so everything here is hostile until it has been read: the parser accepts
-the whole annotation or refuses it whole, and says at which line and column, and what would be right.
-"""
+"""The grammar of the ``egress_pod`` annotation (article, "Creating a Secure Egress Service" and its customizations)."""
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, Callable, Mapping, NoReturn, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from . import addresses
 from .errors import InvalidAnnotation
-from .model import DEFAULT_HM_PORT, Destination, EgressPod, EgressService
-from .resources import EGRESS_POD_ANNOTATION, KubeObject
+from .grammar import FieldReader, at, load_json
+from .model import DEFAULT_HM_PORT, Destination, EgressPod, EgressService, ServicePort
+from .policy import Policy, parse_avi_proxy
+from .resources import AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, KubeObject
 
-MAX_LENGTH = 16 * 1024
-"""Characters; the largest sensible annotation is a tenth of it."""
 MAX_DESTINATIONS = 64
 
-_CURLY_QUOTES = "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"
-_HOST_NAME = re.compile(
-    r"(?=.{1,253}\.?$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?", re.I
+_DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\.?\Z){_DNS_LABEL}(\.{_DNS_LABEL})*\.?", re.I | re.A)
+_LABEL_KEY = re.compile(
+    rf"((?=[^/]{{1,253}}/){_DNS_LABEL}(\.{_DNS_LABEL})*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{{0,61}}[A-Za-z0-9])?"
 )
-_LABEL_KEY = re.compile(r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NAME = re.compile(_DNS_LABEL)
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]{0,254}")
-_PORT_KEY = re.compile(r"([0-9]{1,5})(?:/(tcp|udp))?", re.I)
-_PORT = re.compile(r"[0-9]{1,5}")
+_PORT_KEY = re.compile(r"([0-9]{1,5})(?:/(tcp|udp))?", re.I | re.A)
+_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.I | re.A)
 
 
 def read_service(service: KubeObject) -> EgressService | None:
     """The intent of a Service; None if it has no ``egress_pod`` annotation; InvalidAnnotation if that is wrong."""
-    metadata = service["metadata"]
-    text = (metadata.get("annotations") or {}).get(EGRESS_POD_ANNOTATION)
+    metadata, spec = service["metadata"], service.get("spec", {})
+    annotations = metadata.get("annotations") or {}
+    text = annotations.get(EGRESS_POD_ANNOTATION)
     if text is None:
         return None
     subject = f"Service {metadata['namespace']}/{metadata['name']}"
     egress_pod = parse_egress_pod(text, subject)
+    if spec.get("type") == "ExternalName":
+        raise InvalidAnnotation(
+            subject, "spec.type", "ExternalName", "an egress service has a cluster IP: give ClusterIP"
+        )
+    ports = _service_ports(egress_pod, spec.get("ports") or (), subject)
     return EgressService(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         egress_pod=egress_pod,
-        routes=_routes(egress_pod, service.get("spec", {}).get("ports") or (), subject),
+        routes=_routes(egress_pod, ports, subject),
+        ports=ports,
+        policy=_policy(annotations.get(AVI_PROXY_ANNOTATION), subject),
     )
 
 
@@ -55,87 +58,35 @@ def parse_egress_pod(text: str, subject: str = "Service") -> EgressPod:
     return _Reader(subject, EGRESS_POD_ANNOTATION).egress_pod(load_json(text, subject, EGRESS_POD_ANNOTATION))
 
 
-def load_json(text: str, subject: str, annotation: str) -> dict[str, Any]:
-    """An annotation's JSON object; refuses duplicate keys, NaN, depth and size beyond reason."""
-    if len(text) > MAX_LENGTH:
-        raise InvalidAnnotation(
-            subject, annotation, text, f"it has {len(text)} characters, at most {MAX_LENGTH} are read"
-        )
-
-    def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _value in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise InvalidAnnotation(subject, annotation, key, "this key stands there twice; keep one")
-        return dict(pairs)
-
-    def no_constant(word: str) -> NoReturn:
-        raise InvalidAnnotation(subject, annotation, word, "JSON knows no such number")
-
-    try:
-        value = json.loads(text, object_pairs_hook=no_duplicates, parse_constant=no_constant)
-    except json.JSONDecodeError as error:
-        where = f"{annotation}, line {error.lineno}, column {error.colno}"
-        near = text[max(0, error.pos - 20) : error.pos + 20]
-        raise InvalidAnnotation(subject, where, near, _hint(text, error)) from error
-    except (RecursionError, ValueError) as error:
-        raise InvalidAnnotation(
-            subject, annotation, text, "it is nested too deep or holds an endless number"
-        ) from error
-    if not isinstance(value, dict):
-        raise InvalidAnnotation(
-            subject, annotation, text, 'give a JSON object, such as {"destination_ip": "10.10.10.200"}'
-        )
-    return value
+def _policy(text: str | None, subject: str) -> Policy | None:
+    return None if text is None else parse_avi_proxy(text, subject)
 
 
-def _hint(text: str, error: json.JSONDecodeError) -> str:
-    """What a reader who pasted the article's samples most likely got wrong (avi-facts, "Defects")."""
-    if any(mark in text for mark in _CURLY_QUOTES):
-        return 'use straight quotes (") instead of typographic ones'
-    if error.msg.startswith("Expecting ':'"):
-        return "a ':' is missing between the key and its value"
-    if error.pos >= len(text.rstrip()):
-        missing = text.count("{") - text.count("}")
-        return f"the text ends too early: {missing} closing '}}' missing" if missing > 0 else "the text ends too early"
-    if "'" in text and '"' not in text:
-        return "use double quotes, as JSON asks for"
-    if error.msg.startswith("Extra data"):
-        return "something follows after the closing '}'; remove it"
-    return f"it is no JSON here ({error.msg})"
+class _Reader(FieldReader):
+    """Reads the keys of ``egress_pod``."""
 
-
-class _Reader:
-    """Reads the keys of ``egress_pod``; knows the subject so that each refusal names it."""
-
-    def __init__(self, subject: str, annotation: str) -> None:
-        self._subject = subject
-        self._annotation = annotation
-
-    def egress_pod(self, value: Mapping[str, Any]) -> EgressPod:
+    def egress_pod(self, value: dict[str, Any]) -> EgressPod:
         readers: dict[str, Callable[[str, Any], Any]] = {
             "destination_ip": self._host,
             "destinations": self._destinations,
-            "hm_port": self._port,
+            "hm_port": self.port,
             "image": self._image,
             "nodeSelector": self._node_selector,
-            "ha": self._bool,
+            "ha": self.boolean,
             "network": self._network,
             "source_ip": self._source_ips,
             "resolve": self._resolve,
         }
-        for key in value:
-            if key not in readers:
-                self._refuse(key, value[key], f"this key is not known; known are {', '.join(readers)}")
+        self.known_keys("", value, readers)
         read = {key: readers[key](key, item) for key, item in value.items()}
         if ("destination_ip" in read) == ("destinations" in read):
-            self._refuse(
+            self.refuse(
                 "destination_ip", value.get("destination_ip"), "give exactly one of destination_ip and destinations"
             )
         sources = read.get("source_ip", ())
         slots = 2 if read.get("ha") else 1
         if sources and len(sources) != slots:
-            self._refuse(
+            self.refuse(
                 "source_ip", value["source_ip"], f"give {slots} address(es), for ha is {str(slots == 2).lower()}"
             )
         return EgressPod(
@@ -150,118 +101,126 @@ class _Reader:
             resolve=read.get("resolve", "ttl"),
         )
 
-    def _refuse(self, field: str, value: Any, expected: str) -> NoReturn:
-        raise InvalidAnnotation(self._subject, f"{self._annotation}.{field}", value, expected)
-
     def _host(self, field: str, value: Any) -> str:
         if isinstance(value, str):
             address = addresses.canonical(value)
             if address:
+                what = addresses.why_no_destination(address)
+                if what:
+                    self.refuse(field, value, f"this is {what}; give the address of an application outside the cluster")
                 return address
             if _HOST_NAME.fullmatch(value) and not _looks_numeric(value):
-                return value.rstrip(".").lower()
-        self._refuse(field, value, "give an IPv4 or IPv6 address or a host name")
+                return self._outside_name(field, value.rstrip(".").lower())
+        self.refuse(field, value, "give an IPv4 or IPv6 address or a host name")
+
+    def _outside_name(self, field: str, name: str) -> str:
+        if name.rsplit(".", 1)[-1] == "localhost":
+            self.refuse(
+                field, name, "this is the egress pod itself (RFC 6761); name an application outside the cluster"
+            )
+        return name
 
     def _destinations(self, field: str, value: Any) -> tuple[Destination, ...]:
         example = 'give {"host": {"service port": "destination port"}}'
         if not isinstance(value, dict) or not value:
-            self._refuse(field, value, example)
+            self.refuse(field, value, example)
         found: dict[tuple[int, str], Destination] = {}
         for host, ports in value.items():
+            where = at(field, host)
             if not isinstance(ports, dict) or not ports:
-                self._refuse(f"{field}.{host}", ports, example)
+                self.refuse(where, ports, example)
             name = self._host(field, host)
             for key, target in ports.items():
-                port, protocol = self._port_key(f"{field}.{host}", key)
+                port, protocol = self._port_key(where, key)
                 if (port, protocol) in found:
-                    self._refuse(f"{field}.{host}", key, "this service port already leads to another destination")
-                found[port, protocol] = Destination(port, protocol, name, self._port(f"{field}.{host}.{key}", target))
+                    self.refuse(where, key, "this service port already leads to another destination")
+                found[port, protocol] = Destination(port, protocol, name, self.port(at(where, key), target))
         if len(found) > MAX_DESTINATIONS:
-            self._refuse(field, len(found), f"at most {MAX_DESTINATIONS} ports are served by one egress pod")
+            self.refuse(field, len(found), f"at most {MAX_DESTINATIONS} ports are served by one egress pod")
         return tuple(found.values())
 
     def _port_key(self, field: str, key: str) -> tuple[int, str]:
         match = _PORT_KEY.fullmatch(key)
         if not match:
-            self._refuse(field, key, 'give a port such as "8080" or "53/udp"')
-        return self._port(field, match[1]), (match[2] or "tcp").upper()
-
-    def _port(self, field: str, value: Any) -> int:
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        if is_number or (isinstance(value, str) and _PORT.fullmatch(value)):
-            port = int(value)
-            if 1 <= port <= 65535:
-                return port
-        self._refuse(field, value, "give a port from 1 to 65535")
+            self.refuse(field, key, 'give a port such as "8080" or "53/udp"')
+        return self.port(field, match[1]), (match[2] or "tcp").upper()
 
     def _image(self, field: str, value: Any) -> str:
-        return self._matching(field, value, _IMAGE, "give an image name, such as private-repo:5000/avi-egress-router")
+        return self.matching(field, value, _IMAGE, "give an image name, such as private-repo:5000/avi-egress-router")
 
     def _network(self, field: str, value: Any) -> str:
-        return self._matching(field, value, _NAME, "give the name of an EgressNetwork")
-
-    def _matching(self, field: str, value: Any, pattern: re.Pattern[str], expected: str) -> str:
-        if isinstance(value, str) and pattern.fullmatch(value):
-            return value
-        self._refuse(field, value, expected)
+        return self.matching(field, value, _NAME, "give the name of an EgressNetwork")
 
     def _node_selector(self, field: str, value: Any) -> dict[str, str]:
         if not isinstance(value, dict):
-            self._refuse(field, value, 'give labels, such as {"external-accessible-node": "true"}')
+            self.refuse(field, value, 'give labels, such as {"external-accessible-node": "true"}')
         for key, label in value.items():
             if not _LABEL_KEY.fullmatch(key):
-                self._refuse(field, key, "this is no label key")
-            self._matching(f"{field}.{key}", label, _LABEL_VALUE, "give a label value as a string")
+                self.refuse(field, key, "this is no label key")
+            self.matching(at(field, key), label, _LABEL_VALUE, "give a label value as a string")
         return dict(value)
-
-    def _bool(self, field: str, value: Any) -> bool:
-        if isinstance(value, bool):
-            return value
-        self._refuse(field, value, "give true or false")
 
     def _source_ips(self, field: str, value: Any) -> tuple[str, ...]:
         items = value if isinstance(value, list) else [value]
         found = [addresses.canonical(item) if isinstance(item, str) else None for item in items]
         if not found or None in found or len(set(found)) != len(found):
-            self._refuse(field, value, "give an address, or a list of two different ones under ha")
+            self.refuse(field, value, "give an address, or a list of two different ones under ha")
         return tuple(item for item in found if item)
 
     def _resolve(self, field: str, value: Any) -> str:
-        if value in ("ttl", "once"):
-            return str(value)
-        self._refuse(field, value, 'give "ttl" or "once"')
+        return self.one_of(field, value, ("ttl", "once"))
 
 
 def _looks_numeric(name: str) -> bool:
     """A name whose last label is a number would be read as an address by resolvers (WHATWG URL, "ends in a number")."""
-    return name.rstrip(".").rsplit(".", 1)[-1].isdigit()
+    return bool(_NUMERIC_LABEL.fullmatch(name.rstrip(".").rsplit(".", 1)[-1]))
 
 
-def _routes(egress_pod: EgressPod, ports: Sequence[Mapping[str, Any]], subject: str) -> tuple[Destination, ...]:
-    """Where each port of the pod leads: as ``destinations`` say, or every service port to ``destination_ip``.
+def _service_ports(egress_pod: EgressPod, ports: Sequence[Mapping[str, Any]], subject: str) -> tuple[ServicePort, ...]:
+    """The ports that clients use, each with the pod's: the Service's own, or those that ``destinations`` name.
 
-    The pod's port is the Service's ``targetPort``, which Kubernetes sets to the port when it is left out; behind
-    ``destination_ip`` the remote application is reached on that port too.
+    The pod's port is the Service's ``targetPort``, which Kubernetes sets to the port when it is left out.
     """
     if egress_pod.destinations:
-        routes = egress_pod.destinations
-    else:
-        host = egress_pod.destination_ip or ""
-        routes = tuple(
-            Destination(target, item.get("protocol", "TCP"), host, target)
-            for item, target in ((item, _target_port(item, subject)) for item in ports)
-        )
-    for item in routes:
+        asked = {(route.port, route.protocol) for route in egress_pod.destinations}
+        ports = [item for item in ports if (item["port"], item.get("protocol", "TCP")) in asked]
+    elif not ports:
+        raise InvalidAnnotation(subject, "spec.ports", None, "give the ports that lead to destination_ip")
+    found = tuple(ServicePort(item["port"], item.get("protocol", "TCP"), _target_port(item, subject)) for item in ports)
+    for item in found:
         if item.protocol not in ("TCP", "UDP"):
             raise InvalidAnnotation(subject, "spec.ports.protocol", item.protocol, "an egress pod serves TCP and UDP")
-        if item.protocol == "TCP" and item.port == egress_pod.hm_port:
+    there = {(item.port, item.protocol) for item in found}
+    return found + tuple(
+        ServicePort(route.port, route.protocol, route.port)
+        for route in egress_pod.destinations
+        if (route.port, route.protocol) not in there
+    )
+
+
+def _routes(egress_pod: EgressPod, ports: Sequence[ServicePort], subject: str) -> tuple[Destination, ...]:
+    """Where each port of the pod leads: as ``destinations`` say, or every port to ``destination_ip``.
+
+    Behind ``destination_ip`` the remote application is reached on the pod's port.
+    """
+    named = {(route.port, route.protocol): route for route in egress_pod.destinations}
+    found: dict[tuple[int, str], Destination] = {}
+    for item in ports:
+        to = named.get((item.port, item.protocol))
+        host, host_port = (to.host, to.host_port) if to else (egress_pod.destination_ip or "", item.pod_port)
+        route = Destination(item.pod_port, item.protocol, host, host_port)
+        if found.setdefault((route.port, route.protocol), route) != route:
             raise InvalidAnnotation(
-                subject,
-                f"{EGRESS_POD_ANNOTATION}.hm_port",
-                egress_pod.hm_port,
-                "the service uses this port; give another",
+                subject, "spec.ports.targetPort", route.port, "two destinations need two ports of the pod"
             )
-    return routes
+    if (egress_pod.hm_port, "TCP") in found:
+        raise InvalidAnnotation(
+            subject,
+            f"{EGRESS_POD_ANNOTATION}.hm_port",
+            egress_pod.hm_port,
+            "the service uses this port; give another",
+        )
+    return tuple(found.values())
 
 
 def _target_port(item: Mapping[str, Any], subject: str) -> int:

@@ -23,7 +23,7 @@ class InvalidInput(EgressError):
     reason = "InvalidInput"
 
     def __init__(self, subject: str, field: str, value: Any, expected: str) -> None:
-        super().__init__(f"{subject}: {field} is {_shown(value)}; {expected}")
+        super().__init__(f"{subject}: {field} is {shown(value)}; {expected}")
         self.subject = subject
         self.field = field
         self.value = value
@@ -56,7 +56,7 @@ class PoolExhausted(EgressError):
         )
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """The value as a person sees it in one line: quoted, cut at 80 characters, for it may be hostile."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -13,6 +13,7 @@ from typing import Any, Mapping, Sequence
 from . import addresses
 from .addresses import AddressPool
 from .errors import InvalidInput
+from .policy import Policy
 from .resources import KubeObject
 
 DEFAULT_ROUTER_IMAGE = "avinetworks/avi-egress-router"
@@ -88,12 +89,21 @@ class Destination:
     """One port of the service and where the router sends what arrives there."""
 
     port: int
-    """The Service's port, and the pod's (unless the service names a numeric ``targetPort``)."""
+    """In ``destinations`` the Service's port; in an EgressService's ``routes`` the pod's."""
     protocol: str
     """``TCP`` or ``UDP``, as Kubernetes spells it."""
     host: str
     """An address or a host name."""
     host_port: int
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    """A port that clients connect to, and the pod's port behind it."""
+
+    port: int
+    protocol: str
+    pod_port: int
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,9 @@ class EgressService:
     egress_pod: EgressPod
     routes: tuple[Destination, ...]
     """Every served pod port with its destination, in the order of the Service's ports."""
+    ports: tuple[ServicePort, ...] = ()
+    policy: Policy | None = None
+    """From ``avi_proxy``: who may connect; None admits the project's own namespace only."""
 
     @property
     def slots(self) -> int:

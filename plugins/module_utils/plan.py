@@ -99,7 +99,7 @@ def admit(
 ) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
     """The cloud that serves a project and the networks it may lease from, best first (design §3.2).
 
-    Refused says which of cloud, mode, network or image stands in the way.
+    Refused says which of cloud, mode, image, ``avi_proxy`` rules or network stands in the way.
     """
     subject = f"Service {service.namespace}/{service.name}"
     including = [cloud for cloud in clouds if cloud.includes(namespace)]
@@ -123,6 +123,7 @@ def admit(
             "NotSupported", f"{subject}: egress_pod.ha is not supported yet; remove it to have one egress pod"
         )
     workload.router_image(cloud, service)
+    workload.network_policy(service)
     wanted = service.egress_pod.network
     if wanted and wanted not in networks:
         raise Refused(

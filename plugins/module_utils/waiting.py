@@ -38,6 +38,7 @@ REFUSALS = frozenset(
         "NetworkNotAllowed",
         "NetworkNotFound",
         "NotSupported",
+        "PolicyNotSupported",
         "PoolExhausted",
         "ProjectNotIncluded",
         "SecureEgressModeOff",

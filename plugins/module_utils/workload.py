@@ -13,6 +13,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Any, Mapping, Sequence
 
+from . import policy
 from .errors import Refused
 from .model import Destination, EgressCloud, EgressNetwork, EgressService
 from .resources import (
@@ -131,8 +132,16 @@ def replication_controller(
 
 
 def network_policy(service: EgressService) -> KubeObject:
-    """Only pods of the project's own namespace reach its egress pod (article, "Access Patterns")."""
+    """Who reaches the egress pod: those whom ``avi_proxy`` admits, by default only pods of the project's own namespace.
+
+    (Article, "Access Patterns".) Refused where a rule of ``avi_proxy`` can't be expressed.
+    """
     name = egress_pod_name(service.name)
+    ingress: list[KubeObject] = [{"from": [{"podSelector": {}}]}]
+    if service.policy is not None:
+        ingress = policy.ingress(
+            service.policy, service.namespace, service.ports, f"Service {service.namespace}/{service.name}"
+        )
     return {
         "apiVersion": NETWORK_POLICY.api_version,
         "kind": NETWORK_POLICY.kind,
@@ -145,7 +154,7 @@ def network_policy(service: EgressService) -> KubeObject:
         "spec": {
             "podSelector": {"matchLabels": {"name": name}},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": [{"podSelector": {}}]}],
+            "ingress": ingress,
         },
     }
 
