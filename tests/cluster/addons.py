@@ -37,6 +37,7 @@ def _corefile(layout: Layout) -> str:
         fallthrough in-addr.arpa ip6.arpa
         ttl 30
     }}
+    file {{$COREDNS_OUTSIDE}} .
     cache 30
     loadbalance
     reload 2s 1s
@@ -44,16 +45,32 @@ def _corefile(layout: Layout) -> str:
 """
 
 
+def _outside_zone(layout: Layout) -> str:
+    """All names outside the cluster: the remote application has one, and no other exists.
+
+    Without a zone the server would answer SERVFAIL, and clients would ask again until they give up.
+    """
+    return (
+        ". 3600 IN SOA nowhere. nobody.nowhere. 1 3600 600 86400 5\n"
+        ". 3600 IN NS nowhere.\n"
+        f"{layout.remote_name}. 5 IN A {layout.remote_loopbacks[0]}\n"
+    )
+
+
 def prepare_dns(layout: Layout) -> None:
     pki.write_kubeconfig(layout, "coredns", layout.api_server, _dns_kubeconfig(layout))
     layout.corefile.parent.mkdir(exist_ok=True)
     layout.corefile.write_text(_corefile(layout))
+    _outside_file(layout).write_text(_outside_zone(layout))
 
 
 def dns(layout: Layout) -> list[Component]:
     """The server, and the follower that writes the ConfigMap's Corefile where the server reads it."""
     server = (str(tools.program("coredns")), "-conf", str(layout.corefile))
-    environment = {"COREDNS_KUBECONFIG": str(_dns_kubeconfig(layout))}
+    environment = {
+        "COREDNS_KUBECONFIG": str(_dns_kubeconfig(layout)),
+        "COREDNS_OUTSIDE": str(_outside_file(layout)),
+    }
     follower = python("corefile", str(layout.control.ip), "6443", str(layout.pki), str(layout.corefile))
     return [
         Component("coredns", server, role="control", environment=environment),
@@ -117,6 +134,10 @@ def dns_answers(layout: Layout) -> bool:
 
 def _dns_kubeconfig(layout: Layout) -> Path:
     return layout.state / "dns" / "kubeconfig"
+
+
+def _outside_file(layout: Layout) -> Path:
+    return layout.state / "dns" / "outside.zone"
 
 
 def _manifest(name: str) -> list[dict[str, Any]]:

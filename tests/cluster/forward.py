@@ -30,7 +30,15 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def serve(listener: socket.socket, address: str, port: int) -> None:
-    async def connected(near_reader: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
+    # asyncio itself refers to a waiting task only weakly once one of its two connections is gone.
+    carried: set[asyncio.Task[None]] = set()
+
+    def connected(near_reader: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(carry(near_reader, near_writer))
+        carried.add(task)
+        task.add_done_callback(carried.discard)
+
+    async def carry(near_reader: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection(address, port, limit=_CHUNK)
         except OSError:

@@ -53,6 +53,7 @@ class Layout:
         IPv4Address("10.10.24.85"),
         IPv4Address("10.10.20.20"),
     )
+    remote_name: ClassVar[str] = "remote.outside.test"
     remote_ports: ClassVar[tuple[int, ...]] = (80, 443, 8080)
     pods: ClassVar[IPv4Network] = IPv4Network("10.244.0.0/16")
     services: ClassVar[IPv4Network] = IPv4Network("10.96.0.0/16")

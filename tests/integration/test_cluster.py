@@ -140,6 +140,11 @@ def test_a_pod_resolves_names_and_reaches_services(pods: Kubectl) -> None:
     )
 
 
+def test_names_outside_are_the_remotes_or_do_not_exist(pods: Kubectl) -> None:
+    assert pods.probe("one", "lookup", "remote.outside.test").stdout.strip() == REMOTE
+    assert "no such host" in pods.probe("one", "lookup", "elsewhere.test").stderr
+
+
 def test_an_edited_corefile_takes_effect(pods: Kubectl) -> None:
     system = Kubectl(pods.cluster, "kube-system")
     before = json.loads(system.must("get", "configmap", "coredns", "-o", "json"))["data"]["Corefile"]
