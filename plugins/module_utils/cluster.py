@@ -179,11 +179,13 @@ class Cluster:
         dry_run: bool = False,
     ) -> None:
         """Delete by name; its dependents follow in the background. Gone already is fine."""
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         if preconditions:
-            body["preconditions"] = dict(preconditions)  # type: ignore[assignment]
+            body["preconditions"] = dict(preconditions)
+        if dry_run:  # said in the body, for a body makes the server pass over the query
+            body["dryRun"] = ["All"]
         with suppress(NotFound):
-            self._request("DELETE", resource.path(namespace, name), resource, _dry(dry_run), body)
+            self._request("DELETE", resource.path(namespace, name), resource, None, body)
 
     def serves(self, resource: Resource) -> bool:
         """Whether the platform knows this kind of object, such as OpenShift's SecurityContextConstraints."""

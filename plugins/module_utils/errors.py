@@ -15,6 +15,8 @@ class EgressError(Exception):
 
     reason = "Failed"
     """The CamelCase word for a condition's or an Event's ``reason``."""
+    changed = False
+    """Whether something had been changed before it happened."""
 
 
 class InvalidInput(EgressError):

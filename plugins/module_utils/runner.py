@@ -42,7 +42,7 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
         validate(module.params)
         outcome = operation(Cluster(Connection.from_options(module.params)), module.params, module.check_mode)
     except EgressError as error:
-        module.fail_json(msg=str(error), reason=error.reason)
+        module.fail_json(msg=str(error), reason=error.reason, changed=error.changed)
     for warning in outcome.warnings:
         module.warn(warning)
     module.exit_json(**outcome.result())

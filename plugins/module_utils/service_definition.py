@@ -49,7 +49,7 @@ def validate(options: Options) -> None:
             raise InvalidInput(subject, "annotations", key, "this annotation is made from the module's other options")
     egress_pod = parse_egress_pod(egress_pod_text(options), subject)
     if options["ports"] or egress_pod.destinations:
-        read_service(definition(options, None))
+        definition(options, None)
 
 
 def definition(options: Options, observed: KubeObject | None) -> KubeObject:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from contextlib import contextmanager
+from typing import Any, Iterator, Mapping
 
 from . import service_definition, waiting
 from .apply import apply
@@ -82,7 +83,8 @@ def _present(cluster: Cluster, options: Mapping[str, Any], check_mode: bool, obs
     service = next(iter(stored), observed) or {}
     after = shown(service)
     if options["wait"] and not check_mode:
-        service = waiting.wait_until_ready(cluster, service, bool(writes), options["wait_timeout"])
+        with _after(bool(writes)):
+            service = waiting.wait_until_ready(cluster, service, bool(writes), options["wait_timeout"])
     return Outcome(bool(writes), shown(observed), after, _values(service))
 
 
@@ -92,12 +94,23 @@ def _absent(cluster: Cluster, options: Mapping[str, Any], check_mode: bool, obse
     warnings: list[str] = []
     if options["wait"] and not check_mode and cluster.serves(EGRESS_CLOUD):
         try:
-            waiting.wait_until_withdrawn(cluster, namespace, name, options["wait_timeout"])
+            with _after(observed is not None):
+                waiting.wait_until_withdrawn(cluster, namespace, name, options["wait_timeout"])
         except ApiError as error:
             if error.status != FORBIDDEN:
                 raise
             warnings.append(f"Service {namespace}/{name}: whether its address is given back cannot be seen: {error}")
     return Outcome(observed is not None, shown(observed), {}, warnings=warnings)
+
+
+@contextmanager
+def _after(changed: bool) -> Iterator[None]:
+    """Whoever waits in vain is told all the same that the Service was written."""
+    try:
+        yield
+    except EgressError as error:
+        error.changed = changed
+        raise
 
 
 def _writes(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
