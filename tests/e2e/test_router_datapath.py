@@ -465,6 +465,13 @@ def veths(node: Node) -> set[str]:
     return {name for name in links(node.name) if name.startswith("av")}
 
 
+def forward_policy(pod: Pod) -> str:
+    """What happens to packets that no rule of the pod's forward chain accepts."""
+    listed = run("ip", "netns", "exec", pod.name, "nft", "--json", "list", "chain", "inet", "egress", "forward")
+    policy: str = next(item["chain"]["policy"] for item in json.loads(listed)["nftables"] if "chain" in item)
+    return policy
+
+
 def proxied(node: Node) -> set[str]:
     """The addresses for which a node's uplink has a proxy entry."""
     return {entry["dst"] for entry in json.loads(run("ip", "-n", node.name, "-j", "neigh", "show", "proxy"))}
@@ -724,6 +731,7 @@ def test_waits_while_another_station_holds_the_address(lab: Lab, pod: Pod, node:
     time.sleep(1.0)
     assert not pod.is_healthy()
     assert veths(node) == set()
+    assert forward_policy(pod) == "drop", "the rule set comes before everything else"
     run("ip", "-n", lab.remote, "address", "del", f"{SOURCE}/32", "dev", "up0")
     assert wait_until(pod.is_healthy, 3.0, "ready", router) < 2.0
     assert pod.ask().split()[0] == SOURCE
@@ -736,6 +744,8 @@ def test_second_node_takes_over(lab: Lab, how: str) -> None:
     first.start().wait_ready()
     follower = second.start()
     follower.wait_log(f"address {SOURCE} is held by {first.node.mac}")
+    # So that the remote application's machine knows the address by the first node's MAC.
+    assert first.ask().split()[0] == SOURCE
     time.sleep(1.5)
     assert (first.is_healthy(), second.is_healthy()) == (True, False)
     assert arp_answer(lab.remote, REMOTE) == first.node.mac
@@ -745,6 +755,9 @@ def test_second_node_takes_over(lab: Lab, how: str) -> None:
             first.routers[0].end()
         else:
             first.routers[0].end(signal.SIGKILL)
+            time.sleep(1.0)
+            assert not second.is_healthy(), "the first pod's kernel still serves the address"
+            start = time.monotonic()
             lab.delete(first.name)
         wait_until(second.is_healthy, 5.0, "second ready", follower)
         hammer.wait_more(1)

@@ -139,9 +139,12 @@ class Attachment:
         """Give the address up: no more answers for it, then no way to it. Does nothing to another pod's."""
         if self._ends() is None:
             return
-        if uplink is not None and self._is_proxied(uplink):
-            self._node.neigh("del", dst=str(self._source), ifindex=uplink.index, flags=_NTF_PROXY)
-        self._remove(self._node, self._name)
+        try:
+            if uplink is not None and self._is_proxied(uplink):
+                self._node.neigh("del", dst=str(self._source), ifindex=uplink.index, flags=_NTF_PROXY)
+        finally:
+            # Without the veth the entry is without effect, so this must happen even if the uplink has gone.
+            self._remove(self._node, self._name)
 
     def _pod_pieces(self, index: int) -> tuple[_Piece, ...]:
         netlink, namespace = self._pod, self._pod_namespace

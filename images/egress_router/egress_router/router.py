@@ -40,8 +40,8 @@ _LONGEST_WAIT: Final = 2.0
 log = logging.getLogger(__name__)
 
 
-class _NotHeld(Exception):
-    """The address can't be held now: the text says why, ``retry`` is in seconds."""
+class _NotReady(Exception):
+    """The router can't serve now: the text says why, ``retry`` is in seconds."""
 
     def __init__(self, reason: str, retry: float) -> None:
         super().__init__(reason)
@@ -112,12 +112,16 @@ class Router:
         has_asked_all = self._resolver.has_asked_all()
         try:
             self._stand()
-        except _NotHeld as error:
+            if not has_asked_all:
+                raise _NotReady("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
+            return self._serve()
+        except _NotReady as error:
             return self._down(str(error), error.retry)
         except (AttachError, ConfigError, NetlinkError, OSError) as error:
             return self._down(str(error), _RETRY_BROKEN)
-        if not has_asked_all:
-            return self._down("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
+
+    def _serve(self) -> float:
+        """Say that the data path stands; seconds until it should be looked at again."""
         self._reason = None
         self._waiting_since = None
         self._wakes_on_change = True
@@ -174,17 +178,19 @@ class Router:
         return self._arp
 
     def _claim(self, uplink: Uplink, arp: ArpSocket) -> None:
-        """Take the address if nobody holds it; raise ``_NotHeld`` otherwise."""
+        """Take the address if nobody holds it; raise ``_NotReady`` otherwise."""
         if self._attachment.is_taken():
             # The kernel tells when that pod's veth goes.
             self._wakes_on_change = True
-            raise _NotHeld(f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN)
+            raise _NotReady(
+                f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN
+            )
         other = self._probe(uplink, arp)
         if self._events.stopping:
-            raise _NotHeld("stopping", 0.0)
+            raise _NotReady("stopping", 0.0)
         if other is not None:
             verb = "held" if other.role is Role.HOLDS else "being claimed"
-            raise _NotHeld(f"address {self._config.source} is {verb} by {other}; waiting", self._backoff())
+            raise _NotReady(f"address {self._config.source} is {verb} by {other}; waiting", self._backoff())
         self._attachment.plug(uplink)
         self._attachment.repair(uplink)
         self._claims += 1
@@ -225,7 +231,7 @@ class Router:
             now = time.monotonic()
             if now - self._defended < _DEFEND_INTERVAL:
                 self._attachment.withdraw(self._uplink)
-                raise _NotHeld(f"address {self._config.source} is also used by {seen}; gave it up", self._backoff())
+                raise _NotReady(f"address {self._config.source} is also used by {seen}; gave it up", self._backoff())
             self._defended = now
             arp.announce()
             log.warning("address conflict source=%s other=%s; defended once", self._config.source, seen)
