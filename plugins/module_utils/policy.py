@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Sequence
 
 from . import addresses
@@ -43,8 +44,8 @@ DENY = "DENY"
 RATE_LIMIT = "RATE_LIMIT"
 
 MAX_RULES = 64
-MAX_BLOCKS = 512
-"""Address blocks of one NetworkPolicy; each costs every node a rule."""
+MAX_BLOCKS = 256
+"""Address blocks for one port; each costs every node a rule, and all ports together must fit into one object."""
 
 _ACTION = "NETWORK_SECURITY_POLICY_ACTION_TYPE_"
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -106,14 +107,9 @@ class Rule:
     def concerns(self, port: int) -> bool:
         return self.ports is None or (port in self.ports.numbers) == self.ports.is_in
 
-    def reach(self, project: str | None) -> netaddr.IPSet:
-        """The addresses from which a project's pods (None: anybody whom no rule names) match."""
-        if self.group and (self.group.project == project) != self.group.is_in:
-            return addresses.no_addresses()
-        if self.clients is None:
-            return addresses.all_addresses()
-        named = self.clients.addresses
-        return named if self.clients.is_in else addresses.all_addresses() - named
+    def includes(self, project: str | None) -> bool:
+        """Whether a project's pods (None: whoever is in no group) meet its ``microservice``."""
+        return self.group is None or (self.group.project == project) == self.group.is_in
 
 
 @dataclass(frozen=True)
@@ -130,6 +126,10 @@ class _Admitted:
     projects: frozenset[str]
     everybody: bool
     blocks: tuple[str, ...]
+
+    @property
+    def anybody(self) -> bool:
+        return bool(self.everybody or self.projects or self.blocks)
 
 
 def parse_avi_proxy(text: str, subject: str = "Service") -> Policy | None:
@@ -154,87 +154,100 @@ def ingress(policy: Policy, project: str, ports: Sequence[ServicePort], subject:
         obstacle = _obstacle(rule)
         if obstacle:
             raise _not_supported(subject, rule, obstacle)
+    compiler = _Compiler(rules, subject)
     if all(rule.ports is None for rule in rules):
-        admitted = _admitted(rules, subject)
-        return [_ingress_rule(admitted, project, [])] if _anybody(admitted) else []
-    found: dict[_Admitted, list[ServicePort]] = {}
-    for port, verdict in _by_pod_port(rules, ports, subject):
-        found.setdefault(verdict, []).append(port)
-    return [_ingress_rule(verdict, project, some) for verdict, some in found.items() if _anybody(verdict)]
+        verdicts: dict[_Admitted, list[ServicePort]] = {compiler.admitted(rules): []}
+    else:
+        verdicts = compiler.by_verdict(ports)
+    return [_ingress_rule(verdict, project, some) for verdict, some in verdicts.items() if verdict.anybody]
 
 
-def _by_pod_port(
-    rules: Sequence[Rule], ports: Sequence[ServicePort], subject: str
-) -> list[tuple[ServicePort, _Admitted]]:
-    """Each port of the pod, once, with who may connect to it."""
-    known: dict[tuple[int, ...], _Admitted] = {}
-    found: dict[tuple[int, str], tuple[ServicePort, _Admitted]] = {}
-    for port in ports:
-        concerned = [rule for rule in rules if rule.concerns(port.port)]
-        key = tuple(rule.index for rule in concerned)
-        if key not in known:
-            known[key] = _admitted(concerned, subject)
-        other, verdict = found.setdefault((port.pod_port, port.protocol), (port, known[key]))
-        if verdict != known[key]:
-            rule = next(rule for rule in rules if rule.concerns(port.port) != rule.concerns(other.port))
-            raise _not_supported(
-                subject,
-                rule,
-                f"ports {other.port} and {port.port} lead to the same targetPort {port.pod_port}, where they cannot be "
-                "told apart; give each its own",
+class _Compiler:
+    """Turns the rules of one policy into sets of addresses, each an integer of a Partition."""
+
+    def __init__(self, rules: Sequence[Rule], subject: str) -> None:
+        self._rules = rules
+        self._subject = subject
+        self._space = addresses.Partition(rule.clients.addresses for rule in rules if rule.clients)
+        self._reach = {rule.index: self._reach_of(rule.clients) for rule in rules}
+
+    def by_verdict(self, ports: Sequence[ServicePort]) -> dict[_Admitted, list[ServicePort]]:
+        """The pod's ports, each once, by who may connect to them."""
+        known: dict[tuple[int, ...], _Admitted] = {}
+        seen: dict[tuple[int, str], tuple[ServicePort, _Admitted]] = {}
+        found: dict[_Admitted, list[ServicePort]] = {}
+        for port in ports:
+            concerned = [rule for rule in self._rules if rule.concerns(port.port)]
+            key = tuple(rule.index for rule in concerned)
+            if key not in known:
+                known[key] = self.admitted(concerned)
+            other, verdict = seen.setdefault((port.pod_port, port.protocol), (port, known[key]))
+            if verdict != known[key]:
+                raise self._same_target(other, port)
+            if other is port:
+                found.setdefault(verdict, []).append(port)
+        return found
+
+    def admitted(self, rules: Sequence[Rule]) -> _Admitted:
+        """Who may connect by these rules; Refused where a project's pods cannot be expressed."""
+        others = self._allowed(rules, None)
+        projects = set()
+        for project in sorted({rule.group.project for rule in rules if rule.group and rule.group.project}):
+            own = self._allowed(rules, project)
+            if own not in (others, self._space.everything):
+                raise _not_supported(
+                    self._subject,
+                    self._first_inexpressible(rules, project),
+                    f"after the rules before it, it judges pods of project {project} by group and by address at once, "
+                    "and a NetworkPolicy cannot except addresses from a project or a project from addresses",
+                )
+            if own != others:
+                projects.add(project)
+        everybody = others == self._space.everything
+        return _Admitted(frozenset(projects), everybody, () if everybody else self._blocks(others))
+
+    def _allowed(self, rules: Iterable[Rule], project: str | None) -> int:
+        """Where a project's pods are allowed from: each rule decides on what those before it left open."""
+        undecided, allowed = self._space.everything, 0
+        for rule in rules:
+            decided = undecided & self._reach[rule.index] if rule.includes(project) else 0
+            undecided -= decided
+            allowed |= decided if rule.action == ALLOW else 0
+        return allowed
+
+    def _reach_of(self, clients: Clients | None) -> int:
+        """The addresses that meet a ``client_ip``; all where there is none."""
+        if clients is None:
+            return self._space.everything
+        named = self._space.mask(clients.addresses)
+        return named if clients.is_in else self._space.everything - named
+
+    def _blocks(self, allowed: int) -> tuple[str, ...]:
+        found = tuple(islice(self._space.blocks(allowed), MAX_BLOCKS + 1))
+        if len(found) > MAX_BLOCKS:
+            raise Refused(
+                "PolicyNotSupported",
+                f"{self._subject}: avi_proxy: its rules come to more than {MAX_BLOCKS} address blocks; "
+                "name prefixes rather than single addresses",
             )
-    return list(found.values())
+        return found
 
+    def _first_inexpressible(self, rules: Sequence[Rule], project: str) -> Rule:
+        """The rule from which on the project's pods cannot be expressed any more; without it they could be."""
+        for count in range(len(rules) - 1, 0, -1):
+            former = rules[:count]
+            if self._allowed(former, project) in (self._allowed(former, None), self._space.everything):
+                return rules[count]
+        return rules[0]
 
-def _admitted(rules: Sequence[Rule], subject: str) -> _Admitted:
-    """Who may connect by these rules; Refused where a project's pods cannot be expressed."""
-    others = _allowed(rules, None)
-    whole = addresses.all_addresses()
-    named = {rule.group.project for rule in rules if rule.group and rule.group.project}
-    projects = set()
-    for project in sorted(named):
-        own = _allowed(rules, project)
-        if own == others:
-            continue
-        if own != whole:
-            raise _not_supported(
-                subject,
-                _first_inexpressible(rules, project),
-                f"after the rules before it, it judges pods of project {project} by group and by address at once, and "
-                "a NetworkPolicy cannot except addresses from a project or a project from addresses",
-            )
-        projects.add(project)
-    everybody = others == whole
-    blocks = () if everybody else tuple(str(block) for block in others.iter_cidrs())
-    if len(blocks) > MAX_BLOCKS:
-        raise Refused(
-            "PolicyNotSupported",
-            f"{subject}: avi_proxy: its rules come to {len(blocks)} address blocks, at most {MAX_BLOCKS} are made; "
-            "name prefixes rather than single addresses",
+    def _same_target(self, one: ServicePort, other: ServicePort) -> Refused:
+        rule = next(rule for rule in self._rules if rule.concerns(one.port) != rule.concerns(other.port))
+        return _not_supported(
+            self._subject,
+            rule,
+            f"ports {one.port} and {other.port} lead to the same targetPort {other.pod_port}, which does not tell "
+            "them apart; give each its own",
         )
-    return _Admitted(frozenset(projects), everybody, blocks)
-
-
-def _allowed(rules: Iterable[Rule], project: str | None) -> netaddr.IPSet:
-    """The addresses from which a project's pods are allowed: each rule decides on what those before it left open."""
-    undecided, allowed = addresses.all_addresses(), addresses.no_addresses()
-    for rule in rules:
-        if not undecided:
-            break
-        decided = undecided & rule.reach(project)
-        undecided -= decided
-        if rule.action == ALLOW:
-            allowed |= decided
-    return allowed
-
-
-def _first_inexpressible(rules: Sequence[Rule], project: str) -> Rule:
-    """The rule from which on the project's pods cannot be expressed any more; without it they could be."""
-    for count in range(len(rules) - 1, 0, -1):
-        own = _allowed(rules[:count], project)
-        if own in (_allowed(rules[:count], None), addresses.all_addresses()):
-            return rules[count]
-    return rules[0]
 
 
 def _obstacle(rule: Rule) -> str | None:
@@ -257,10 +270,6 @@ def _obstacle(rule: Rule) -> str | None:
 
 def _not_supported(subject: str, rule: Rule, why: str) -> Refused:
     return Refused("PolicyNotSupported", f"{subject}: avi_proxy {rule}: {why}")
-
-
-def _anybody(admitted: _Admitted) -> bool:
-    return bool(admitted.everybody or admitted.projects or admitted.blocks)
 
 
 def _ingress_rule(admitted: _Admitted, project: str, ports: Sequence[ServicePort]) -> KubeObject:
