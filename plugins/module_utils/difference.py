@@ -8,8 +8,11 @@ from typing import Any
 
 from .resources import KubeObject
 
-ATOMIC_MAPS = frozenset({"selector", "podSelector", "namespaceSelector", "nodeSelector"})
-"""Maps that mean something only as a whole (``x-kubernetes-map-type: atomic``): a key too many is a difference."""
+ATOMIC = frozenset({"selector", "podSelector", "namespaceSelector", "nodeSelector", "ingress"})
+"""Fields that mean something only as a whole: one key too many, at any depth, is a difference (and may be an intruder).
+
+Most are ``x-kubernetes-map-type: atomic``; in a NetworkPolicy's ``ingress`` every added key changes who is let in.
+"""
 
 
 def merge_patch(desired: KubeObject, observed: KubeObject) -> KubeObject:
@@ -17,16 +20,16 @@ def merge_patch(desired: KubeObject, observed: KubeObject) -> KubeObject:
 
     Only what ``desired`` names is compared, so what the server or others add stays theirs. A desired None means
     that the field is to be absent. A list is desired as a whole: it is in place when it is as long as desired and
-    each item holds what is desired of it.
+    each item holds what is desired of it. An ATOMIC field is to be equal, where empty and absent are the same.
     """
     patch: KubeObject = {}
     for key, value in desired.items():
         current = observed.get(key)
-        if isinstance(value, dict) and isinstance(current, dict) and key not in ATOMIC_MAPS:
+        if isinstance(value, dict) and isinstance(current, dict) and key not in ATOMIC:
             inner = merge_patch(value, current)
             if inner:
                 patch[key] = inner
-        elif not _satisfied(value, current, atomic=key in ATOMIC_MAPS):
+        elif not _in_place(key, value, current):
             patch[key] = _whole(value, current)
     return patch
 
@@ -53,17 +56,21 @@ def _whole(desired: Any, observed: Any) -> Any:
     return {**{key: None for key in observed if key not in desired}, **kept}
 
 
-def _satisfied(desired: Any, observed: Any, atomic: bool = False) -> bool:
+def _in_place(key: str, desired: Any, observed: Any) -> bool:
     if isinstance(desired, (dict, list)) and observed is None:
         return not desired
+    return bool(desired == observed) if key in ATOMIC else _satisfied(desired, observed)
+
+
+def _satisfied(desired: Any, observed: Any) -> bool:
     if isinstance(desired, dict):
-        if not isinstance(observed, dict) or (atomic and set(observed) - set(desired)):
-            return False
-        return all(_satisfied(value, observed.get(key), atomic or key in ATOMIC_MAPS) for key, value in desired.items())
+        return isinstance(observed, dict) and all(
+            _in_place(key, value, observed.get(key)) for key, value in desired.items()
+        )
     if isinstance(desired, list):
         return (
             isinstance(observed, list)
             and len(desired) == len(observed)
-            and all(_satisfied(wanted, found, atomic) for wanted, found in zip(desired, observed))
+            and all(_satisfied(wanted, found) for wanted, found in zip(desired, observed))
         )
     return bool(desired == observed)
