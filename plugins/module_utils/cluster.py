@@ -158,10 +158,13 @@ class Cluster:
         return self._request("PATCH", path, resource, _dry(dry_run), body, MERGE_PATCH)
 
     def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
-        """The stored object; Conflict unless ``metadata.resourceVersion`` is the current one."""
+        """The stored object; Conflict unless ``metadata.resourceVersion`` is the current one, so also if it is gone."""
         metadata = body["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
-        return self._request("PUT", path, resource, None, body)
+        try:
+            return self._request("PUT", path, resource, None, body)
+        except NotFound as error:
+            raise Conflict(error.status, str(error)) from error
 
     def delete(self, resource: Resource, obj: KubeObject, *, dry_run: bool = False) -> None:
         """Delete exactly this version of an object; Conflict if there is another. Gone already is fine."""

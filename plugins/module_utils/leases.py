@@ -10,6 +10,7 @@ writes the lease's status; a crash between any two writes leaves something that 
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Callable, Collection, Protocol
@@ -81,8 +82,10 @@ def claim(
 ) -> KubeObject:
     """The Bound EgressLease of a slot, claiming an address if it has none; the same slot gets the same address again.
 
-    ``taken`` are addresses known to be held, a hint that saves requests and may be stale. ``wanted`` is the one
-    address that will do. Raises PoolExhausted, or Refused where the wanted address is another's.
+    ``taken`` are addresses known to be held, a hint that saves requests. Where it misses some, claiming takes longer;
+    where it names some that are free, PoolExhausted may come too early, so try again with a newer one. ``wanted`` is
+    the one address that will do. Raises PoolExhausted, Refused where the wanted address is another's, and Changed
+    when somebody else was at the same lease: claim again.
     """
     lease = store.get(EGRESS_LEASE, slot.lease) or _create(store, EGRESS_LEASE, lease_object(slot))
     status = lease.get("status") or {}
@@ -99,7 +102,11 @@ def claim(
     else:
         address = _find_address(store, network, slot, lease, taken, wanted, random_start)
     bound = {"phase": BOUND, "address": address, "boundAt": timestamp(now)}
-    return store.replace(EGRESS_LEASE, {**lease, "status": bound}, subresource="status")
+    try:
+        return store.replace(EGRESS_LEASE, {**lease, "status": bound}, subresource="status")
+    except Changed:
+        _unlock_unless_needed(store, slot, lease, address)
+        raise
 
 
 def release(store: LeaseStore, lease: KubeObject, now: datetime) -> KubeObject:
@@ -112,16 +119,19 @@ def release(store: LeaseStore, lease: KubeObject, now: datetime) -> KubeObject:
 
 
 def free(store: LeaseStore, lease: KubeObject) -> None:
-    """Delete a Released lease and unlock its address.
+    """Delete a Released lease, or one that was never bound, and unlock its address.
 
     The lease goes first and exactly as it was seen, so that a claim that re-binds it meanwhile wins; then its
-    address, exactly as the lease had locked it.
+    address, exactly as the lease had locked it, and what else a claim that broke off had locked for it.
     """
     held = (lease.get("status") or {}).get("address")
     address = store.get(EGRESS_ADDRESS, address_name(lease["spec"]["network"], held)) if held else None
+    locked = [address] if address else []
+    locked += [item for item in _locks_of(store, lease["metadata"]["name"]) if item["spec"]["address"] != held]
     store.delete(EGRESS_LEASE, lease)
-    if address and address["spec"]["leaseUID"] == lease["metadata"]["uid"]:
-        store.delete(EGRESS_ADDRESS, address)
+    for item in locked:
+        if item["spec"]["leaseUID"] == lease["metadata"]["uid"]:
+            store.delete(EGRESS_ADDRESS, item)
 
 
 def quarantine_over(lease: KubeObject, quarantine_seconds: int, now: datetime) -> bool:
@@ -196,9 +206,10 @@ def _find_address(
         if not _lock(store, slot, lease, wanted):
             raise Refused("AddressTaken", f"EgressNetwork {network.name}: {wanted} is held by another lease")
         return wanted
-    orphan = _locked_before(store, slot)
-    if orphan and _lock(store, slot, lease, orphan):
-        return orphan
+    for orphan in _locks_of(store, slot.lease):
+        # Locked before a crash or a lost lease: taking it up again is sticky, and no address leaks.
+        if _lock(store, slot, lease, str(orphan["spec"]["address"])):
+            return str(orphan["spec"]["address"])
     size = network.pool.size
     for address in network.pool.candidates(frozenset(taken), random_start(size) if size else 0):
         if _lock(store, slot, lease, address):
@@ -206,12 +217,26 @@ def _find_address(
     raise PoolExhausted(network.name, size)
 
 
-def _locked_before(store: LeaseStore, slot: Slot) -> str | None:
-    """The address this slot locked before a crash or a lost lease: sticky, and no address leaks."""
-    for item in store.list(EGRESS_ADDRESS):
-        if item["spec"]["lease"] == slot.lease:
-            return str(item["spec"]["address"])
-    return None
+def _locks_of(store: LeaseStore, lease: str) -> list[KubeObject]:
+    """The EgressAddresses that name a lease as their holder."""
+    return [item for item in store.list(EGRESS_ADDRESS) if item["spec"]["lease"] == lease]
+
+
+def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> None:
+    """Give back what a claim has locked in vain: another claim of the same slot bound it elsewhere, or it is gone.
+
+    A lease that is not bound yet may be about to be bound to this very address by another claim, and the claims of a
+    new lease of this name take the address up themselves: both are left alone.
+    """
+    current = store.get(EGRESS_LEASE, slot.lease)
+    if current:
+        held = (current.get("status") or {}).get("address")
+        if current["metadata"]["uid"] != lease["metadata"]["uid"] or held in (None, address):
+            return
+    lock = store.get(EGRESS_ADDRESS, address_name(slot.network, address))
+    if lock and lock["spec"]["leaseUID"] == lease["metadata"]["uid"]:
+        with suppress(Changed):
+            store.delete(EGRESS_ADDRESS, lock)
 
 
 def _lock(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> bool:
