@@ -233,6 +233,9 @@ def _selector(value: Mapping[str, Any] | None) -> NamespaceSelector:
 def choose_network(
     cloud: EgressCloud, networks: Mapping[str, EgressNetwork], namespace: KubeObject, wanted: str | None
 ) -> Sequence[EgressNetwork]:
-    """The networks a project may take an address from, best first (article's IPAM: the first available one)."""
-    names = [wanted] if wanted else list(cloud.networks) or sorted(networks)
+    """The networks a project may take an address from, best first (article's IPAM: the first available one).
+
+    A network that the service names must still be one of the cloud's.
+    """
+    names = [name for name in cloud.networks or sorted(networks) if wanted in (None, name)]
     return [networks[name] for name in names if name in networks and networks[name].allows(namespace)]

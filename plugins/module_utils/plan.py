@@ -14,7 +14,7 @@ from typing import Any, Iterable, Mapping, Sequence
 from . import workload
 from .accounts import scc_users, security_context_constraints, service_account
 from .difference import merge_patch, patched
-from .errors import EgressError, Refused
+from .errors import EgressError, InvalidInput, Refused
 from .model import EgressCloud, EgressNetwork, EgressService, choose_network
 from .resources import (
     NETWORK_POLICY,
@@ -31,6 +31,7 @@ from .resources import (
     resource_of,
 )
 
+MAX_LABEL_LENGTH = 63
 WAITING_MESSAGE_LENGTH = 120
 """Characters of a container's waiting message that a condition repeats."""
 
@@ -118,10 +119,7 @@ def admit(
             "SecureEgressModeOff",
             f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true for egress pods",
         )
-    if service.egress_pod.ha:
-        raise Refused(
-            "NotSupported", f"{subject}: egress_pod.ha is not supported yet; remove it to have one egress pod"
-        )
+    _check_supported(service, subject)
     workload.router_image(cloud, service)
     workload.network_policy(service)
     wanted = service.egress_pod.network
@@ -131,11 +129,38 @@ def admit(
         )
     allowed = choose_network(cloud, networks, namespace, wanted)
     if not allowed:
-        which = f"EgressNetwork {wanted} does not allow" if wanted else "no EgressNetwork allows"
+        which = f"EgressNetwork {wanted} is not of EgressCloud {cloud.name}, or does not allow"
+        which = which if wanted else f"no EgressNetwork of EgressCloud {cloud.name} allows"
         raise Refused(
             "NetworkNotAllowed", f"{subject}: {which} project {service.namespace}; see spec.allowedNamespaces"
         )
     return cloud, allowed
+
+
+def _check_supported(service: EgressService, subject: str) -> None:
+    """Refuse what the egress pod or its leases cannot do, before anything is made for it."""
+    longest = MAX_LABEL_LENGTH - len(egress_pod_name(""))
+    if len(service.name) > longest:
+        raise InvalidInput(
+            subject, "metadata.name", service.name, f"give a name of up to {longest} characters: a pod label holds it"
+        )
+    if service.egress_pod.ha:
+        raise Refused(
+            "NotSupported", f"{subject}: egress_pod.ha is not supported yet; remove it to have one egress pod"
+        )
+    if service.egress_pod.source_ips:
+        # Without reservations a tenant could pick the address that another project's firewalls still trust.
+        raise Refused(
+            "NotSupported",
+            f"{subject}: egress_pod.source_ip is not supported yet; remove it, and have the address acquired for this "
+            "service by avi_ipam_lease",
+        )
+    hosts = [route.host for route in service.routes if ":" in route.host]
+    if hosts:
+        raise Refused(
+            "NotSupported",
+            f"{subject}: destination {hosts[0]} is an IPv6 address, which is not supported yet; give IPv4",
+        )
 
 
 def serve(
@@ -153,7 +178,7 @@ def serve(
     _check_owned(service, observed.controller)
     _check_owned(service, observed.network_policy)
     rendered = workload.replication_controller(service, cloud, network, sources)
-    outdated = [pod for pod in observed.pods if merge_patch(rendered["spec"]["template"]["spec"], pod["spec"])]
+    outdated = [pod for pod in observed.pods if not _is_finished(pod) and workload.is_outdated(pod, rendered)]
     if outdated:
         rendered = workload.replication_controller(service, cloud, network, sources, replicas=0)
     present = (observed.service or {}).get("spec", {}).get("ports") or ()
@@ -161,7 +186,7 @@ def serve(
         *account_writes(cloud.uuid, service.namespace, observed),
         *ensure(workload.network_policy(service), observed.network_policy),
         *ensure(rendered, observed.controller),
-        *ensure(workload.service_part(service, sources, present), observed.service),
+        *_service_writes(workload.service_part(service, sources, present), observed.service),
     ]
     return Plan(tuple(writes), _readiness(observed.pods, outdated, sources), settled=not outdated)
 
@@ -174,16 +199,17 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
     """
     writes: list[Write] = []
     controller, policy = observed.controller, observed.network_policy
+    ended = all(_is_finished(pod) for pod in observed.pods)
     if controller and _owned_by_service(controller, name):
         if controller["spec"].get("replicas"):
             writes += [_patch(controller, {"spec": {"replicas": 0}})]
-        elif not observed.pods:
+        elif ended:
             writes += [delete(controller)]
-    if policy and _owned_by_service(policy, name) and not observed.pods:
+    if policy and _owned_by_service(policy, name) and ended:
         writes += [delete(policy)]
     if observed.service:
-        writes += ensure(_service_without_egress(observed.service, namespace, name), observed.service)
-    return Plan(tuple(writes), None, settled=not observed.pods)
+        writes += _service_writes(_service_without_egress(observed.service, namespace, name), observed.service)
+    return Plan(tuple(writes), None, settled=ended)
 
 
 def refuse(error: EgressError) -> Plan:
@@ -208,9 +234,7 @@ def scc_writes(
     if scc is None:
         return ensure(security_context_constraints(cloud_uuid, present), None) if present else []
     users = scc_users(scc.get("users") or (), cloud_uuid, present, absent)
-    writes = ensure({**security_context_constraints(cloud_uuid, ()), "users": users}, scc)
-    version = {"resourceVersion": scc["metadata"]["resourceVersion"]}
-    return [replace(write, body=patched(write.body, {"metadata": version})) for write in writes]
+    return _for_this_version(ensure({**security_context_constraints(cloud_uuid, ()), "users": users}, scc), scc)
 
 
 def ensure(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
@@ -238,8 +262,7 @@ def conditions_patch(service: KubeObject, condition: Condition | None, now: str)
     said = {"status": condition.status, "reason": condition.reason, "message": condition.message}
     if current and all(current.get(key) == value for key, value in said.items()):
         return {}
-    unchanged = bool(current) and current is not None and current["status"] == condition.status
-    since = current["lastTransitionTime"] if unchanged and current else now
+    since = current["lastTransitionTime"] if current and current["status"] == condition.status else now
     return {"status": {"conditions": [*others, {"type": READY_CONDITION, **said, "lastTransitionTime": since}]}}
 
 
@@ -265,6 +288,14 @@ def _readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], sourc
     return Condition(False, "WaitingForPod", _why_waiting(pods))
 
 
+def _is_finished(pod: KubeObject) -> bool:
+    """Whether all of a pod's containers have ended for good, as an evicted pod's have: it holds no address any more.
+
+    Such a pod may stay for days, and a ReplicationController that is scaled to 0 does not remove it.
+    """
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
 def _is_ready(pod: KubeObject) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or ()
     ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
@@ -282,7 +313,8 @@ def _why_waiting(pods: Sequence[KubeObject]) -> str:
                 return f"pod {pod['metadata']['name']}: {waiting.get('reason')}: {message}"
         for item in status.get("conditions") or ():
             if item["type"] == "PodScheduled" and item["status"] == "False":
-                return f"pod {pod['metadata']['name']}: {item.get('reason')}: {item.get('message')}"
+                message = str(item.get("message", ""))[:WAITING_MESSAGE_LENGTH]
+                return f"pod {pod['metadata']['name']}: {item.get('reason')}: {message}"
     return "the egress pod is starting"
 
 
@@ -306,7 +338,31 @@ def _service_without_egress(service: KubeObject, namespace: str, name: str) -> K
         desired["metadata"]["annotations"] = {SOURCE_IPS_ANNOTATION: None}
     if (service["spec"].get("selector") or {}) == {"name": egress_pod_name(name)}:
         desired["spec"] = {"selector": None}
+    ports = service["spec"].get("ports") or []
+    own = workload.own_ports(ports)
+    if own and own != ports:  # a Service keeps at least one port
+        desired.setdefault("spec", {})["ports"] = own
     return desired
+
+
+def _service_writes(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
+    """The write to a Service that is there; one that is gone is never made anew.
+
+    ``ports`` is one list, written as a whole: such a write is for exactly the version that was read, lest a port that
+    the user adds meanwhile is lost.
+    """
+    if observed is None:
+        return []
+    writes = ensure(desired, observed)
+    if "ports" not in desired.get("spec", {}):
+        return writes
+    return _for_this_version(writes, observed)
+
+
+def _for_this_version(writes: Iterable[Write], observed: KubeObject) -> list[Write]:
+    """The same patches, each to meet a Conflict unless the object is still as it was observed."""
+    version = {"resourceVersion": observed["metadata"]["resourceVersion"]}
+    return [replace(write, body=patched(write.body, {"metadata": version})) for write in writes]
 
 
 def _patch(obj: KubeObject, body: KubeObject) -> Write:

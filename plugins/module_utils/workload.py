@@ -10,6 +10,8 @@ directory that the router reaches its node's network namespace by.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from fnmatch import fnmatchcase
 from typing import Any, Mapping, Sequence
 
@@ -29,6 +31,8 @@ from .resources import (
 CONTAINER_NAME = "avi-egress-router"
 HOST_NAMESPACES = "/proc/1/ns"
 """The directory, not the file ``net`` in it: container runtimes refuse to mount a magic link."""
+RENDERING_VARIABLE = "EGRESS_RENDERING"
+"""A digest of the pod's rendering: not for the router, but to know pods of an older rendering by."""
 TERMINATION_GRACE_SECONDS = 5
 """The router withdraws its address within milliseconds of SIGTERM; a successor must not wait longer for a hung one."""
 
@@ -38,13 +42,42 @@ def router_image(cloud: EgressCloud, service: EgressService) -> str:
     wanted = service.egress_pod.image
     if wanted is None or wanted == cloud.router_image:
         return cloud.router_image
-    if any(fnmatchcase(wanted, pattern) for pattern in cloud.allowed_images):
+    if any(_image_matches(wanted, pattern) for pattern in cloud.allowed_images):
         return wanted
     raise Refused(
         "ImageNotAllowed",
         f"Service {service.namespace}/{service.name}: egress_pod.image {wanted!r} is not allowed; "
         f"EgressCloud {cloud.name} must list it in spec.allowedImages",
     )
+
+
+def _image_matches(image: str, pattern: str) -> bool:
+    """Whether an image is one that a pattern of ``allowedImages`` means; ``*`` stands for any characters.
+
+    What stands before the first slash (the registry) is matched by itself: ``*.example.org/router`` must not allow
+    ``intruder.net/x.example.org/router``.
+    """
+    (registry, _, name), (wanted_registry, _, wanted_name) = pattern.partition("/"), image.partition("/")
+    return fnmatchcase(wanted_registry, registry) and fnmatchcase(wanted_name, name)
+
+
+def is_outdated(pod: KubeObject, controller: KubeObject) -> bool:
+    """Whether a pod was made of another rendering of the RC.
+
+    Told by a variable and not by comparing specs: admission may change pods (a sidecar, a project's node selector,
+    a pull policy), but an environment stays as it was made, and no tenant can change it.
+    """
+    wanted = _environment_of(controller["spec"]["template"]["spec"])
+    return _environment_of(pod["spec"]).get(RENDERING_VARIABLE) != wanted[RENDERING_VARIABLE]
+
+
+def _environment_of(pod_spec: KubeObject) -> dict[str, str | None]:
+    routers = [item for item in pod_spec["containers"] if item["name"] == CONTAINER_NAME]
+    return {item["name"]: item.get("value") for router in routers for item in router.get("env") or ()}
+
+
+def _digest(pod_spec: KubeObject) -> str:
+    return hashlib.sha256(json.dumps(pod_spec, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def egress_ports(routes: Sequence[Destination]) -> str:
@@ -114,6 +147,7 @@ def replication_controller(
         "volumes": [{"name": "host-namespaces", "hostPath": {"path": HOST_NAMESPACES, "type": "Directory"}}],
         "nodeSelector": dict(service.egress_pod.node_selector),
     }
+    container["env"] = [*container["env"], {"name": RENDERING_VARIABLE, "value": _digest(pod_spec)}]
     return {
         "apiVersion": REPLICATION_CONTROLLER.api_version,
         "kind": REPLICATION_CONTROLLER.kind,
@@ -162,9 +196,14 @@ def network_policy(service: EgressService) -> KubeObject:
 def service_part(service: EgressService, sources: Sequence[str], ports: Sequence[dict[str, Any]]) -> KubeObject:
     """What this project owns of the Service: the selector, the added ports and the annotation (article, action 2).
 
-    ``ports`` are the Service's present ones; they stay, in their order, and those that ``destinations`` ask for
+    ``ports`` are the Service's present ones; the user's stay, in their order, and those that ``destinations`` ask for
     are added behind them.
     """
+    destinations = service.egress_pod.destinations
+    kept = own_ports(ports, destinations)
+    wanted = [*kept, *missing_ports(destinations, kept)]
+    if len(wanted) > 1:  # several ports must all have names (Kubernetes' validation of Services)
+        wanted = [{**item, "name": item.get("name") or _port_name("port", item)} for item in wanted]
     part: KubeObject = {
         "apiVersion": SERVICE.api_version,
         "kind": SERVICE.kind,
@@ -175,25 +214,34 @@ def service_part(service: EgressService, sources: Sequence[str], ports: Sequence
         },
         "spec": {"selector": {"name": egress_pod_name(service.name)}},
     }
-    added = missing_ports(service.egress_pod.destinations, ports)
-    if added:
-        part["spec"]["ports"] = [*ports, *added]
+    if wanted != list(ports):
+        part["spec"]["ports"] = wanted
     return part
+
+
+def own_ports(ports: Sequence[dict[str, Any]], destinations: Sequence[Destination] = ()) -> list[dict[str, Any]]:
+    """The Service's ports without those that this project added for destinations that are gone."""
+    asked = {(route.port, route.protocol) for route in destinations}
+    return [
+        item
+        for item in ports
+        if item.get("name") != _port_name("egress", item) or (item["port"], item.get("protocol", "TCP")) in asked
+    ]
 
 
 def missing_ports(destinations: Sequence[Destination], ports: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The Service ports that ``destinations`` ask for beyond those that are there."""
     present = {(item["port"], item.get("protocol", "TCP")) for item in ports}
-    return [
-        {
-            "name": f"egress-{route.port}-{route.protocol.lower()}",
-            "port": route.port,
-            "protocol": route.protocol,
-            "targetPort": route.port,
-        }
+    added = [
+        {"port": route.port, "protocol": route.protocol, "targetPort": route.port}
         for route in destinations
         if (route.port, route.protocol) not in present
     ]
+    return [{"name": _port_name("egress", item), **item} for item in added]
+
+
+def _port_name(prefix: str, port: Mapping[str, Any]) -> str:
+    return f"{prefix}-{port['port']}-{port.get('protocol', 'TCP').lower()}"
 
 
 def owner_reference(service: EgressService) -> dict[str, str]:
