@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What the documentation says of options is what the argument specs say."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.avi.egress.plugins.doc_fragments import connection
+from ansible_collections.avi.egress.plugins.module_utils import account_state, lease_state, service_state
+from ansible_collections.avi.egress.plugins.module_utils.argument_specs import CONNECTION, ArgumentSpec
+
+COLLECTION = Path(__file__).parents[3]
+MODULES = {
+    "avi_egress_service": service_state.SPEC,
+    "avi_ipam_lease": lease_state.SPEC,
+    "avi_scc_account": account_state.SPEC,
+}
+COMPARED = ("required", "default", "choices", "aliases", "elements")
+
+
+def _documented(option: dict[str, Any]) -> dict[str, Any]:
+    return {key: option[key] for key in ("type", *COMPARED) if option.get(key) not in (None, False, [])}
+
+
+def _specified(option: dict[str, Any]) -> dict[str, Any]:
+    found = {key: option[key] for key in COMPARED if option.get(key) not in (None, False, [])}
+    return {"type": option.get("type", "str"), **found}
+
+
+def _assert_same(documented: dict[str, Any], specified: Any) -> None:
+    assert set(documented) == set(specified)
+    for name, option in specified.items():
+        assert _documented(documented[name]) == _specified(option), name
+        assert documented[name]["description"], name
+        if "options" in option:
+            _assert_same(documented[name]["suboptions"], option["options"])
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_options_are_documented_as_they_are(name: str) -> None:
+    module = importlib.import_module(f"ansible_collections.avi.egress.plugins.modules.{name}")
+    documentation = yaml.safe_load(module.DOCUMENTATION)
+
+    assert documentation["module"] == name
+    _assert_same(documentation["options"], MODULES[name].options)
+
+
+def test_connection_options_are_documented_as_they_are() -> None:
+    documentation = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)
+
+    _assert_same(documentation["options"], CONNECTION.options)
+    for name, option in CONNECTION.options.items():
+        assert f"E({option['fallback'][1][0]})" in str(documentation["options"][name]["description"])
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    runtime = yaml.safe_load((COLLECTION / "meta/runtime.yml").read_text())
+    files = {path.stem for path in (COLLECTION / "plugins/modules").glob("avi_*.py")}
+
+    assert set(runtime["action_groups"]["all"]) == files == set(MODULES)
+
+
+def test_role_defaults_are_documented_as_they_are() -> None:
+    defaults = yaml.safe_load((COLLECTION / "roles/egress/defaults/main.yml").read_text())
+    specs = yaml.safe_load((COLLECTION / "roles/egress/meta/argument_specs.yml").read_text())["argument_specs"]
+    documented = {name: option for spec in specs.values() for name, option in spec["options"].items()}
+
+    assert {name: option["default"] for name, option in documented.items() if "default" in option} == defaults
+    assert set(documented) - set(defaults) == {"egress_cloud_uuid"}
+
+
+def test_specs_add_up() -> None:
+    left = ArgumentSpec({"a": {}, "b": {"type": "str"}}, mutually_exclusive=[("a", "b")])
+    right = ArgumentSpec({"b": {"type": "int"}, "c": {}}, required_if=[("c", 1, ("a",))])
+
+    keywords = (left + right).keywords()
+
+    assert keywords["argument_spec"] == {"a": {}, "b": {"type": "int"}, "c": {}}
+    assert keywords["mutually_exclusive"] == [("a", "b")]
+    assert keywords["required_if"] == [("c", 1, ("a",))]

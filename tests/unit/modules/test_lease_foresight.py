@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What check mode tells of a lease."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.lease_state import foretell
+from ansible_collections.avi.egress.plugins.module_utils.leases import Slot, lease_object
+from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+
+SLOT = Slot("dmz", "green", "x", 0)
+OTHER = "dmz.blue.y.0"
+SUBNET = {"cidr": "10.70.112.0/24", "ranges": [{"begin": "10.70.112.100", "end": "10.70.112.102"}]}
+NETWORK = read_network({"metadata": {"name": "dmz"}, "spec": {"subnets": [SUBNET]}})
+
+
+def lease(phase: str, address: str) -> KubeObject:
+    found = lease_object(SLOT)
+    return {
+        **found,
+        "metadata": {**found["metadata"], "uid": "1"},
+        "status": {"phase": phase, "address": address},
+    }
+
+
+def test_a_new_lease_would_be_drawn_from_the_free_ones() -> None:
+    outcome = foretell(NETWORK, SLOT, None, {"10.70.112.100": OTHER}, None)
+
+    assert outcome.changed
+    assert outcome.before == {}
+    assert outcome.values["address"] == "one of 2 free"
+
+
+def test_a_bound_lease_stays() -> None:
+    bound = lease("Bound", "10.70.112.100")
+
+    outcome = foretell(NETWORK, SLOT, bound, {"10.70.112.100": SLOT.lease}, "10.70.112.100")
+
+    assert not outcome.changed
+    assert outcome.values["address"] == "10.70.112.100"
+
+
+def test_a_released_lease_would_get_its_address_again() -> None:
+    outcome = foretell(NETWORK, SLOT, lease("Released", "10.70.112.100"), {"10.70.112.100": SLOT.lease}, None)
+
+    assert outcome.changed
+    assert outcome.after == {"EgressLease dmz.green.x.0": {"phase": "Bound", "address": "10.70.112.100"}}
+
+
+def test_an_address_that_the_slot_locked_before_is_its_own() -> None:
+    assert foretell(NETWORK, SLOT, None, {"10.70.112.101": SLOT.lease}, None).values["address"] == "10.70.112.101"
+
+
+@pytest.mark.parametrize(
+    ("held", "taken", "wanted", "reason"),
+    [
+        (None, {}, "10.70.113.1", "AddressNotInNetwork"),
+        (None, {"10.70.112.100": OTHER}, "10.70.112.100", "AddressTaken"),
+        ("10.70.112.100", {"10.70.112.100": SLOT.lease}, "10.70.112.101", "AddressMismatch"),
+    ],
+)
+def test_an_address_that_cannot_be_had_is_refused(
+    held: str | None, taken: dict[str, str], wanted: str, reason: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        foretell(NETWORK, SLOT, lease("Bound", held) if held else None, taken, wanted)
+
+    assert caught.value.reason == reason
+
+
+def test_an_exhausted_network_says_so_in_check_mode_too() -> None:
+    taken = {f"10.70.112.{last}": OTHER for last in (100, 101, 102)}
+
+    with pytest.raises(PoolExhausted):
+        foretell(NETWORK, SLOT, None, taken, None)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Waiting, against a server that plays back what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils import waiting
+from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Expired
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, Refused
+from ansible_collections.avi.egress.plugins.module_utils.resources import EVENT, SERVICE, KubeObject, Resource
+
+
+def service(reason: str | None = None, ready: bool = False, version: int = 1) -> KubeObject:
+    condition = {"type": "EgressReady", "status": str(ready), "reason": reason, "message": f"about {reason}"}
+    return {
+        "metadata": {"name": "x", "namespace": "green", "resourceVersion": str(version)},
+        "status": {"conditions": [condition] if reason else []},
+    }
+
+
+class Playback:
+    """A Cluster whose watches answer with one batch of events each, the last one being silence."""
+
+    def __init__(self, first: KubeObject | None, *batches: list[tuple[str, KubeObject]] | Exception) -> None:
+        self.objects = [first] if first else []
+        self.batches = list(batches)
+        self.events: list[KubeObject] | ApiError = []
+        self.lists = 0
+
+    def list_with_version(self, resource: Resource, *_args: Any, **_kwargs: Any) -> tuple[list[KubeObject], str]:
+        assert resource is SERVICE
+        self.lists += 1
+        return list(self.objects), "1"
+
+    def list(self, resource: Resource, *_args: Any, **_kwargs: Any) -> list[KubeObject]:
+        assert resource is EVENT
+        if isinstance(self.events, ApiError):
+            raise self.events
+        return self.events
+
+    def watch(self, *_args: Any, **_kwargs: Any) -> Iterator[tuple[str, KubeObject]]:
+        batch = self.batches.pop(0) if self.batches else []
+        if isinstance(batch, Exception):
+            raise batch
+        for kind, obj in batch:
+            self.objects = [] if kind == "DELETED" else [obj]
+            yield kind, obj
+
+
+def wait(cluster: Playback, changed: bool = True, timeout: float = 0.2) -> KubeObject:
+    first = cluster.objects[0]
+    return waiting.wait_until_ready(cluster, first, changed, timeout)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _short_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "SETTLE_SECONDS", 0.05)
+
+
+def test_ready_after_a_while() -> None:
+    ready = service("EgressReady", ready=True, version=3)
+    cluster = Playback(service(), [("MODIFIED", service("WaitingForPod", version=2))], [("MODIFIED", ready)])
+
+    assert wait(cluster) == ready
+
+
+def test_ready_at_once_when_nothing_changed() -> None:
+    ready = service("EgressReady", ready=True)
+
+    assert wait(Playback(ready), changed=False) == ready
+
+
+def test_a_refusal_ends_the_wait() -> None:
+    cluster = Playback(service(), [("MODIFIED", service("PoolExhausted"))])
+
+    with pytest.raises(Refused, match="about PoolExhausted") as caught:
+        wait(cluster, timeout=60)
+
+    assert caught.value.reason == "PoolExhausted"
+
+
+def test_a_stale_success_is_not_believed() -> None:
+    cluster = Playback(service("EgressReady", ready=True), [("MODIFIED", service("InvalidAnnotation", version=2))])
+
+    with pytest.raises(Refused, match="InvalidAnnotation"):
+        wait(cluster, timeout=60)
+
+
+def test_a_stale_refusal_is_given_time() -> None:
+    ready = service("EgressReady", ready=True, version=3)
+    cluster = Playback(service("ProjectNotIncluded"), [("MODIFIED", service("WaitingForPod"))], [("MODIFIED", ready)])
+
+    assert wait(cluster, changed=False) == ready
+
+
+def test_a_success_that_stays_is_believed_in_the_end() -> None:
+    ready = service("EgressReady", ready=True)
+
+    assert wait(Playback(ready), timeout=60) == ready
+
+
+def test_an_expired_watch_lists_again() -> None:
+    ready = service("EgressReady", ready=True)
+    cluster = Playback(service(), Expired(410, "too old"), [("MODIFIED", ready)])
+
+    assert wait(cluster) == ready
+    assert cluster.lists == 2
+
+
+def test_a_deleted_service_is_not_waited_for() -> None:
+    with pytest.raises(EgressError, match="somebody deleted it"):
+        wait(Playback(service(), [("DELETED", service())]), timeout=60)
+
+
+def test_a_timeout_says_what_was_missing_and_the_last_event() -> None:
+    cluster = Playback(service("WaitingForPod"))
+    cluster.events = [
+        {"type": "Normal", "reason": "Old", "message": "o", "lastTimestamp": "2026-01-01T00:00:00Z", "metadata": {}},
+        {"type": "Warning", "reason": "New", "message": "n", "lastTimestamp": "2026-01-02T00:00:00Z", "metadata": {}},
+    ]
+
+    with pytest.raises(waiting.TimedOut) as caught:
+        wait(cluster, changed=False)
+
+    assert str(caught.value) == (
+        "Service green/x: condition EgressReady is not True after 0.2 s: it is False "
+        "(WaitingForPod: about WaitingForPod); last Event: Warning New: n"
+    )
+
+
+def test_a_timeout_without_a_controller_or_the_right_to_read_events() -> None:
+    cluster = Playback(service())
+    cluster.events = ApiError(403, "permission is missing")
+
+    with pytest.raises(waiting.TimedOut, match=r"is it running\?; its Events cannot be read: permission is missing"):
+        wait(cluster)
+
+
+def test_bound_leases() -> None:
+    def lease(owner: str, phase: str | None) -> KubeObject:
+        return {"spec": {"service": owner}, "status": {"phase": phase} if phase else {}}
+
+    found = {"a": lease("x", "Bound"), "b": lease("x", "Released"), "c": lease("y", "Bound"), "d": lease("x", None)}
+
+    assert waiting.bound_leases(found, "x") == ["a"]
