@@ -29,7 +29,7 @@ from tests.cluster import (
 )
 from tests.cluster.api import Api
 from tests.cluster.errors import ClusterError
-from tests.cluster.layout import Layout
+from tests.cluster.layout import DEFAULT_STATE_ROOT, Layout
 from tests.cluster.lock import exclusive
 from tests.cluster.processes import Component
 
@@ -81,6 +81,7 @@ class Cluster:
 
     def load_images(self, archives: Iterable[Path]) -> None:
         """Import docker or OCI archives into every node."""
+        requirements.check_root()
         images.load(self.layout, archives)
 
     def states(self) -> list[health.ComponentState]:
@@ -89,6 +90,7 @@ class Cluster:
 
     def problems(self) -> list[str]:
         """What is wrong, one sentence each; empty when the cluster is healthy."""
+        requirements.check_root()
         return health.problems(self.layout)
 
     def up(self) -> None:
@@ -118,9 +120,10 @@ class Cluster:
         requirements.check_root()
         with exclusive(self.layout):
             self._remove()
-        # Another cluster may live there.
-        with contextlib.suppress(OSError):
-            self.layout.state_root.rmdir()
+        # A root that somebody chose is theirs; in the default one another cluster may live.
+        if self.layout.state_root == DEFAULT_STATE_ROOT:
+            with contextlib.suppress(OSError):
+                self.layout.state_root.rmdir()
 
     def _stands(self) -> bool:
         """Whether `up` has ended well once and the frame is still there: namespaces and the nodes' first processes."""

@@ -15,6 +15,7 @@ from tests.cluster.errors import ClusterError
 
 DEFAULT_NAME = "egress"
 DEFAULT_API_PORT = 16443
+DEFAULT_STATE_ROOT = Path("/var/lib/avi-egress")
 ROLES = ("fabric", "control", "node1", "node2", "remote")
 
 # The name becomes part of namespace, cgroup and folder names.
@@ -42,7 +43,7 @@ class Layout:
 
     name: str = DEFAULT_NAME
     api_port: int = DEFAULT_API_PORT
-    state_root: Path = Path("/var/lib/avi-egress")
+    state_root: Path = DEFAULT_STATE_ROOT
 
     underlay: ClassVar[IPv4Network] = IPv4Network("10.89.0.0/24")
     control: ClassVar[IPv4Interface] = IPv4Interface("10.89.0.10/24")
@@ -95,7 +96,7 @@ class Layout:
         return cls(
             name=name or os.environ.get("EGRESS_CLUSTER_NAME") or DEFAULT_NAME,
             api_port=int(port) if api_port is None else api_port,
-            state_root=(state_root or Path(os.environ.get("EGRESS_CLUSTER_STATE") or cls.state_root)).resolve(),
+            state_root=(state_root or Path(os.environ.get("EGRESS_CLUSTER_STATE") or DEFAULT_STATE_ROOT)).resolve(),
         )
 
     def namespace(self, role: str) -> str:

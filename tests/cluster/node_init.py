@@ -79,12 +79,14 @@ def _mount_view(spec: NodeInit) -> None:
 
 def _replace(target: str, keep: list[Path], state: Path) -> None:
     """A fresh file system on `target` that shows the node's own folders and those to keep."""
-    draft = "/mnt"
+    draft = str(state / "view")
+    os.makedirs(draft, exist_ok=True)
     mount("tmpfs", draft, "tmpfs", data="mode=755")
     for folder in keep:
         inner = draft / folder.relative_to(target)
         inner.mkdir(parents=True, exist_ok=True)
-        mount(str(folder), str(inner), flags=MS_BIND | MS_REC)
+        # Not with what is mounted below: the draft itself may be.
+        mount(str(folder), str(inner), flags=MS_BIND)
     own = {"/var/lib": _NODE_FOLDERS, "/var/log": ("pods", "containers")}.get(target, ())
     for name in own:
         source = state / name

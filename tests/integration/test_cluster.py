@@ -242,8 +242,8 @@ def test_a_port_in_use_is_named_with_its_holder_and_the_remedy(cluster: Cluster,
 
 
 def test_down_without_a_cluster_is_content(tmp_path: Path) -> None:
-    Cluster("never-made", 16999, tmp_path / "state").down()
-    assert not (tmp_path / "state").exists()
+    Cluster("never-made", 16999, tmp_path).down()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_a_clusters_is_left_alone(tmp_path: Path) -> None:
