@@ -70,6 +70,7 @@ class Cluster:
 
     def node_pid(self, name: str) -> int:
         """The node's first process, for nsenter."""
+        requirements.check_root()
         init = processes.identity(self.layout, self.layout.node(name).name)
         if init is None:
             raise ClusterError(f"{name} of the cluster {self.layout.name} is not running: run `up`.")
@@ -86,6 +87,7 @@ class Cluster:
 
     def states(self) -> list[health.ComponentState]:
         """Every process that the cluster should have."""
+        requirements.check_root()
         return health.states(self.layout)
 
     def problems(self) -> list[str]:

@@ -60,7 +60,7 @@ def root(layout: Layout, node: Node) -> Path:
     """The node's file system as seen from the machine."""
     init = processes.identity(layout, node.name)
     if init is None:
-        raise ClusterError(f"{node.name} is not running: run `up`.")
+        raise ClusterError(f"{node.name} of the cluster {layout.name} is not running: run `up`.")
     return Path(f"/proc/{init.pid}/root")
 
 
