@@ -37,8 +37,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _show_status(cluster: Cluster) -> int:
+    states = cluster.states()
     print(f"{'COMPONENT':<26} {'PID':>8}  STATE")
-    for one in cluster.states():
+    for one in states:
         print(f"{one.name:<26} {one.pid or '-':>8}  {one.state}")
     problems = cluster.problems()
     print(*problems or ["healthy"], sep="\n")
