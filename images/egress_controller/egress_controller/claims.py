@@ -7,13 +7,14 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Callable
+from typing import Callable, Container
 
 from ansible_collections.avi.egress.plugins.module_utils import leases
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.leases import BOUND, LeaseStore, Slot
+from ansible_collections.avi.egress.plugins.module_utils.leases import BOUND, RELEASED, LeaseStore, Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    API_GROUP,
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
@@ -22,6 +23,10 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 
 from egress_controller.caches import BY_LEASE, BY_NETWORK, BY_SERVICE, Caches
 
+CLAIMED_BY = f"{API_GROUP}/claimed-by"
+"""The label of leases that the controller claimed for a service, and gives up with it. One that an administrator has
+leased ahead of its service (``avi_ipam_lease``) has no such label and stays until it is given back in the same way."""
+CONTROLLER = "controller"
 OWN_LOCK_SECONDS = 60.0
 """Longer than any watch lags; an address that came and went unseen is no longer taken for held after it."""
 
@@ -69,11 +74,19 @@ class Claims:
     def of_service(self, namespace: str, name: str) -> list[KubeObject]:
         return self._caches.leases.of(BY_SERVICE, (namespace, name))
 
-    def claim(self, network: EgressNetwork, slot: Slot, wanted: str | None) -> KubeObject:
+    def to_give_up(self, namespace: str, name: str, kept: Container[str] = ()) -> list[KubeObject]:
+        """The service's leases but those of the names ``kept``, as far as they are ours and not Released already."""
+        return [
+            lease
+            for lease in self.of_service(namespace, name)
+            if lease["metadata"]["name"] not in kept and _is_ours(lease) and not is_released(lease)
+        ]
+
+    def claim(self, network: EgressNetwork, slot: Slot) -> KubeObject:
         """The slot's Bound lease; PoolExhausted, Refused, or Changed when it is to be tried again."""
         known = self._caches.leases.get(slot.lease)
         taken = frozenset() if known and is_bound(known) else self._taken(network.name)
-        return leases.claim(self._store(slot.lease), network, slot, taken, self._now(), wanted)
+        return leases.claim(self._store(slot.lease), network, slot, taken, self._now())
 
     def give_up(self, lease: KubeObject) -> None:
         """Release a lease, or delete it if it never had an address."""
@@ -103,10 +116,15 @@ class _Store:
         self._caches = caches
         self._own = own
         self._lease = lease
+        self._asked = False
 
     def get(self, resource: Resource, name: str) -> KubeObject | None:
-        """A Bound lease comes from the cache, so that a settled service costs no request; all else is asked for."""
-        if resource is EGRESS_LEASE:
+        """A Bound lease comes from the cache, so that a settled service costs no request.
+
+        All else is asked for, and so is a lease that is looked at again: something did not fit then.
+        """
+        if resource is EGRESS_LEASE and not self._asked:
+            self._asked = True
             cached = self._caches.leases.get(name)
             if cached and is_bound(cached):
                 return cached
@@ -118,6 +136,10 @@ class _Store:
         return own + self._caches.addresses.of(BY_LEASE, self._lease)
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
+        if resource is EGRESS_LEASE:
+            metadata = body["metadata"]
+            labels = {**metadata.get("labels", {}), CLAIMED_BY: CONTROLLER}
+            body = {**body, "metadata": {**metadata, "labels": labels}}
         stored = self._cluster.create(resource, body)
         if resource is EGRESS_ADDRESS and self._caches.addresses.get(stored["metadata"]["name"]) is None:
             self._own.remember(stored)
@@ -135,3 +157,12 @@ class _Store:
 def is_bound(lease: KubeObject) -> bool:
     status = lease.get("status") or {}
     return status.get("phase") == BOUND and bool(status.get("address"))
+
+
+def is_released(lease: KubeObject) -> bool:
+    return bool((lease.get("status") or {}).get("phase") == RELEASED)
+
+
+def _is_ours(lease: KubeObject) -> bool:
+    labels = lease["metadata"].get("labels") or {}
+    return bool(labels.get(CLAIMED_BY) == CONTROLLER)

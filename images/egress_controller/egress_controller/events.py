@@ -72,20 +72,20 @@ class Events:
         self._clock = clock
         self._now = now
         self._lock = threading.Lock()
-        self._told: OrderedDict[tuple[str, str, str], _Told] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str, str, str], _Told] = OrderedDict()
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
 
     def emit(self, obj: KubeObject, kind: str, reason: str, message: str) -> None:
         """Tell of an object; ``kind`` is NORMAL or WARNING, ``reason`` one CamelCase word."""
         message = message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 3]}..."
-        key = (obj["metadata"]["uid"], reason, message)
+        key = (obj["metadata"]["uid"], kind, reason, message)
         try:
             with self._lock:
-                self._tell(key, obj, kind)
+                self._tell(key, obj)
         except EgressError as error:
             _log.warning(line("event-lost", reason=reason, error=error))
 
-    def _tell(self, key: tuple[str, str, str], obj: KubeObject, kind: str) -> None:
+    def _tell(self, key: tuple[str, str, str, str], obj: KubeObject) -> None:
         told = self._told.get(key)
         if told and self._clock() < told.quiet_until:
             return
@@ -97,7 +97,7 @@ class Events:
             again = {"count": told.count, "lastTimestamp": timestamp(self._now())}
             self._writer.patch(EVENT, told.name, again, told.namespace)
             return
-        body = self._event(obj, kind, key[1], key[2])
+        body = self._event(obj, *key[1:])
         metadata = body["metadata"]
         self._told[key] = _Told(metadata["namespace"], metadata["name"], self._clock() + REPEAT_SECONDS)
         _trim(self._told)

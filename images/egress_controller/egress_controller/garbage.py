@@ -11,12 +11,12 @@ from typing import Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.leases import RELEASED, parse_timestamp, quarantine_over
+from ansible_collections.avi.egress.plugins.module_utils.leases import parse_timestamp, quarantine_over
 from ansible_collections.avi.egress.plugins.module_utils.model import DEFAULT_QUARANTINE_SECONDS, EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject
 
 from egress_controller.caches import Caches
-from egress_controller.claims import Claims, is_bound, utc_now
+from egress_controller.claims import Claims, is_bound, is_released, utc_now
 from egress_controller.inventory import Shelf
 from egress_controller.keys import Key
 from egress_controller.queue import WorkQueue
@@ -36,7 +36,7 @@ class LeasePass:
 
     def run(self, name: str) -> None:
         lease = self._caches.leases.get(name)
-        if lease is None or (lease.get("status") or {}).get("phase") != RELEASED:
+        if lease is None or not is_released(lease):
             return
         network = self._shelf.look_up(lease["spec"]["network"])
         if isinstance(network, InvalidInput):

@@ -9,6 +9,9 @@ import logging
 import re
 import sys
 import time
+import warnings
+
+from urllib3.exceptions import InsecureRequestWarning
 
 _PLAIN = re.compile(r"[\w.:/@%+,<>()-]+")
 
@@ -28,6 +31,8 @@ def configure(level: str) -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Whoever turned verification off in the kubeconfig knows; urllib3 would say it with every request.
+    warnings.filterwarnings("ignore", category=InsecureRequestWarning)
     # They log each renewal, and a traceback for each lost connection; informers.py and election.py tell it once.
     logging.getLogger("leaderelection").setLevel(logging.ERROR)
     logging.getLogger("kubernetes.informer.informer").setLevel(logging.CRITICAL + 1)

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.leases import RELEASED
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
 from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_NETWORK, KubeObject
 
 from egress_controller.caches import BY_NETWORK, Caches
-from egress_controller.claims import is_bound
+from egress_controller.claims import is_bound, is_released
 from egress_controller.events import NORMAL, WARNING, Events
 from egress_controller.inventory import Shelf
 from egress_controller.status import condition_of, write_status
@@ -46,7 +45,7 @@ class NetworkPass:
         figures = {
             "capacity": min(size, LARGEST_FIGURE),
             "bound": sum(is_bound(lease) for lease in leases),
-            "released": sum((lease.get("status") or {}).get("phase") == RELEASED for lease in leases),
+            "released": sum(is_released(lease) for lease in leases),
             "available": min(free, LARGEST_FIGURE),
         }
         self._tell(obj, _condition(name, size, free), figures)

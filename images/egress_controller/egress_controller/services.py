@@ -16,9 +16,9 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations import read
 from ansible_collections.avi.egress.plugins.module_utils.apply import apply
 from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput, PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.leases import RELEASED, Changed, Slot, timestamp
+from ansible_collections.avi.egress.plugins.module_utils.leases import Changed, Slot, timestamp
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork, EgressService
-from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan, Write
+from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     NETWORK_POLICY,
     POD,
@@ -31,7 +31,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 
 from egress_controller.accounts import Accounts
 from egress_controller.caches import BY_NAME_LABEL, NAME_LABEL, Caches
-from egress_controller.claims import Claims, utc_now
+from egress_controller.claims import Claims, is_released, utc_now
 from egress_controller.errors import NotYet
 from egress_controller.events import NORMAL, WARNING, Events
 from egress_controller.inventory import Inventory
@@ -109,8 +109,8 @@ class ServicePass:
         newest = self._carry_out(decided, service)
         self._conclude(newest, decided.condition)
         kept = {lease["metadata"]["name"] for lease in leases}
-        unwanted = [item for item in self._claims.of_service(*_key(wish)) if item["metadata"]["name"] not in kept]
-        if decided.settled and any(_holds(lease) for lease in unwanted):
+        unwanted = self._claims.to_give_up(*_key(wish), kept)
+        if unwanted and decided.settled:
             live = replace(observed, pods=self._live_pods(wish.namespace, wish.name))
             if plan.serve(wish, cloud, network, sources, live).settled:
                 self._give_up(unwanted)
@@ -122,10 +122,15 @@ class ServicePass:
         clouds, networks = self._inventory.clouds, self._inventory.networks
         try:
             return plan.admit(wish, clouds.all().values(), networks.all(), namespace)
-        except Refused:
+        except Refused as error:
             # A cloud or network that can't be read is missing above; then that is what the operator must hear.
-            for error in [*clouds.errors(), *networks.errors()]:
-                raise error from None
+            unreadable = {
+                "ProjectNotIncluded": clouds.errors,
+                "NetworkNotFound": networks.errors,
+                "NetworkNotAllowed": networks.errors,
+            }
+            for cause in unreadable.get(error.reason, list)():
+                raise cause from None
             raise
 
     def _claim(
@@ -137,7 +142,7 @@ class ServicePass:
         exhausted: PoolExhausted | None = None
         for network in self._preferred(wish, networks):
             try:
-                leases = [self._claim_slot(wish, network, number) for number in range(wish.slots)]
+                leases = [self._claims.claim(network, slot) for slot in _slots(wish, network)]
             except PoolExhausted as error:
                 exhausted = exhausted or error
             else:
@@ -146,21 +151,15 @@ class ServicePass:
         assert exhausted is not None, "admit gives at least one network"
         raise exhausted
 
-    def _claim_slot(self, wish: EgressService, network: EgressNetwork, number: int) -> KubeObject:
-        wanted = wish.egress_pod.source_ips[number] if wish.egress_pod.source_ips else None
-        return self._claims.claim(network, Slot(network.name, wish.namespace, wish.name, number), wanted)
-
     def _preferred(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
-        """Those that have what is asked for; among them first the one the service holds or last held a lease of."""
-        wanted = wish.egress_pod.source_ips
-        having = [network for network in networks if all(address in network.pool for address in wanted)] or networks
+        """The network that the service holds a lease of comes first, then one that it last held, then as given."""
         held = {lease["spec"]["network"]: lease for lease in self._claims.of_service(*_key(wish)) if _address(lease)}
 
         def order(network: EgressNetwork) -> int:
             lease = held.get(network.name)
-            return 2 if lease is None else int(lease["status"]["phase"] == RELEASED)
+            return 2 if lease is None else int(is_released(lease))
 
-        return sorted(having, key=order)
+        return sorted(networks, key=order)
 
     def _withdraw(self, namespace: str, name: str, service: KubeObject | None) -> None:
         self._waiting.discard(service_key(namespace, name))
@@ -170,11 +169,11 @@ class ServicePass:
         newest = self._carry_out(decided, service)
         if newest is not None:
             self._conclude(newest, None)
-        if pods:
+        if not decided.settled:
             self._queue.add_after(service_key(namespace, name), STILL_ENDING_SECONDS)
         elif not any(write.resource is REPLICATION_CONTROLLER for write in decided.writes):
             # The controller is gone and so are its pods: nothing can send from the addresses any more.
-            self._give_up([lease for lease in self._claims.of_service(namespace, name) if _holds(lease)])
+            self._give_up(self._claims.to_give_up(namespace, name))
 
     def _give_up(self, leases: Sequence[KubeObject]) -> None:
         for lease in leases:
@@ -199,12 +198,13 @@ class ServicePass:
 
     def _carry_out(self, decided: Plan, service: KubeObject | None) -> KubeObject | None:
         """Do the plan's writes; gives the Service as it is after them."""
-        writes = [_guarded(write, service) for write in decided.writes]
-        for write in writes:
-            _log.info(line("write", what=write))
-        stored = apply(self._cluster, writes)
-        changed = [obj for write, obj in zip(writes, stored) if write.resource is SERVICE]
-        return changed[-1] if changed else service
+        newest = service
+        for write in decided.writes:
+            stored = apply(self._cluster, [write])
+            _log.info(line("written", what=write))
+            if write.resource is SERVICE:
+                newest = stored[0]
+        return newest
 
     def _refuse(self, service: KubeObject, error: EgressError) -> None:
         self._conclude(service, plan.refuse(error).condition)
@@ -238,12 +238,8 @@ class ServicePass:
         _log.info(line("condition", service=name, ready=condition.status, reason=condition.reason))
 
 
-def _guarded(write: Write, service: KubeObject | None) -> Write:
-    """A patch of the Service holds its whole list of ports: it is good only for the version it was made from."""
-    if service is None or write.resource is not SERVICE:
-        return write
-    metadata = {**write.body.get("metadata", {}), "resourceVersion": service["metadata"]["resourceVersion"]}
-    return replace(write, body={**write.body, "metadata": metadata})
+def _slots(wish: EgressService, network: EgressNetwork) -> Sequence[Slot]:
+    return [Slot(network.name, wish.namespace, wish.name, number) for number in range(wish.slots)]
 
 
 def _is_verdict(error: ApiError) -> bool:
@@ -258,8 +254,3 @@ def _key(wish: EgressService) -> tuple[str, str]:
 def _address(lease: KubeObject) -> str | None:
     found: str | None = (lease.get("status") or {}).get("address")
     return found
-
-
-def _holds(lease: KubeObject) -> bool:
-    """Whether there is anything to give up: a Released lease waits for its quarantine, and is left to it."""
-    return (lease.get("status") or {}).get("phase") != RELEASED

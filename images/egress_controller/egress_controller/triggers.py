@@ -7,7 +7,6 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable
 
-from ansible_collections.avi.egress.plugins.module_utils.leases import RELEASED
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CLOUD_LABEL,
     EGRESS_ADDRESS,
@@ -28,7 +27,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 from kubernetes.informer import DELETED
 
 from egress_controller.caches import BY_LEASE, BY_NAMESPACE, BY_SERVICE, NAME_LABEL, Caches, is_marked
-from egress_controller.claims import OwnLocks
+from egress_controller.claims import OwnLocks, is_released
 from egress_controller.keys import Key, service_key
 from egress_controller.queue import WorkQueue
 
@@ -126,7 +125,7 @@ class Triggers:
         spec = lease["spec"]
         self._queue.add(service_key(spec["namespace"], spec["service"]))
         self._queue.add_after(Key("network", spec["network"]), STATUS_DELAY_SECONDS)
-        if event != DELETED and (lease.get("status") or {}).get("phase") == RELEASED:
+        if event != DELETED and is_released(lease):
             self._queue.add(Key("lease", lease["metadata"]["name"]))
         for address in caches.addresses.of(BY_LEASE, lease["metadata"]["name"]):
             self._queue.add(Key("address", address["metadata"]["name"]))

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The controller as the image runs it, from the checkout: a process with flags, a health port and a log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Callable, TypeVar
+
+T = TypeVar("T")
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+LEASE_SECONDS = 3
+"""Short, so that a take-over needs not be waited for long."""
+
+
+def wait_for(what: str, check: Callable[[], T], seconds: float = 10.0) -> T:
+    """The first truthy answer of ``check``; AssertionError with the last one when there is none in time."""
+    end = time.monotonic() + seconds
+    answer = check()
+    while not answer:
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}; last seen: {answer!r}")
+        time.sleep(0.02)
+        answer = check()
+    return answer
+
+
+class ControllerProcess:
+    """One replica."""
+
+    def __init__(self, kubeconfig: Path, log: Path, identity: str, *flags: str) -> None:
+        self._kubeconfig = kubeconfig
+        self._log = log
+        self.identity = identity
+        self._flags = flags
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, ready: bool = True) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "egress_controller",
+            f"--kubeconfig={self._kubeconfig}",
+            f"--identity={self.identity}",
+            "--health-address=127.0.0.1",
+            f"--health-port={self._port}",
+            f"--lease-duration={LEASE_SECONDS}",
+            "--renew-deadline=2",
+            "--retry-period=1",
+            *self._flags,
+        ]
+        path = os.pathsep.join([str(CHECKOUT / ".collections"), str(CHECKOUT / "images/egress_controller")])
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path, "POD_NAMESPACE": "default"}
+            )
+        if ready:
+            wait_for("the controller to be ready", lambda: self.probe("readyz") == 200)
+
+    def probe(self, name: str) -> int:
+        """The status code of a probe; 0 when nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/{name}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def metric(self, name: str) -> float:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return float(next(line.split()[1] for line in lines if line.startswith(f"avi_egress_controller_{name} ")))
+
+    @property
+    def leads(self) -> bool:
+        return self.probe("healthz") == 200 and self.metric("leader") == 1.0
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self, seconds: float) -> int:
+        """The exit code."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def kill(self) -> None:
+        """As the kernel kills it: without a word."""
+        self.signal(signal.SIGKILL)
+        self.wait(5)
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self.wait(5)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+def _free_port() -> int:
+    """A TCP port of loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -1,0 +1,634 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The controller's process against a real API server. No kubelet: where a pod matters, the test plays it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import statistics
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator
+
+import pytest
+import yaml
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    CUSTOM_RESOURCE_DEFINITION,
+    EGRESS_ADDRESS,
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+    EVENT,
+    LEADER_LEASE,
+    NAMESPACE,
+    NETWORK_POLICY,
+    POD,
+    REPLICATION_CONTROLLER,
+    SECURITY_CONTEXT_CONSTRAINTS,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    KubeObject,
+    account_name,
+    account_user,
+    scc_name,
+)
+
+from tests.integration.api_server import ApiServer
+from tests.integration.controller_process import CHECKOUT, LEASE_SECONDS, ControllerProcess, wait_for
+from tests.integration.door import Door
+
+CRDS = sorted((CHECKOUT / "roles/egress/files/crds").glob("*.yaml"))
+SCC_CRD = CHECKOUT / "tests/cluster/manifests/scc-crd.yaml"
+LABEL = "tests.egress.avi.dev/world"
+_subnets = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> Cluster:
+    """A cluster with the kinds of objects that the role installs, and OpenShift's SCC."""
+    found = api.cluster()
+    define(found, [*CRDS, SCC_CRD])
+    return found
+
+
+def define(cluster: Cluster, manifests: Iterable[Path]) -> None:
+    """Install CustomResourceDefinitions and wait until they are served."""
+    for manifest in manifests:
+        for body in yaml.safe_load_all(manifest.read_text()):
+            cluster.create(CUSTOM_RESOURCE_DEFINITION, body)
+            name = body["metadata"]["name"]
+            wait_for(f"{name} to be served", lambda name=name: is_served(cluster, name))
+
+
+def is_served(cluster: Cluster, name: str) -> bool:
+    found = cluster.get(CUSTOM_RESOURCE_DEFINITION, name) or {}
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
+
+
+Replica = Callable[..., ControllerProcess]
+
+
+@pytest.fixture
+def replica(api: ApiServer, cluster: Cluster, tmp_path: Path) -> Iterator[Replica]:
+    """Makes replicas, not yet started; ends them all."""
+    made: list[ControllerProcess] = []
+
+    def make(*flags: str) -> ControllerProcess:
+        identity = f"replica-{len(made)}"
+        made.append(ControllerProcess(api.kubeconfig, tmp_path / f"{identity}.log", identity, *flags))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.end()
+
+
+@pytest.fixture
+def controller(replica: Replica) -> ControllerProcess:
+    """One running replica, which leads."""
+    made = replica("--orphan-grace=0.5")
+    made.start()
+    wait_for("it to lead", lambda: made.leads, LEASE_SECONDS + 3)
+    return made
+
+
+class World:
+    """A cloud, a network and a project that no other test touches."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.name = f"w{uuid.uuid4().hex[:8]}"
+        self.uuid = str(uuid.uuid4())
+        self.namespace = self.name
+
+    def set_up(self, *, prefix: int = 28, secure: bool = True, quarantine: int = 3600) -> World:
+        number = next(_subnets)
+        cidr = f"10.{100 + number // 256}.{number % 256}.0/{prefix}"
+        self.add_namespace(self.namespace)
+        self.create(EGRESS_NETWORK, self.name, {"subnets": [{"cidr": cidr}], "quarantineSeconds": quarantine})
+        include = {"include": {"matchLabels": {LABEL: self.name}}}
+        spec = {"uuid": self.uuid, "secureEgressMode": secure, "projects": include, "networks": [self.name]}
+        self.create(EGRESS_CLOUD, self.name, spec)
+        return self
+
+    def add_namespace(self, name: str) -> None:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: self.name}}}
+        self.cluster.create(NAMESPACE, body)
+
+    def create(self, resource: Any, name: str, spec: dict[str, Any]) -> KubeObject:
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name}, "spec": spec}
+        return self.cluster.create(resource, body)
+
+    def serve(self, name: str, egress_pod: Any = None) -> None:
+        """Create a secure egress service; a string is the annotation's text as it is."""
+        wish = {"destination_ip": "10.10.10.200"} if egress_pod is None else egress_pod
+        text = wish if isinstance(wish, str) else json.dumps(wish)
+        metadata = {"name": name, "namespace": self.namespace, "annotations": {"egress_pod": text}}
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}
+        self.cluster.create(SERVICE, body)
+
+    def annotate(self, name: str, text: str | None) -> None:
+        self.cluster.patch(SERVICE, name, {"metadata": {"annotations": {"egress_pod": text}}}, self.namespace)
+
+    def delete(self, name: str) -> None:
+        self.cluster.delete_named(SERVICE, name, self.namespace)
+
+    def service(self, name: str) -> KubeObject:
+        found = self.cluster.get(SERVICE, name, self.namespace)
+        assert found is not None
+        return found
+
+    def controller(self, name: str) -> KubeObject | None:
+        return self.cluster.get(REPLICATION_CONTROLLER, f"{name}-avi-egress-pod", self.namespace)
+
+    def condition(self, name: str) -> dict[str, Any]:
+        conditions = self.service(name)["status"].get("conditions") or ()
+        return next((item for item in conditions if item["type"] == "EgressReady"), {})
+
+    def lease(self, name: str) -> KubeObject | None:
+        return self.cluster.get(EGRESS_LEASE, f"{self.name}.{self.namespace}.{name}.0")
+
+    def address(self, name: str) -> str | None:
+        status = (self.lease(name) or {}).get("status") or {}
+        return status.get("address") if status.get("phase") == "Bound" else None
+
+    def phase(self, name: str) -> str | None:
+        found: str | None = ((self.lease(name) or {}).get("status") or {}).get("phase")
+        return found
+
+    def locks(self) -> list[KubeObject]:
+        return [item for item in self.cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == self.name]
+
+    def leases(self) -> list[KubeObject]:
+        return [item for item in self.cluster.list(EGRESS_LEASE) if item["spec"]["network"] == self.name]
+
+    def events(self, name: str) -> list[KubeObject]:
+        return self.cluster.list(EVENT, self.namespace, fields=f"involvedObject.name={name}")
+
+    def wait_reason(self, name: str, reason: str, seconds: float = 10) -> dict[str, Any]:
+        def check() -> dict[str, Any] | None:
+            found = self.condition(name)
+            return found if found.get("reason") == reason else None
+
+        found: dict[str, Any] = wait_for(f"{name} to say {reason}", check, seconds)
+        return found
+
+    def wait_served(self, name: str) -> None:
+        self.wait_reason(name, "WaitingForPod")
+        assert self.service(name)["spec"]["selector"] == {"name": f"{name}-avi-egress-pod"}
+
+    def run_pod(self, name: str) -> str:
+        """Play the RC's controller and kubelet: a ready pod of the present template."""
+        template = (self.controller(name) or {})["spec"]["template"]
+        metadata = {
+            "name": f"{name}-avi-egress-pod-x",
+            "namespace": self.namespace,
+            **{"labels": template["metadata"]["labels"]},
+        }
+        spec = {**template["spec"], "nodeName": "nowhere"}
+        self.cluster.create(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        ready = {"type": "Ready", "status": "True"}
+        pod = str(metadata["name"])
+        status = {"status": {"phase": "Running", "conditions": [ready]}}
+        self.cluster.patch(POD, pod, status, self.namespace, subresource="status")
+        return pod
+
+    def end_pod(self, pod: str) -> None:
+        """Play kubelet: the pod is gone at once."""
+        path = POD.path(self.namespace, pod)
+        self.cluster._request("DELETE", path, POD, None, {"gracePeriodSeconds": 0, "kind": "DeleteOptions"})
+
+
+@pytest.fixture
+def world(cluster: Cluster) -> World:
+    return World(cluster)
+
+
+def test_an_annotated_service_gets_all_that_the_article_shows(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    address = world.address("shop")
+    assert address is not None
+    locks = world.locks()
+    assert [lock["spec"]["address"] for lock in locks] == [address]
+    assert locks[0]["spec"]["lease"] == f"{world.name}.{world.namespace}.shop.0"
+    account = world.cluster.get(SERVICE_ACCOUNT, account_name(world.uuid), world.namespace)
+    assert account is not None
+    assert account["automountServiceAccountToken"] is False
+    assert world.cluster.get(NETWORK_POLICY, "shop-avi-egress-pod", world.namespace) is not None
+    made = world.controller("shop")
+    assert made is not None
+    assert made["spec"]["replicas"] == 1
+    pod = made["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == account_name(world.uuid)
+    env = {item["name"]: item.get("value") for item in pod["containers"][0]["env"]}
+    assert env["EGRESS_SOURCE"] == address
+    assert env["EGRESS_DESTINATION"] == "10.10.10.200"
+    service = world.service("shop")
+    assert service["metadata"]["annotations"]["egress.avi.dev/source-ips"] == address
+    assert world.condition("shop")["status"] == "False"
+    events = wait_for("the Event", lambda: world.events("shop"))
+    assert [event["reason"] for event in events] == ["WaitingForPod"]
+
+
+def test_the_scc_lists_each_included_project(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    second = f"{world.name}-b"
+    world.add_namespace(second)
+    wanted = {account_user(world.uuid, world.namespace), account_user(world.uuid, second)}
+    scc = scc_name(world.uuid)
+
+    def users() -> set[str]:
+        return set((world.cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc) or {}).get("users") or ())
+
+    wait_for("both users", lambda: users() == wanted)
+    world.cluster.patch(NAMESPACE, second, {"metadata": {"labels": {LABEL: None}}})
+    wait_for("the second to leave", lambda: users() == {account_user(world.uuid, world.namespace)})
+    wait_for("its account to go", lambda: not world.cluster.get(SERVICE_ACCOUNT, account_name(world.uuid), second))
+    world.cluster.delete_named(EGRESS_CLOUD, world.name)
+    wait_for("the SCC to go", lambda: not world.cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc))
+    name = account_name(world.uuid)
+    wait_for("the account to go", lambda: not world.cluster.get(SERVICE_ACCOUNT, name, world.namespace))
+
+
+def test_a_cloud_deleted_while_the_controller_is_away_leaves_nothing(world: World, replica: Replica) -> None:
+    world.set_up()
+    name = account_name(world.uuid)
+    first = replica()
+    first.start()
+    wait_for("the account", lambda: world.cluster.get(SERVICE_ACCOUNT, name, world.namespace), LEASE_SECONDS + 5)
+    first.end()
+    world.cluster.delete_named(EGRESS_CLOUD, world.name)
+    replica().start()
+    wait_for("the account to go", lambda: not world.cluster.get(SERVICE_ACCOUNT, name, world.namespace))
+    scc = scc_name(world.uuid)
+    wait_for("the SCC to go", lambda: not world.cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc))
+
+
+def test_it_reconciles_within_a_second(world: World, controller: ControllerProcess) -> None:
+    world.set_up(prefix=24)
+    seconds = []
+    for number in range(15):
+        name = f"s{number}"
+        started = time.monotonic()
+        world.serve(name)
+        wait_for("the condition", lambda name=name: world.condition(name))
+        seconds.append(time.monotonic() - started)
+    print(f"create to condition: median {statistics.median(seconds):.3f} s, worst {max(seconds):.3f} s")
+    assert statistics.median(seconds) < 1.0
+
+
+def test_a_ready_pod_makes_the_service_ready(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    pod = world.run_pod("shop")
+    ready = world.wait_reason("shop", "EgressReady")
+    assert ready["status"] == "True"
+    world.end_pod(pod)
+    world.wait_reason("shop", "WaitingForPod")
+
+    def told() -> set[tuple[str, str]]:
+        return {(event["type"], event["reason"]) for event in world.events("shop")}
+
+    # The loss of a ready pod is a warning, its first start is not.
+    expected = {("Normal", "WaitingForPod"), ("Normal", "EgressReady"), ("Warning", "WaitingForPod")}
+    wait_for("the three Events", lambda: told() == expected)
+
+
+def test_a_malformed_annotation_is_told_and_touches_nothing(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    before = world.controller("shop")
+    address = world.address("shop")
+    world.annotate("shop", '{"destination_ip" "10.10.10.200"}')
+    told = world.wait_reason("shop", "InvalidAnnotation")
+    assert told["status"] == "False"
+    assert "column 19" in told["message"]
+    assert "':' is missing" in told["message"]
+    wait_for("the Event", lambda: [e for e in world.events("shop") if e["reason"] == "InvalidAnnotation"])
+    time.sleep(1)
+    warnings = [event for event in world.events("shop") if event["reason"] == "InvalidAnnotation"]
+    assert len(warnings) == 1
+    assert warnings[0]["type"] == "Warning"
+    assert world.controller("shop") == before
+    assert world.address("shop") == address
+    world.annotate("shop", '{"destination_ip": "10.10.10.201"}')
+    world.wait_served("shop")
+
+
+def test_secure_egress_mode_off_is_told_and_on_serves(world: World, controller: ControllerProcess) -> None:
+    world.set_up(secure=False)
+    world.serve("shop")
+    told = world.wait_reason("shop", "SecureEgressModeOff")
+    assert f"EgressCloud {world.name}" in told["message"]
+    assert world.lease("shop") is None
+    world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"secureEgressMode": True}})
+    world.wait_served("shop")
+
+
+def test_a_network_that_cannot_be_read_is_what_the_service_says(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"subnets": [{"cidr": "10.1.2.0/99"}]}})
+    world.serve("shop")
+    told = world.wait_reason("shop", "InvalidInput")
+    assert f"EgressNetwork {world.name}" in told["message"]
+
+
+def test_a_project_that_no_cloud_includes_is_refused(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.cluster.patch(NAMESPACE, world.namespace, {"metadata": {"labels": {LABEL: None}}})
+    world.serve("shop")
+    world.wait_reason("shop", "ProjectNotIncluded")
+    assert world.controller("shop") is None
+
+
+def test_an_exhausted_network_is_told_and_a_freed_address_is_used(world: World, controller: ControllerProcess) -> None:
+    world.set_up(prefix=32, quarantine=1)
+    world.serve("first")
+    world.wait_served("first")
+    world.serve("second")
+    told = world.wait_reason("second", "PoolExhausted")
+    assert "all 1 addresses" in told["message"]
+
+    def figures() -> dict[str, Any]:
+        return (world.cluster.get(EGRESS_NETWORK, world.name) or {}).get("status") or {}
+
+    wait_for("the network's figures", lambda: figures().get("bound") == 1 and figures()["available"] == 0)
+    assert figures()["conditions"][0]["reason"] == "PoolExhausted"
+    address = world.address("first")
+    world.delete("first")
+    world.wait_served("second")
+    assert world.address("second") == address
+    assert world.lease("first") is None
+
+
+def test_deletion_frees_and_the_same_service_gets_the_same_address(world: World, controller: ControllerProcess) -> None:
+    world.set_up(prefix=24)
+    world.serve("shop")
+    world.wait_served("shop")
+    address = world.address("shop")
+    world.delete("shop")
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    assert world.controller("shop") is None
+    assert world.cluster.get(NETWORK_POLICY, "shop-avi-egress-pod", world.namespace) is None
+    assert len(world.locks()) == 1, "the address stays locked in its quarantine"
+    world.serve("shop")
+    world.wait_served("shop")
+    assert world.address("shop") == address
+
+
+def test_a_service_without_the_annotation_is_left_as_it_was(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    world.annotate("shop", None)
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    service = wait_for("the condition to go", lambda: not world.condition("shop") and world.service("shop"))
+    assert "selector" not in service["spec"]
+    assert "egress.avi.dev/source-ips" not in (service["metadata"].get("annotations") or {})
+    assert world.controller("shop") is None
+
+
+def test_an_address_is_kept_while_a_pod_may_send_from_it(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    pod = world.run_pod("shop")
+    world.wait_reason("shop", "EgressReady")
+    world.delete("shop")
+    # The cluster's garbage collector may be faster than the controller.
+    wait_for("the RC to end", lambda: not (world.controller("shop") or {"spec": {"replicas": 0}})["spec"]["replicas"])
+    time.sleep(1.5)
+    assert world.phase("shop") == "Bound"
+    world.end_pod(pod)
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    assert world.controller("shop") is None
+
+
+def test_a_change_replaces_the_pod_only_after_the_old_one(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    pod = world.run_pod("shop")
+    world.wait_reason("shop", "EgressReady")
+    world.annotate("shop", '{"destination_ip": "10.10.10.201"}')
+    world.wait_reason("shop", "Replacing")
+    assert (world.controller("shop") or {})["spec"]["replicas"] == 0
+    world.end_pod(pod)
+    wait_for("the RC to be scaled to 1", lambda: (world.controller("shop") or {})["spec"]["replicas"] == 1)
+    world.wait_reason("shop", "WaitingForPod")
+
+
+def test_a_foreign_object_of_the_name_is_spared(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    name = "shop-avi-egress-pod"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "metadata": {"name": name, "namespace": world.namespace},
+        "spec": {"replicas": 0, "selector": {"a": "b"}, "template": template},
+    }
+    before = world.cluster.create(REPLICATION_CONTROLLER, foreign)
+    world.serve("shop")
+    world.wait_reason("shop", "NameTaken")
+    world.delete("shop")
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    assert world.controller("shop") == before
+
+
+def test_hostile_annotations_stop_nobody_else(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    hostile = [
+        "",
+        "null",
+        "[]",
+        "{" * 5000,
+        '{"destination_ip": "\\u0000\\n time=now level=INFO forged"}',
+        '{"destinations": {"a": {"1": "0"}}}',
+        '{"destination_ip": 1e999}',
+        '{"destination_ip": "10.10.10.200", "image": "$(reboot)"}',
+        '{"destination_ip": "10.10.10.200", "nodeSelector": {"a": {"b": []}}}',
+        '{"destination_ip": "10.10.10.200", "network": "../../pods"}',
+        "x" * 200_000,
+    ]
+    for number, text in enumerate(hostile):
+        world.serve(f"bad{number}", text)
+    world.serve("good")
+    world.wait_served("good")
+    for number in range(len(hostile)):
+        assert world.wait_reason(f"bad{number}", "InvalidAnnotation")["status"] == "False"
+    assert "Traceback" not in controller.log()
+    assert all(line.startswith("time=") for line in controller.log().splitlines())
+
+
+def test_in_the_steady_state_it_writes_nothing(world: World, controller: ControllerProcess) -> None:
+    world.set_up(prefix=24)
+    for number in range(5):
+        world.serve(f"s{number}")
+    world.serve("bad", "{")
+    for number in range(5):
+        world.wait_served(f"s{number}")
+    world.wait_reason("bad", "InvalidAnnotation")
+    time.sleep(1.5)
+
+    def versions() -> dict[str, str]:
+        kinds = (SERVICE, EGRESS_LEASE, EGRESS_ADDRESS, EGRESS_CLOUD, EGRESS_NETWORK, SERVICE_ACCOUNT, EVENT)
+        objects = [obj for kind in kinds for obj in world.cluster.list(kind)]
+        return {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for obj in objects}
+
+    before, writes, requests = versions(), controller.metric("api_writes"), controller.metric("api_requests")
+    time.sleep(5)
+    assert controller.metric("api_writes") == writes
+    assert controller.metric("api_requests") == requests, "nor does it ask anything: its caches know"
+    assert versions() == before
+
+
+def test_killed_in_the_middle_it_converges_after_a_restart(world: World, replica: Replica) -> None:
+    world.set_up(prefix=24)
+    for number in range(40):
+        world.serve(f"s{number}")
+    names = [f"s{number}" for number in range(40)]
+    kills = 0
+    process = replica("--orphan-grace=0.5")
+    for _round in range(4):
+        process.start()
+        wait_for("it to lead", lambda: process.leads, LEASE_SECONDS + 5)
+        time.sleep(0.12)
+        process.kill()
+        kills += any(not world.condition(name) for name in names)
+    assert kills, "no kill met it at work"
+    process.start()
+    for name in names:
+        world.wait_served(name)
+    addresses = [world.address(name) for name in names]
+    assert len(set(addresses)) == len(names)
+    wait_for(
+        "no lock to be left over", lambda: sorted(x["spec"]["address"] for x in world.locks()) == sorted(addresses)
+    )
+
+
+def test_one_replica_leads_and_the_other_takes_over(world: World, replica: Replica) -> None:
+    world.set_up()
+    first, second = replica(), replica()
+    first.start()
+    wait_for("the first to lead", lambda: first.leads, LEASE_SECONDS + 3)
+    second.start()
+    assert second.probe("readyz") == 200, "a follower is ready"
+    assert not second.leads
+    started = time.monotonic()
+    first.signal(signal.SIGTERM)
+    assert first.wait(2) == 0
+    wait_for("the second to lead", lambda: second.leads, 2)
+    print(f"take-over after SIGTERM: {time.monotonic() - started:.2f} s")
+    world.serve("shop")
+    world.wait_served("shop")
+    first.start()
+    started = time.monotonic()
+    second.kill()
+    wait_for("the first to lead again", lambda: first.leads, LEASE_SECONDS + 3)
+    print(f"take-over after SIGKILL: {time.monotonic() - started:.2f} s")
+    world.serve("shop2")
+    world.wait_served("shop2")
+
+
+def test_a_leader_whose_lease_is_taken_ends(world: World, controller: ControllerProcess) -> None:
+    def take() -> bool:
+        lease = world.cluster.get(LEADER_LEASE, "avi-egress-controller", "default")
+        assert lease is not None
+        spec = {**lease["spec"], "holderIdentity": "another", "leaseDurationSeconds": 60}
+        world.cluster.patch(LEADER_LEASE, "avi-egress-controller", {"spec": spec}, "default")
+        return True
+
+    take()
+    try:
+        assert controller.wait(LEASE_SECONDS + 5) == 1
+    finally:
+        world.cluster.delete_named(LEADER_LEASE, "avi-egress-controller", "default")
+
+
+def test_an_api_server_that_is_away_is_waited_for(api: ApiServer, world: World, tmp_path: Path) -> None:
+    door = Door(api.port)
+    door.open()
+    kubeconfig = door.kubeconfig(api.kubeconfig, tmp_path / "kubeconfig")
+    # Its leadership must outlast the outage: what is looked at is the watches and the queue.
+    flags = ("--lease-duration=60", "--renew-deadline=50")
+    process = ControllerProcess(kubeconfig, tmp_path / "controller.log", "patient", *flags)
+    try:
+        process.start()
+        wait_for("it to lead", lambda: process.leads, LEASE_SECONDS + 3)
+        world.set_up()
+        door.shut()
+        world.serve("shop")
+        time.sleep(3)
+        troubles = [line for line in process.log().splitlines() if "event=trouble " in line]
+        assert 1 <= len(troubles) <= 3, "once a step, not once a request"
+        assert process.probe("healthz") == 200
+        door.open()
+        world.wait_served("shop")
+        assert "Traceback" not in process.log()
+    finally:
+        process.end()
+        door.shut()
+
+
+def test_an_orphaned_lock_goes_after_two_sightings(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    kept = world.locks()[0]["metadata"]["name"]
+    free = "10.200.0.1"
+    body = {
+        "apiVersion": EGRESS_ADDRESS.api_version,
+        "kind": EGRESS_ADDRESS.kind,
+        "metadata": {"name": f"{world.name}.{free.replace('.', '-')}"},
+        "spec": {"network": world.name, "address": free, "lease": "nobody.x.y.0", "leaseUID": "gone"},
+    }
+    world.cluster.create(EGRESS_ADDRESS, body)
+    time.sleep(0.2)
+    assert len(world.locks()) == 2, "not at the first sighting"
+    wait_for("the orphan to go", lambda: [lock["metadata"]["name"] for lock in world.locks()] == [kept])
+
+
+def test_a_released_lease_is_freed_when_its_quarantine_ends(world: World, controller: ControllerProcess) -> None:
+    world.set_up(quarantine=2)
+    world.serve("shop")
+    world.wait_served("shop")
+    world.delete("shop")
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    wait_for("lease and lock to go", lambda: not world.leases() and not world.locks(), 4)
+
+
+def test_without_the_definitions_it_says_what_to_run(cluster: Cluster, tmp_path: Path) -> None:
+    server = ApiServer(tmp_path)
+    process = ControllerProcess(server.kubeconfig, tmp_path / "controller.log", "lonely")
+    try:
+        server.start()
+        process.start(ready=False)
+        wait_for("the advice", lambda: "run avi.egress.site" in process.log())
+        time.sleep(1)
+        assert process.probe("readyz") == 503
+        assert process.probe("healthz") == 200
+        assert process.log().count("run avi.egress.site") <= 2
+        define(server.cluster(), CRDS)
+        wait_for("it to become ready", lambda: process.probe("readyz") == 200, 15)
+    finally:
+        process.end()
+        server.stop()
+
+
+def test_without_an_api_server_it_ends_with_one_sentence(tmp_path: Path) -> None:
+    process = ControllerProcess(tmp_path / "missing", tmp_path / "controller.log", "lost")
+    process.start(ready=False)
+    assert process.wait(10) == 2
+    lines = process.log().splitlines()
+    assert len(lines) == 1
+    assert "there is no such file" in lines[0]
