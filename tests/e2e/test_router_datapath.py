@@ -717,8 +717,9 @@ def test_the_lan_does_not_reach_the_pod(lab: Lab, pod: Pod) -> None:
     assert pod.metric('egress_router_dropped_packets_total{reason="input"}') >= 1
 
 
-def test_a_still_router_is_cheap(pod: Pod) -> None:
+def test_a_still_router_is_cheap_even_while_another_waits(lab: Lab, pod: Pod) -> None:
     router = pod.start().wait_ready()
+    lab.pod(lab.node(2), 2).start().wait_log("is held by")
     time.sleep(2.5)
     before = cpu_seconds(router.process.pid)
     time.sleep(3)

@@ -53,8 +53,10 @@ class Events:
         with suppress(BlockingIOError):
             os.write(self._write, b"\0")
 
-    def wait(self, seconds: float, *, bells: bool, arp: ArpSocket | None) -> None:
+    def wait(self, seconds: float, *, bells: bool, arp: ArpSocket | None) -> bool:
         """Return on a signal or ``wake``, at the latest after ``seconds``; on netlink changes and ARP if asked to.
+
+        Whether ARP and nothing else ended the wait.
 
         A router that keeps failing must not be woken by its own attempts, nor one that waits by the holder's answers.
         """
@@ -63,9 +65,13 @@ class Events:
         sources: list[socket.socket | ArpSocket] = [*self._bells] if bells else []
         if arp is not None:
             sources.append(arp)
-        if self._select(sources, seconds) and not self.stopping:
+        woken = self._select(sources, seconds)
+        if arp is not None and woken == {arp.fileno()}:
+            return True
+        if woken and not self.stopping:
             time.sleep(_SETTLE)
             self._drain()
+        return False
 
     def wait_for_arp(self, seconds: float, arp: ArpSocket) -> bool:
         """Whether ARP came in within ``seconds``; a signal ends the wait early."""

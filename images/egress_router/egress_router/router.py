@@ -80,6 +80,7 @@ class Router:
         self._health = HealthPort(config.health_port, config.routes, self.status)
         self._arp: ArpSocket | None = None
         self._announcements: list[float] = []
+        self._next_look = 0.0
         self._reason: str | None = "starting"
         self._wakes_on_change = True
         self._waiting_since: float | None = None
@@ -89,9 +90,11 @@ class Router:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then give the address up."""
         self._resolver.start()
+        only_arp = False
         while not self._events.stopping:
-            seconds = self._settle()
-            self._events.wait(seconds, bells=self._wakes_on_change, arp=self._arp if self._reason is None else None)
+            seconds = self._settle(only_arp)
+            arp = self._arp if self._reason is None else None
+            only_arp = self._events.wait(seconds, bells=self._wakes_on_change, arp=arp)
         self._stop()
 
     def status(self) -> Status:
@@ -105,13 +108,21 @@ class Router:
             repairs=self._repairs,
         )
 
-    def _settle(self) -> float:
-        """Make the data path right as far as possible; seconds until it should be looked at again."""
+    def _settle(self, only_arp: bool) -> float:
+        """Make the data path right as far as possible; seconds until it should be looked at again.
+
+        ``only_arp``: there is news on the wire only, so the rest is not looked at before its time. Another router that
+        waits for the address asks several times a second.
+        """
         self._wakes_on_change = False
         # Asked before the look, so that what is known by then is in the rule set when the port opens.
         has_asked_all = self._resolver.has_asked_all()
         try:
-            self._stand()
+            if only_arp and self._arp is not None and time.monotonic() < self._next_look:
+                self._watch(self._arp)
+            else:
+                self._stand()
+                self._next_look = time.monotonic() + _FULL_CHECK
             if not has_asked_all:
                 raise _NotReady("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
             return self._serve()
@@ -254,7 +265,7 @@ class Router:
         self._announcements = [at for at in self._announcements if at > now]
         if due and self._arp is not None:
             self._arp.announce()
-        return min([_FULL_CHECK, *(at - now for at in self._announcements)])
+        return max(0.0, min([self._next_look, *self._announcements]) - now)
 
     def _unresolved(self) -> str | None:
         served = self._nat.addresses()
