@@ -7,6 +7,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Not the environment itself: it must not be made from its own former self.
+PATH="${PATH//"$PWD/.venv/bin:"/}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/avi-egress"
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

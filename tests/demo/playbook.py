@@ -33,7 +33,7 @@ class Recap:
 def site_variables(outside: Outside, images: Mapping[str, str]) -> dict[str, Any]:
     """The variables of ``avi.egress.site`` for the demonstration: one network, one project."""
     return {
-        "egress_secure_egress_mode": True,
+        "egress_secure_mode": True,
         "egress_bridge_subnet": outside.bridge_subnet,
         "egress_router_image": images["avi-egress-router"],
         "egress_controller_image": images["avi-egress-controller"],
@@ -77,8 +77,10 @@ def run(
             if show and line.startswith(("PLAY [", "TASK [", "changed:", "fatal:", "localhost ")):
                 print(f"  {line[:160].rstrip()}", file=sys.stdout, flush=True)
     output = "".join(lines)
-    recap = _RECAP.search(output)
-    if process.returncode or not recap:
+    # One recap follows each play and counts on from the one before: the last one speaks for the run.
+    recaps = _RECAP.findall(output)
+    if process.returncode or not recaps:
         told = [line for line in lines if line.startswith(("fatal:", "ERROR", "[ERROR]", "failed:"))]
         raise DemoError(f"ansible-playbook {' '.join(playbooks)} failed: {(told or lines)[-1].strip()}")
-    return Recap(int(recap[1]), int(recap[2]), output)
+    ok, changed, _unreachable, _failed = map(int, recaps[-1])
+    return Recap(ok, changed, output)

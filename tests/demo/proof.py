@@ -94,7 +94,7 @@ def prove(kubectl: Kubectl, service: SecureService) -> list[Row]:
 
 def show(service: SecureService, rows: list[Row]) -> None:
     """Two tables a person can read."""
-    console = Console(width=120, soft_wrap=False)
+    console = Console(width=132)
     about = Table(title=f"Service {PROJECT}/{SERVICE}", title_justify="left")
     for heading in ("project", "service", "cluster IP", "source IP", "destination", "pod", "node"):
         about.add_column(heading, overflow="fold")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from socket import AF_INET
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def routed(cluster: Cluster, address: str) -> list[str]:
     found = []
     for node in NODES:
         with inside(cluster.namespace(node)), IPRoute() as netlink:
-            if netlink.get_routes(dst=f"{address}", match={"dst_len": 32}):
+            if any(route.get_attr("RTA_DST") == address for route in netlink.get_routes(family=AF_INET, dst_len=32)):
                 found.append(node)
     return found
 
