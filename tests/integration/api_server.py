@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""A real API server alone, on loopback: all that Ansible runs need, without nodes and without root.
+
+The tests that need pods and packets use the cluster of ``tests.cluster``; here everything may be installed and removed
+as a test likes, and no egress controller interferes with those that play its part.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import yaml
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.resources import NAMESPACE
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.cluster import tools
+
+ADMIN_TOKEN = "admin-token"
+TENANT_TOKEN = "tenant-token"
+TENANT = "tenant"
+START_SECONDS = 60
+CONTROLLERS = "namespace-controller,garbage-collector-controller,serviceaccount-controller"
+
+
+class ApiServer:
+    """etcd, kube-apiserver and the controllers that delete what belongs to something deleted."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log: IO[bytes] = (folder / "servers.log").open("wb")
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._etcd, self._peer, self.port, self._manager = _free_ports(4)
+        self.host = f"https://127.0.0.1:{self.port}"
+        self.kubeconfig = self._write_kubeconfig()
+
+    def cluster(self, token: str = ADMIN_TOKEN) -> Cluster:
+        """Direct access, to play parts that Ansible doesn't."""
+        return Cluster(Connection(host=self.host, api_key=token, validate_certs=False))
+
+    def start(self) -> None:
+        self._start_servers()
+        self._wait()
+        self._start(
+            str(tools.program("kube-controller-manager")),
+            f"--kubeconfig={self.kubeconfig}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self._manager}",
+            f"--cert-dir={self._folder / 'manager'}",
+            f"--controllers={CONTROLLERS}",
+            "--leader-elect=false",
+        )
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in reversed(self._processes):
+            try:
+                process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                process.kill()  # It waits a minute for watches to end, and nothing of it is kept.
+                process.wait()
+        self._log.close()
+
+    def _start_servers(self) -> None:
+        key, tokens = self._folder / "accounts.key", self._folder / "tokens.csv"
+        key.write_bytes(_private_key())
+        tokens.write_text(f"{ADMIN_TOKEN},admin,admin,system:masters\n{TENANT_TOKEN},{TENANT},{TENANT}\n")
+        storage, peers = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._peer}"
+        self._start(
+            "etcd",
+            f"--data-dir={self._folder / 'etcd'}",
+            f"--listen-client-urls={storage}",
+            f"--advertise-client-urls={storage}",
+            f"--listen-peer-urls={peers}",
+            f"--initial-advertise-peer-urls={peers}",
+            f"--initial-cluster=default={peers}",
+            "--unsafe-no-fsync",
+        )
+        self._start(
+            str(tools.program("kube-apiserver")),
+            f"--etcd-servers={storage}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self.port}",
+            f"--cert-dir={self._folder / 'certificates'}",
+            f"--token-auth-file={tokens}",
+            "--authorization-mode=RBAC",
+            "--allow-privileged=true",
+            "--service-cluster-ip-range=10.97.0.0/16",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+        )
+
+    def _start(self, *argv: str) -> None:
+        self._processes.append(subprocess.Popen(argv, stdout=self._log, stderr=self._log, cwd=self._folder))
+
+    def _wait(self) -> None:
+        """Until the API server has made the namespaces that every cluster has."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(EgressError):
+                if self.cluster().get(NAMESPACE, "kube-system"):
+                    return
+            time.sleep(0.2)
+        raise TimeoutError(f"the API server did not start; see {self._folder / 'servers.log'}")
+
+    def _write_kubeconfig(self) -> Path:
+        server = {"server": self.host, "insecure-skip-tls-verify": True}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "it", "cluster": server}],
+            "users": [{"name": "admin", "user": {"token": ADMIN_TOKEN}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "admin"}}],
+            "current-context": "it",
+        }
+        path = self._folder / "kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        path.chmod(0o600)
+        return path
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(item.getsockname()[1]) for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports
+
+
+def _private_key() -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""An API server for each file of tests, and Ansible to run against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.tools import KUBERNETES, ensure
+from tests.integration.ansible_run import Ansible
+from tests.integration.api_server import ApiServer
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """An API server with nothing in it."""
+    ensure(KUBERNETES, print)
+    server = ApiServer(tmp_path_factory.mktemp("api"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def ansible(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ansible:
+    folder: Path = tmp_path_factory.mktemp("ansible")
+    return Ansible(folder, api.kubeconfig)

@@ -1,0 +1,510 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The modules, run by Ansible against a real API server.
+
+No egress controller runs here. Where a module waits for one, a thread plays its part by hand; that the controller
+plays it so is shown by the end-to-end tests.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.avi.egress.plugins.module_utils import account_state, lease_state
+from ansible_collections.avi.egress.plugins.module_utils.accounts import security_context_constraints
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    CUSTOM_RESOURCE_DEFINITION,
+    EGRESS_ADDRESS,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+    EVENT,
+    NAMESPACE,
+    SECURITY_CONTEXT_CONSTRAINTS,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    KubeObject,
+    Resource,
+)
+
+from tests.integration.ansible_run import Ansible
+from tests.integration.api_server import TENANT, TENANT_TOKEN, ApiServer
+
+CHECKOUT = Path(__file__).parents[2]
+UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
+SOURCE = "10.70.112.100"
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> Cluster:
+    """The administrator's direct access, with the custom resources in place."""
+    found = api.cluster()
+    for path in (CHECKOUT / "roles/egress/files/crds").glob("*.yaml"):
+        found.create(CUSTOM_RESOURCE_DEFINITION, yaml.safe_load(path.read_text()))
+    _wait_until_served(found, EGRESS_NETWORK, EGRESS_LEASE, EGRESS_ADDRESS)
+    return found
+
+
+@pytest.fixture(scope="module")
+def openshift(cluster: Cluster) -> None:
+    """From the first test that asks for it on, the API server knows SecurityContextConstraints."""
+    definition = yaml.safe_load((CHECKOUT / "tests/cluster/manifests/scc-crd.yaml").read_text())
+    cluster.create(CUSTOM_RESOURCE_DEFINITION, definition)
+    _wait_until_served(cluster, SECURITY_CONTEXT_CONSTRAINTS)
+
+
+@pytest.fixture
+def project(cluster: Cluster) -> str:
+    """A namespace of its own."""
+    name = f"green-{uuid.uuid4().hex[:6]}"
+    cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+@pytest.fixture
+def network(cluster: Cluster) -> str:
+    """An EgressNetwork of three addresses."""
+    name = f"dmz-{uuid.uuid4().hex[:6]}"
+    ranges = [{"begin": SOURCE, "end": "10.70.112.102"}]
+    subnet = {"cidr": "10.70.112.0/24", "gateway": "10.70.112.1", "ranges": ranges}
+    cluster.create(
+        EGRESS_NETWORK,
+        {
+            "apiVersion": "egress.avi.dev/v1",
+            "kind": "EgressNetwork",
+            "metadata": {"name": name},
+            "spec": {"subnets": [subnet]},
+        },
+    )
+    return name
+
+
+def service(project: str, **options: Any) -> dict[str, Any]:
+    """A task; ``wait`` only where it is asked for."""
+    egress = {} if {"destination_ip", "destinations"} & set(options) else {"destination_ip": "10.10.10.200"}
+    ports = [{"name": "foo", "port": 80}]
+    defaults = {"name": "x", "namespace": project, "wait": False, "ports": ports, **egress}
+    return {"avi.egress.avi_egress_service": {**defaults, **options}}
+
+
+def deleted_service(project: str, **options: Any) -> dict[str, Any]:
+    return {"avi.egress.avi_egress_service": {"name": "x", "namespace": project, "state": "absent", **options}}
+
+
+def account(*projects: str, **options: Any) -> dict[str, Any]:
+    return {"avi.egress.avi_scc_account": {"uuid": UUID, "projects": list(projects), **options}}
+
+
+def lease(network: str, project: str, service: str = "x", **options: Any) -> dict[str, Any]:
+    return {
+        "avi.egress.avi_ipam_lease": {"network": network, "namespace": project, "service": service, **options},
+    }
+
+
+def checked(task: dict[str, Any]) -> dict[str, Any]:
+    return {**task, "check_mode": True}
+
+
+def changed(results: list[dict[str, Any]]) -> list[bool]:
+    failures = [item["msg"] for item in results if item.get("failed")]
+    assert not failures
+    return [item["changed"] for item in results]
+
+
+class TestService:
+    def test_its_life(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        wanted = service(project, labels={"svc": "x"})
+        other = service(project, labels={"svc": "x"}, destinations={"a.example": {"8080": 80}}, ports=[])
+
+        results = ansible.tasks(
+            checked(wanted),
+            wanted,
+            wanted,
+            checked(other),
+            other,
+            checked(deleted_service(project)),
+            deleted_service(project),
+            deleted_service(project),
+        )
+
+        assert changed(results) == [True, True, False, True, True, True, True, False]
+        foreseen, made, same, foreseen_change, change, foreseen_end, end, _gone = (item["diff"] for item in results)
+        key = f"Service {project}/x"
+        assert made["before"] == {}
+        assert made["after"][key]["metadata"]["labels"] == {"svc": "x"}
+        assert made["after"][key]["spec"]["ports"] == foreseen["after"][key]["spec"]["ports"]
+        assert same["before"] == same["after"] == made["after"]
+        assert foreseen_change == change
+        assert foreseen_end == end == {"before": change["after"], "after": {}}
+        assert "selector" not in results[1]["service"]["spec"]
+        assert results[1]["cluster_ip"].startswith("10.97.")
+        assert results[1]["source_ips"] == []
+        assert cluster.get(SERVICE, "x", project) is None
+
+    def test_others_additions_stay(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        ansible.tasks(service(project))
+        theirs = {
+            "metadata": {"annotations": {"egress.avi.dev/source-ips": SOURCE, "note": "n"}, "labels": {"team": "t"}},
+            "spec": {"selector": {"name": "x-avi-egress-pod"}},
+        }
+        cluster.patch(SERVICE, "x", theirs, project)
+
+        results = ansible.tasks(service(project), service(project, hm_port=1000))
+
+        assert changed(results) == [False, True]
+        found = results[1]["service"]
+        assert found["spec"]["selector"] == theirs["spec"]["selector"]
+        assert found["metadata"]["annotations"]["note"] == "n"
+        assert results[1]["source_ips"] == [SOURCE]
+
+    def test_an_applications_own_service_is_left_alone(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": project}}
+        cluster.create(SERVICE, {**body, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}})
+
+        results = ansible.tasks(service(project), deleted_service(project))
+
+        assert [item.get("failed") for item in results] == [True, True]
+        assert "is no secure egress service" in results[0]["msg"]
+        assert cluster.get(SERVICE, "x", project) is not None
+
+    def test_it_waits_until_ready_and_reports_the_source(
+        self, ansible: Ansible, cluster: Cluster, project: str
+    ) -> None:
+        def controller() -> None:
+            _set_condition(cluster, project, "WaitingForPod", ready=False)
+            time.sleep(0.5)
+            cluster.patch(SERVICE, "x", {"metadata": {"annotations": {"egress.avi.dev/source-ips": SOURCE}}}, project)
+            _set_condition(cluster, project, "EgressReady", ready=True)
+
+        with _once_there(cluster, project, controller):
+            (result,) = ansible.tasks(service(project, wait=True, wait_timeout=60))
+
+        assert changed([result]) == [True]
+        assert result["source_ips"] == [SOURCE]
+        assert result["condition"]["status"] == "True"
+
+    def test_a_refusal_ends_the_wait_with_its_message(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        started = time.monotonic()
+        with _once_there(cluster, project, lambda: _set_condition(cluster, project, "PoolExhausted", ready=False)):
+            (result,) = ansible.tasks(service(project, wait=True, wait_timeout=300))
+
+        assert result["failed"]
+        assert result["changed"]
+        assert (result["msg"], result["reason"]) == ("about PoolExhausted", "PoolExhausted")
+        assert time.monotonic() - started < 60
+
+    def test_a_timeout_names_condition_and_event(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        _create_event(cluster, project)
+        with _once_there(cluster, project, lambda: _set_condition(cluster, project, "WaitingForPod", ready=False)):
+            (result,) = ansible.tasks(service(project, wait=True, wait_timeout=3))
+
+        assert result["msg"] == (
+            f"Service {project}/x: condition EgressReady is not True after 3 s: it is False (WaitingForPod: about "
+            "WaitingForPod); last Event: Warning FailedCreate: no such account"
+        )
+
+    def test_absent_waits_until_the_lease_is_released(
+        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+    ) -> None:
+        ansible.tasks(lease(network, project), service(project))
+
+        def controller() -> None:
+            while cluster.get(SERVICE, "x", project):
+                time.sleep(0.1)
+            time.sleep(0.5)
+            released = {"status": {"phase": "Released", "releasedAt": "2026-11-23T06:31:00Z"}}
+            cluster.patch(EGRESS_LEASE, f"{network}.{project}.x.0", released, subresource="status")
+
+        with _once_there(cluster, project, controller):
+            late, too_late = ansible.tasks(deleted_service(project, wait_timeout=60), deleted_service(project))
+
+        assert changed([late, too_late]) == [True, False]
+        assert _phase(cluster, f"{network}.{project}.x.0") == "Released"
+
+    def test_bad_input_is_one_sentence(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        results = ansible.tasks(
+            service(project, destination_ip="no host"),
+            service(project, destinations={"a.example": {"http": 80}}),
+            service(project, hm_port=80),
+            service(project, source_ip=["10.1.1.1", "10.1.1.2"]),
+            service(project, ports=[]),
+            service(project, destination_ip="10.1.1.1", destinations={"a.example": {"8080": 80}}),
+            service(project, name="UPPER"),
+            service("no-such-project"),
+            {"avi.egress.avi_egress_service": {"name": "x", "namespace": project}},
+        )
+
+        sentences = [
+            f"Service {project}/x: egress_pod.destination_ip is 'no host'; give an IPv4 or IPv6 address or a host name",
+            f"Service {project}/x: egress_pod.destinations.a.example is 'http'; "
+            'give a port such as "8080" or "53/udp"',
+            f"Service {project}/x: egress_pod.hm_port is 80; the service uses this port; give another",
+            f"Service {project}/x: egress_pod.source_ip is ['10.1.1.1', '10.1.1.2']; "
+            "give 1 address(es), for ha is false",
+            f"Service {project}/x: ports is None; a new service with destination_ip needs its ports",
+            "parameters are mutually exclusive: destination_ip|destinations",
+            f"Service {project}/UPPER: name is 'UPPER'; give a DNS label that starts with a letter, up to 48 long",
+            'namespaces "no-such-project" not found',
+            "state is present but any of the following are missing: destination_ip, destinations",
+        ]
+        assert [item["msg"] for item in results] == sentences
+        assert cluster.list(SERVICE, project) == []
+
+
+class TestAccount:
+    def test_without_security_context_constraints(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        results = ansible.tasks(
+            checked(account(project)),
+            account(project),
+            account(project),
+            account(project, state="absent"),
+            account(project, state="absent"),
+            account("no-such-project"),
+            account(project, uuid="ABC"),
+            {"avi.egress.avi_scc_account": {"cloud": "none", "project": project}},
+        )
+
+        assert changed(results[:5]) == [True, True, False, True, False]
+        assert [item["platform"]["has_scc"] for item in results[:5]] == [False] * 5
+        assert results[0]["diff"]["after"].keys() == results[1]["diff"]["after"].keys()
+        assert results[1]["accounts"][0]["metadata"]["name"] == f"avivantage-{UUID}"
+        assert [item["msg"] for item in results[5:]] == [
+            "project no-such-project does not exist; create the namespace first",
+            "avi_scc_account: uuid is 'ABC'; give the UUID of the cloud, in lower case (RFC 4122)",
+            "EgressCloud none does not exist; there are none; run avi.egress.site",
+        ]
+        assert cluster.get(SERVICE_ACCOUNT, f"avivantage-{UUID}", project) is None
+
+    def test_with_security_context_constraints(
+        self, ansible: Ansible, cluster: Cluster, openshift: None, project: str
+    ) -> None:
+        other = f"{project}-b"
+        cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+        scc = f"avivantage-scc-{UUID}"
+
+        made = ansible.tasks(checked(account(project, other)), account(project, other), account(project, other))
+        users = cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc)
+        assert users
+        cluster.patch(SECURITY_CONTEXT_CONSTRAINTS, scc, {"users": [*users["users"], "somebody"]})
+        taken = ansible.tasks(account(other, state="absent"), account(other, state="absent"), account(project))
+
+        assert changed(made) == [True, True, False]
+        assert made[0]["diff"]["after"].keys() == made[1]["diff"]["after"].keys()
+        assert changed(taken) == [True, False, False]
+        assert taken[2]["scc"]["users"] == [
+            f"system:serviceaccount:{project}:avivantage-{UUID}",
+            "somebody",
+        ]
+
+    def test_projects_added_at_the_same_time_are_all_there(
+        self, api: ApiServer, cluster: Cluster, openshift: None, project: str
+    ) -> None:
+        projects = [f"{project}-{number}" for number in range(4)]
+        cloud = str(uuid.uuid4())
+        for name in projects:
+            cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        cluster.create(SECURITY_CONTEXT_CONSTRAINTS, security_context_constraints(cloud, []))
+
+        def add(name: str) -> None:
+            options = {"uuid": cloud, "cloud": None, "projects": [name], "state": "present"}
+            account_state.reconcile(api.cluster(), options, False)
+
+        with ThreadPoolExecutor(len(projects)) as pool:
+            list(pool.map(add, projects))
+
+        found = cluster.get(SECURITY_CONTEXT_CONSTRAINTS, f"avivantage-scc-{cloud}")
+        assert found
+        assert sorted(found["users"]) == [f"system:serviceaccount:{name}:avivantage-{cloud}" for name in projects]
+
+
+class TestLease:
+    def test_its_life(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
+        name = f"{network}.{project}.x.0"
+
+        results = ansible.tasks(
+            checked(lease(network, project)),
+            lease(network, project),
+            checked(lease(network, project)),
+            lease(network, project),
+            checked(lease(network, project, state="absent")),
+            lease(network, project, state="absent"),
+            lease(network, project, state="absent"),
+            checked(lease(network, project)),
+            lease(network, project),
+        )
+
+        assert changed(results) == [True, True, False, False, True, True, False, True, True]
+        address = results[1]["address"]
+        assert results[0]["address"] == "one of 3 free"
+        assert results[1]["lease"]["status"] == {**results[1]["lease"]["status"], "phase": "Bound", "address": address}
+        assert [item["address"] for item in results[1:]] == [address] * 8
+        assert [item["phase"] for item in results[4:7]] == ["Released"] * 3
+        assert results[4]["diff"] == results[5]["diff"]
+        assert results[7]["diff"] == results[8]["diff"]
+        assert results[1]["diff"] == {
+            "before": {},
+            "after": {f"EgressLease {name}": {"phase": "Bound", "address": address}},
+        }
+        assert len([item for item in cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == network]) == 1
+
+    def test_refusals_are_one_sentence(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
+        results = ansible.tasks(
+            lease(network, project, address=SOURCE),
+            lease(network, project, service="y", address=SOURCE),
+            checked(lease(network, project, service="y", address=SOURCE)),
+            lease(network, project, service="y", address="10.70.112.1"),
+            lease(network, project, address="10.70.112.101"),
+            lease(network, project, service="y", address="ten"),
+            lease("no-such-network", project),
+            lease(network, "no-such-project"),
+            lease(network, project, service="a.b"),
+            lease(network, project, service="b"),
+            lease(network, project, service="c"),
+            lease(network, project, service="d"),
+            service(project),
+            lease(network, project, state="absent"),
+        )
+
+        assert changed([*results[:1], *results[9:11], results[12]]) == [True] * 4
+        name = f"{network}.{project}.x.0"
+        told = [item["msg"] for item in results if item.get("failed")]
+        assert told[0] == f"EgressNetwork {network}: {SOURCE} is held by another lease"
+        assert told[1] == f"EgressNetwork {network}: {SOURCE} is held by {name}"
+        assert told[2] == f"EgressNetwork {network}: 10.70.112.1 is none of its leasable addresses"
+        assert told[3].startswith(f"EgressLease {name} holds {SOURCE}, not 10.70.112.101;")
+        assert told[4].endswith("address is 'ten'; give an IPv4 or IPv6 address")
+        assert told[5].startswith("EgressNetwork no-such-network does not exist; there are: dmz-")
+        assert told[6] == "project no-such-project does not exist; create the namespace first"
+        assert told[7].endswith("service is 'a.b'; give a name without dots")
+        assert told[8].startswith(f"EgressNetwork {network}: all 3 addresses are held or in quarantine;")
+        assert told[9].startswith(f"EgressLease {name}: Service {project}/x uses it; delete the service first")
+
+    def test_claims_at_the_same_time_never_share_an_address(
+        self, api: ApiServer, cluster: Cluster, project: str, network: str
+    ) -> None:
+        def claim(service: str) -> str:
+            options = {
+                "network": network,
+                "namespace": project,
+                "service": service,
+                "slot": 0,
+                "address": None,
+                "state": "present",
+            }
+            return str(lease_state.reconcile(api.cluster(), options, False).values["address"])
+
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(claim, ["a", "b", "c", "a", "b", "c"]))
+
+        assert found[:3] == found[3:]
+        assert len(set(found)) == 3
+
+
+class TestConnection:
+    def test_a_token_is_enough_and_bad_ones_are_told(self, ansible: Ansible, api: ApiServer, project: str) -> None:
+        by_token = {"host": api.host, "api_key": "admin-token", "validate_certs": False}
+        results = ansible.tasks(
+            account(project, **by_token),
+            account(project, **{**by_token, "api_key": "wrong"}),
+            account(project, **{**by_token, "validate_certs": True}),
+            account(project, **{**by_token, "host": "https://127.0.0.1:1"}),
+            account(project, kubeconfig="/no/such/file"),
+            account(project, **{**by_token, "api_key": TENANT_TOKEN}),
+        )
+
+        assert changed(results[:1]) == [True]
+        told = [item["msg"] for item in results[1:]]
+        assert told[0] == "the API server does not know these credentials; the token may have expired"
+        assert "cannot be reached" in told[1]
+        assert "certificate" in told[1].lower()
+        assert told[2].startswith("the API server at https://127.0.0.1:1 cannot be reached: ")
+        assert told[3] == "kubeconfig is '/no/such/file'; there is no such file"
+        assert told[4].startswith("permission is missing: ")
+        assert f'User "{TENANT}" cannot get resource "serviceaccounts"' in told[4]
+        assert all("\n" not in message for message in told)
+
+    def test_module_defaults_and_environment(self, ansible: Ansible, api: ApiServer, project: str) -> None:
+        credentials = {"host": api.host, "api_key": "admin-token", "validate_certs": False}
+        variables = {
+            "K8S_AUTH_KUBECONFIG": "",
+            "K8S_AUTH_HOST": api.host,
+            "K8S_AUTH_API_KEY": "admin-token",
+            "K8S_AUTH_VERIFY_SSL": "false",
+        }
+
+        assert changed(ansible.tasks(account(project), defaults=credentials, environment={"K8S_AUTH_KUBECONFIG": ""}))
+        assert changed(ansible.tasks(account(project), environment=variables)) == [False]
+
+
+def _set_condition(cluster: Cluster, project: str, reason: str, *, ready: bool) -> None:
+    """What the egress controller would say of the Service."""
+    condition = {
+        "type": "EgressReady",
+        "status": str(ready),
+        "reason": reason,
+        "message": f"about {reason}",
+        "lastTransitionTime": "2026-11-23T06:31:00Z",
+    }
+    cluster.patch(SERVICE, "x", {"status": {"conditions": [condition]}}, project, subresource="status")
+
+
+def _create_event(cluster: Cluster, project: str) -> None:
+    cluster.create(
+        EVENT,
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "x.1", "namespace": project},
+            "involvedObject": {"apiVersion": "v1", "kind": "Service", "name": "x", "namespace": project},
+            "type": "Warning",
+            "reason": "FailedCreate",
+            "message": "no such account",
+            "lastTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+    )
+
+
+@contextmanager
+def _once_there(cluster: Cluster, project: str, play: Callable[[], None]) -> Iterator[None]:
+    """Play the controller's part in a thread as soon as the Service is there; its failure fails the test."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            deadline = time.monotonic() + 60
+            while not cluster.get(SERVICE, "x", project):
+                assert time.monotonic() < deadline, "the Service never came"
+                time.sleep(0.1)
+            play()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(timeout=120)
+    assert not failures, failures
+
+
+def _wait_until_served(cluster: Cluster, *resources: Resource) -> None:
+    deadline = time.monotonic() + 30
+    while not all(cluster.serves(resource) for resource in resources):
+        assert time.monotonic() < deadline, "the custom resources were never served"
+        time.sleep(0.1)
+
+
+def _phase(cluster: Cluster, name: str) -> str | None:
+    found: KubeObject | None = cluster.get(EGRESS_LEASE, name)
+    return ((found or {}).get("status") or {}).get("phase")

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The playbooks' story on one cluster, told in order: foreseen, installed, unchanged, changed, removed.
+
+The API server has no nodes, so the controller's Deployment is stored and not waited for.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    CUSTOM_RESOURCE_DEFINITION,
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+    NAMESPACE,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Resource,
+)
+
+from tests.integration.ansible_run import Ansible, Run
+from tests.integration.api_server import ApiServer
+
+DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
+CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
+CLUSTER_ROLE_BINDING = Resource(
+    "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
+SUBNET = {
+    "cidr": "10.70.112.0/24",
+    "gateway": "10.70.112.1",
+    "ranges": [{"begin": "10.70.112.100", "end": "10.70.112.102"}],
+}
+SITE: dict[str, Any] = {
+    "egress_wait": False,
+    "egress_projects": ["green", "blue"],
+    "egress_networks": [{"name": "lan", "uplink": "eth0", "subnets": [SUBNET]}],
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> Cluster:
+    return api.cluster()
+
+
+def play(ansible: Ansible, name: str, *arguments: str, **variables: Any) -> Run:
+    return ansible.playbook(f"avi.egress.{name}", "-e", json.dumps(variables), *arguments)
+
+
+def test_modules_say_that_the_role_has_not_been_run(ansible: Ansible) -> None:
+    task: dict[str, Any] = {"name": "x", "namespace": "default", "destination_ip": "10.10.10.200"}
+    lease = {"network": "lan", "namespace": "default", "service": "x"}
+
+    results = ansible.tasks(
+        {"avi.egress.avi_egress_service": {**task, "ports": [{"port": 80}]}},
+        {"avi.egress.avi_scc_account": {"cloud": "default", "project": "default"}},
+        {"avi.egress.avi_ipam_lease": lease},
+        {"avi.egress.avi_egress_service": {"name": "x", "namespace": "default", "state": "absent"}},
+    )
+
+    for result, kind in zip(results[:3], ("EgressCloud", "EgressCloud", "EgressNetwork")):
+        assert result["msg"] == f"the cluster has no {kind}: the role has not been run; run avi.egress.site"
+    assert not results[3]["changed"]
+
+
+def test_check_mode_foresees_the_installation_and_does_nothing(ansible: Ansible, cluster: Cluster) -> None:
+    run = play(ansible, "site", "--check", "--diff", **SITE)
+
+    assert run.stats["failures"] == 0
+    assert run.stats["changed"] > 0
+    assert "EgressCloud default" in run.result("Say what a first installation would create")["msg"]
+    assert run.result("Give the projects the account of their egress pods")["changed"]
+    assert cluster.list(CUSTOM_RESOURCE_DEFINITION) == []
+    assert cluster.get(NAMESPACE, "green") is None
+
+
+def test_the_site_is_installed(ansible: Ansible, cluster: Cluster) -> None:
+    run = play(ansible, "site", **SITE)
+
+    assert run.stats["failures"] == 0
+    cloud, network = cluster.get(EGRESS_CLOUD, "default"), cluster.get(EGRESS_NETWORK, "lan")
+    assert cloud
+    assert network
+    assert cloud["spec"]["secureEgressMode"] is True
+    assert network["spec"] == {"uplink": "eth0", "subnets": [SUBNET], "quarantineSeconds": 86400}
+    for project in ("green", "blue"):
+        namespace = cluster.get(NAMESPACE, project)
+        assert namespace
+        assert namespace["metadata"]["labels"]["egress.avi.dev/project"] == "included"
+        assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+        assert cluster.get(SERVICE_ACCOUNT, f"avivantage-{cloud['spec']['uuid']}", project)
+    assert cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin") is None
+
+
+def test_the_controller_is_confined(cluster: Cluster) -> None:
+    deployment = cluster.get(DEPLOYMENT, "avi-egress-controller", "avi-egress")
+    assert deployment
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    assert deployment["spec"]["replicas"] == 2
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    rules = [
+        (group, resource, verb)
+        for role in ("avirole", "avi-egress-controller")
+        for rule in (cluster.get(CLUSTER_ROLE, role) or {})["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
+    assert not [rule for rule in rules if rule[1] == "*" and rule[2] not in ("get", "list", "watch")]
+    assert not [rule for rule in rules if rule[0] == "*" or rule[0] == "rbac.authorization.k8s.io"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check", "--diff")])
+def test_a_second_run_changes_nothing(ansible: Ansible, arguments: tuple[str, ...]) -> None:
+    run = play(ansible, "site", *arguments, **SITE)
+
+    assert (run.stats["failures"], run.stats["changed"]) == (0, 0)
+
+
+def test_another_uuid_is_refused(ansible: Ansible) -> None:
+    run = play(ansible, "site", **SITE, egress_cloud_uuid="bfff9603-1ffd-4bcc-aef6-118268e5f2b5")
+
+    assert "leave egress_cloud_uuid out" in run.failure
+
+
+def test_a_wrong_variable_is_refused_before_anything_happens(ansible: Ansible) -> None:
+    run = play(ansible, "site", **{**SITE, "egress_networks": [{"name": "lan"}]})
+
+    assert "missing required arguments: subnets found in egress_networks" in str(run.tasks[-1])
+    assert run.stats["changed"] == 0
+
+
+def test_cluster_admin_comes_and_goes_with_its_variable(ansible: Ansible, cluster: Cluster) -> None:
+    play(ansible, "site", **SITE, egress_cluster_admin=True)
+    given = cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin")
+    run = play(ansible, "site", **SITE)
+
+    assert given
+    assert cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin") is None
+    assert run.stats["changed"] == 1
+
+
+def test_a_service_from_variables(ansible: Ansible, cluster: Cluster) -> None:
+    variables = {
+        "egress_service_name": "secure-egress-service",
+        "egress_service_namespace": "green",
+        "egress_service_destination_ip": "10.10.10.200",
+        "egress_service_ports": [{"name": "foo", "port": 80}],
+        "egress_service_wait": False,
+    }
+
+    runs = [play(ansible, "egress_service", *arguments, **variables) for arguments in (("--check",), (), ())]
+
+    assert [run.stats["changed"] for run in runs] == [1, 1, 0]
+    assert cluster.get(SERVICE, "secure-egress-service", "green")
+    assert "source IP not leased yet" in runs[1].result("Tell the addresses")["msg"]
+
+
+def test_offboarding_refuses_while_services_are_there(ansible: Ansible, cluster: Cluster) -> None:
+    refused = play(ansible, "offboard_project", egress_projects=["green", "gone"])
+    foreseen = play(
+        ansible, "offboard_project", "--check", egress_projects=["green", "gone"], egress_offboard_services=True
+    )
+
+    assert refused.failure == (
+        "these secure egress services are still there: green/secure-egress-service; delete them, or set "
+        "egress_offboard_services to true"
+    )
+    assert foreseen.stats["changed"] == 3
+    assert cluster.get(SERVICE, "secure-egress-service", "green")
+
+
+def test_offboarding(ansible: Ansible, cluster: Cluster) -> None:
+    variables = {"egress_projects": ["green", "gone"], "egress_offboard_services": True}
+
+    runs = [play(ansible, "offboard_project", **variables) for _ in range(2)]
+
+    assert [(run.stats["failures"], run.stats["changed"]) for run in runs] == [(0, 3), (0, 0)]
+    assert cluster.get(SERVICE, "secure-egress-service", "green") is None
+    namespace = cluster.get(NAMESPACE, "green")
+    assert namespace
+    assert namespace["metadata"]["labels"]["egress.avi.dev/project"] == "excluded"
+    assert [item["metadata"]["namespace"] for item in _accounts(cluster)] == ["blue"]
+
+
+def test_uninstalling_in_check_mode_removes_nothing(ansible: Ansible, cluster: Cluster) -> None:
+    run = play(ansible, "uninstall", "--check")
+
+    assert run.stats["failures"] == 0
+    assert run.stats["changed"] > 0
+    assert cluster.get(EGRESS_CLOUD, "default")
+    assert cluster.get(DEPLOYMENT, "avi-egress-controller", "avi-egress")
+
+
+def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: Cluster) -> None:
+    ansible.tasks({"avi.egress.avi_ipam_lease": {"network": "lan", "namespace": "blue", "service": "x"}})
+
+    runs = [play(ansible, "uninstall") for _ in range(2)]
+
+    assert [run.stats["failures"] for run in runs] == [0, 0]
+    assert runs[1].stats["changed"] == 0
+    assert _crds(cluster) == ["egressaddresses.egress.avi.dev", "egressleases.egress.avi.dev"]
+    assert len(cluster.list(EGRESS_LEASE)) == 1
+    assert _accounts(cluster) == []
+    assert cluster.get(NAMESPACE, "avi-egress") is None
+    assert cluster.get(CLUSTER_ROLE, "avirole") is None
+    assert cluster.get(NAMESPACE, "blue")
+
+
+def test_uninstalling_the_leases_too(ansible: Ansible, cluster: Cluster) -> None:
+    play(ansible, "uninstall", egress_uninstall_leases=True)
+
+    assert _crds(cluster) == []
+
+
+def _crds(cluster: Cluster) -> list[str]:
+    return sorted(item["metadata"]["name"] for item in cluster.list(CUSTOM_RESOURCE_DEFINITION))
+
+
+def _accounts(cluster: Cluster) -> list[dict[str, Any]]:
+    return cluster.list(SERVICE_ACCOUNT, labels="egress.avi.dev/cloud")
