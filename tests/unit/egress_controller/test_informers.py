@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What stands around the official informer, and its deletions on a re-list: the one thing it tells too early."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Iterator
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Expired
+from ansible_collections.avi.egress.plugins.module_utils.connection import ConnectionFailed
+from ansible_collections.avi.egress.plugins.module_utils.resources import SERVICE, KubeObject
+from egress_controller import informers
+from egress_controller.informers import Index, Informer
+from egress_controller.outages import Outages
+
+
+def service(name: str, version: str = "1", color: str | None = None) -> KubeObject:
+    labels = {"color": color} if color else {}
+    return {
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "n", "resourceVersion": version, "labels": labels},
+    }
+
+
+class Stream:
+    """An open watch that ends when the test says so."""
+
+    status = 200
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+
+    def stream(self, **_options: Any) -> Iterator[bytes]:
+        self.ended.wait(5)
+        yield b""
+
+    def close(self) -> None:
+        self.ended.set()
+
+    def release_conn(self) -> None:
+        pass
+
+
+class Server:
+    """Lists what it is told to hold; each of its watches is one Stream."""
+
+    def __init__(self) -> None:
+        self.held: list[KubeObject] = []
+        self.watches: list[Stream] = []
+        self.failures: list[Exception] = []
+        self.opened = threading.Semaphore(0)
+
+    def list_with_version(self, *_resource: Any, **_selectors: Any) -> tuple[list[KubeObject], str]:
+        if self.failures:
+            raise self.failures.pop()
+        return list(self.held), "1"
+
+    def open_watch(self, *_resource: Any, **_options: Any) -> Stream:
+        if self.failures:
+            raise self.failures.pop()
+        self.watches.append(Stream())
+        self.opened.release()
+        return self.watches[-1]
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(informers, "BASE_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(informers, "MAX_DELAY_SECONDS", 0.002)
+
+
+def test_an_index_follows_an_object_from_group_to_group() -> None:
+    index = Index(lambda obj: obj["metadata"]["labels"].get("color"))
+    index.update("ADDED", service("a", color="red"))
+    index.update("ADDED", service("b", color="red"))
+    index.update("ADDED", service("c"))
+    assert index.keys("red") == ["n/a", "n/b"]
+    index.update("MODIFIED", service("a", color="blue"))
+    index.update("DELETED", service("b", color="red"))
+    assert (index.keys("red"), index.keys("blue")) == ([], ["n/a"])
+
+
+def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it() -> None:
+    server, told = Server(), []
+    server.held = [service("kept"), service("gone")]
+
+    def notify(event: str, obj: KubeObject) -> None:
+        told.append((event, obj["metadata"]["name"], informer.get(obj["metadata"]["name"], "n") is not None))
+
+    informer = Informer(server, SERVICE, Outages(), notify)  # type: ignore[arg-type]
+    informer.start()
+    assert server.opened.acquire(timeout=5)
+    assert informer.synced
+    server.held = [service("kept", "2")]
+    server.failures = [Expired(410, "too old")]
+    server.watches[-1].close()
+    assert server.opened.acquire(timeout=5)
+    informer.stop()
+    assert ("DELETED", "gone", False) in told
+    assert ("DELETED", "gone", True) not in told
+
+
+def test_it_waits_for_a_server_that_is_away() -> None:
+    server = Server()
+    server.held = [service("a")]
+    server.failures = [ConnectionFailed("away")] * 3
+    informer = Informer(server, SERVICE, Outages(), lambda event, obj: None)  # type: ignore[arg-type]
+    informer.start()
+    assert server.opened.acquire(timeout=5)
+    assert informer.all() == server.held
+    informer.stop()
