@@ -225,18 +225,20 @@ def _locks_of(store: LeaseStore, lease: str) -> list[KubeObject]:
 def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> None:
     """Give back what a claim has locked in vain: another claim of the same slot bound it elsewhere, or it is gone.
 
-    A lease that is not bound yet may be about to be bound to this very address by another claim, and the claims of a
-    new lease of this name take the address up themselves: both are left alone.
+    A lease that is not bound yet may be about to be bound to this very address by another claim. The claim of a new
+    lease of this name writes its own UID into the lock first, and so spares it this deletion.
     """
     current = store.get(EGRESS_LEASE, slot.lease)
-    if current:
-        held = (current.get("status") or {}).get("address")
-        if current["metadata"]["uid"] != lease["metadata"]["uid"] or held in (None, address):
-            return
+    if _same(current, lease) and ((current or {}).get("status") or {}).get("address") in (None, address):
+        return
     lock = store.get(EGRESS_ADDRESS, address_name(slot.network, address))
     if lock and lock["spec"]["leaseUID"] == lease["metadata"]["uid"]:
         with suppress(Changed):
             store.delete(EGRESS_ADDRESS, lock)
+
+
+def _same(current: KubeObject | None, lease: KubeObject) -> bool:
+    return current is not None and bool(current["metadata"]["uid"] == lease["metadata"]["uid"])
 
 
 def _lock(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> bool:
@@ -250,6 +252,9 @@ def _lock(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> boo
     if holder is None or holder["spec"]["lease"] != slot.lease:
         return False
     if holder["spec"]["leaseUID"] != lease["metadata"]["uid"]:
+        # Read after the lock, so that a claim of a lease that is gone can't take the lock from its successor.
+        if not _same(store.get(EGRESS_LEASE, slot.lease), lease):
+            raise Changed(f"EgressLease {slot.lease} was deleted while it was claimed")
         # Written, not merely read: whoever decided to delete the orphan now meets a newer version.
         store.replace(EGRESS_ADDRESS, {**holder, "spec": body["spec"]})
     return True

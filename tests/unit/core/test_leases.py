@@ -1,0 +1,488 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The guarantees of leases (design §6), under interleavings, crashes between any two writes and lost replies."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils import leases
+from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.leases import BOUND, RELEASED, Changed, Slot
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    EGRESS_ADDRESS,
+    EGRESS_LEASE,
+    KubeObject,
+    address_name,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from .builders import network
+from .lease_store import LostConnection, MemoryStore
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def pool_of(size: int) -> EgressNetwork:
+    block = {"begin": "10.70.112.1", "end": f"10.70.112.{size}"}
+    return network(subnets=[{"cidr": "10.70.112.0/24", "ranges": [block]}])
+
+
+def slot(service: str = "web", number: int = 0, project: str = "green") -> Slot:
+    return Slot("outside", project, service, number)
+
+
+def claim(store: MemoryStore, size: int, which: Slot, taken: Any = (), **fields: Any) -> KubeObject:
+    return leases.claim(store, pool_of(size), which, taken, NOW, **fields)
+
+
+def address_of(lease: KubeObject) -> str:
+    return str(lease["status"]["address"])
+
+
+def test_a_claim_makes_lease_and_lock_and_binds_them() -> None:
+    store = MemoryStore()
+    lease = claim(store, 1, slot())
+    assert lease["metadata"]["name"] == "outside.green.web.0"
+    assert lease["status"] == {"phase": BOUND, "address": "10.70.112.1", "boundAt": "2026-01-02T03:04:05Z"}
+    lock = store.objects["EgressAddress", "outside.10-70-112-1"]
+    assert lock["spec"] == {
+        "network": "outside",
+        "address": "10.70.112.1",
+        "lease": "outside.green.web.0",
+        "leaseUID": lease["metadata"]["uid"],
+    }
+    assert leases.slot_of(lease) == slot()
+
+
+def test_a_bound_lease_costs_one_request_and_no_write() -> None:
+    store = MemoryStore()
+    lease = claim(store, 9, slot())
+    store.requests = 0
+    assert claim(store, 9, slot()) == lease
+    assert store.requests == 1
+
+
+@pytest.mark.parametrize("start", range(5))
+def test_the_start_is_random_and_every_address_is_reached(start: int) -> None:
+    store = MemoryStore()
+    found = [address_of(claim(store, 5, slot(f"s{n}"), random_start=lambda size: start % size)) for n in range(5)]
+    assert found[0] == f"10.70.112.{start + 1}"
+    assert sorted(found) == [f"10.70.112.{last}" for last in range(1, 6)]
+
+
+def test_the_last_addresses_go_to_exactly_as_many_claimants() -> None:
+    store = MemoryStore()
+    found, refused = [], 0
+    for number in range(12):
+        try:
+            found.append(address_of(claim(store, 5, slot(f"s{number}"))))
+        except PoolExhausted:
+            refused += 1
+    assert (len(set(found)), refused) == (5, 7)
+
+
+def test_an_empty_pool_is_exhausted() -> None:
+    with pytest.raises(PoolExhausted, match="EgressNetwork outside: all 0 addresses"):
+        leases.claim(MemoryStore(), network(subnets=[]), slot(), (), NOW)
+
+
+def test_a_stale_hint_costs_at_most_a_refusal_never_an_address() -> None:
+    store = MemoryStore()
+    held = address_of(claim(store, 2, slot("a")))
+    other = ({"10.70.112.1", "10.70.112.2"} - {held}).pop()
+    assert address_of(claim(store, 2, slot("b"), taken={held})) == other
+    with pytest.raises(PoolExhausted):
+        claim(MemoryStore(), 2, slot(), taken={"10.70.112.1", "10.70.112.2"})
+
+
+def test_the_same_slot_gets_the_same_address_again() -> None:
+    store = MemoryStore()
+    first = address_of(claim(store, 200, slot()))
+    for _again in range(5):
+        released = leases.release(store, store.leases()[0], NOW)
+        assert released["status"]["phase"] == RELEASED
+        assert leases.release(store, released, NOW + timedelta(days=1)) == released
+        assert address_of(claim(store, 200, slot())) == first
+
+
+def test_a_released_address_is_nobody_elses_until_it_is_freed() -> None:
+    store = MemoryStore()
+    lease = leases.release(store, claim(store, 1, slot()), NOW)
+    with pytest.raises(PoolExhausted):
+        claim(store, 1, slot("other"))
+    leases.free(store, lease)
+    assert store.objects.keys() == {("EgressLease", "outside.green.other.0")}
+    assert address_of(claim(store, 1, slot("other"))) == "10.70.112.1"
+
+
+def test_freeing_what_was_bound_again_meanwhile_changes_nothing() -> None:
+    store = MemoryStore()
+    seen = leases.release(store, claim(store, 1, slot()), NOW)
+    bound = claim(store, 1, slot())
+    with pytest.raises(Changed):
+        leases.free(store, seen)
+    assert claim(store, 1, slot()) == bound
+    assert store.locks().keys() == {"10.70.112.1"}
+
+
+def test_freeing_a_lease_that_was_never_bound_frees_what_a_crash_left_locked() -> None:
+    store = MemoryStore(crash_at(5))
+    with pytest.raises(LostConnection):
+        claim(store, 3, slot())
+    assert len(store.locks()) == 1
+    store.between = lambda _request: None
+    leases.free(store, store.leases()[0])
+    assert not store.objects
+
+
+@pytest.mark.parametrize(
+    ("status", "over"),
+    [
+        ({"phase": BOUND, "address": "10.70.112.1"}, False),
+        ({}, False),
+        ({"phase": RELEASED, "releasedAt": "2026-01-02T03:04:05Z"}, False),
+        ({"phase": RELEASED, "releasedAt": "2026-01-02T03:03:05Z"}, True),
+    ],
+)
+def test_quarantine_is_over_after_its_seconds_and_only_for_released_leases(status: Any, over: bool) -> None:
+    assert leases.quarantine_over({"status": status}, 60, NOW) is over
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)))
+def test_a_moment_survives_being_written(moment: datetime) -> None:
+    aware = moment.replace(tzinfo=UTC, microsecond=0)
+    assert leases.parse_timestamp(leases.timestamp(aware)) == aware
+    assert leases.timestamp(aware.astimezone()) == leases.timestamp(aware)
+
+
+def test_a_wanted_address_is_had_or_refused_by_reason() -> None:
+    store = MemoryStore()
+    assert address_of(claim(store, 5, slot(), wanted="10.70.112.4")) == "10.70.112.4"
+    assert address_of(claim(store, 5, slot(), wanted="10.70.112.4")) == "10.70.112.4"
+    for which, wanted, reason in [
+        (slot(), "10.70.112.5", "AddressMismatch"),
+        (slot("b"), "10.70.112.4", "AddressTaken"),
+        (slot("b"), "10.70.112.6", "AddressNotInNetwork"),
+        (slot("b"), "10.70.112.0", "AddressNotInNetwork"),
+    ]:
+        with pytest.raises(Refused) as caught:
+            claim(store, 5, which, wanted=wanted)
+        assert caught.value.reason == reason
+    assert store.locks().keys() == {"10.70.112.4"}
+
+
+def test_same_service_name_in_two_projects_is_two_leases() -> None:
+    store = MemoryStore()
+    found = {address_of(claim(store, 2, slot(project=project))) for project in ("green", "blue")}
+    assert len(found) == 2
+
+
+def test_an_ipv6_address_has_one_lock_name() -> None:
+    assert address_name("n", "2001:db8::1") == address_name("n", "2001:db8:0:0::1")
+    assert "." not in address_name("n", "2001:db8::1").removeprefix("n.")
+
+
+# --- interleavings: a crash, or another client, between any two requests ---
+
+
+def crash_at(request: int) -> Callable[[str], None]:
+    count = 0
+
+    def between(_request: str) -> None:
+        nonlocal count
+        count += 1
+        if count == request:
+            raise LostConnection("crashed")
+
+    return between
+
+
+@pytest.mark.parametrize("request_number", range(1, 12))
+@pytest.mark.parametrize("state", ["new", "released"])
+def test_a_crash_between_any_two_requests_of_a_claim_is_completed_by_the_next(request_number: int, state: str) -> None:
+    store = MemoryStore()
+    before = None
+    if state == "released":
+        lease = claim(store, 50, slot())
+        before = address_of(lease)
+        leases.release(store, lease, NOW)
+    store.between = crash_at(request_number)
+    with suppress(LostConnection):
+        claim(store, 50, slot())
+    locked = set(store.locks())
+    store.between = lambda _request: None
+    found = address_of(claim(store, 50, slot()))
+    assert store.locks().keys() == {found}, "nothing leaks"
+    assert locked <= {found}, "what was locked before the crash is taken up again"
+    assert before in (None, found)
+
+
+@pytest.mark.parametrize("write", range(1, 4))
+def test_a_lost_reply_to_any_write_of_a_claim_is_no_loss(write: int) -> None:
+    store = MemoryStore()
+    store.lose_reply_of_write = write
+    with pytest.raises(LostConnection):
+        claim(store, 50, slot())
+    assert store.locks().keys() == {address_of(claim(store, 50, slot()))} or write == 1
+
+
+@pytest.mark.parametrize("request_number", range(1, 10))
+def test_a_crash_between_any_two_requests_of_a_free_can_be_repeated_or_claimed_again(request_number: int) -> None:
+    for again in ("free", "claim"):
+        store = MemoryStore()
+        lease = leases.release(store, claim(store, 50, slot()), NOW)
+        store.between = crash_at(request_number)
+        with suppress(LostConnection):
+            leases.free(store, lease)
+        store.between = lambda _request: None
+        if again == "free" and store.leases():
+            leases.free(store, store.leases()[0])
+        lease = claim(store, 50, slot())
+        assert store.locks().keys() == {address_of(lease)}
+        assert store.locks()[address_of(lease)]["leaseUID"] == lease["metadata"]["uid"]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from([0, 1, 2]), max_size=60), st.permutations(range(3)), st.booleans())
+def test_two_claims_of_a_slot_and_a_free_in_any_order_leave_one_holder_and_no_leak(
+    turns: list[int], starts: list[int], released: bool
+) -> None:
+    store = MemoryStore()
+    lease = claim(store, 3, slot()) if released else None
+    stale = leases.release(store, lease, NOW) if lease else None
+
+    def one() -> KubeObject:
+        return claim(store, 3, slot(), random_start=lambda _size: starts[0])
+
+    def two() -> KubeObject:
+        return claim(store, 3, slot(), random_start=lambda _size: starts[1])
+
+    def three() -> None:
+        if stale:
+            leases.free(store, stale)
+
+    interleave(store, [one, two, three], turns)
+    store.between = lambda _request: None
+    final = claim(store, 3, slot())
+    assert store.locks().keys() == {address_of(final)}
+    assert store.locks()[address_of(final)]["leaseUID"] == final["metadata"]["uid"]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from([0, 1, 2]), max_size=60), st.lists(st.integers(0, 1), min_size=3, max_size=3))
+def test_three_services_racing_for_two_addresses_are_served_twice(turns: list[int], starts: list[int]) -> None:
+    store = MemoryStore()
+    found: list[str] = []
+
+    def claimant(number: int) -> Callable[[], None]:
+        def run() -> None:
+            with suppress(PoolExhausted):
+                lease = claim(store, 2, slot(f"s{number}"), random_start=lambda _size: starts[number])
+                found.append(address_of(lease))
+
+        return run
+
+    interleave(store, [claimant(number) for number in range(3)], turns)
+    assert sorted(found) == ["10.70.112.1", "10.70.112.2"]
+
+
+def interleave(store: MemoryStore, tasks: list[Callable[[], Any]], turns: list[int]) -> None:
+    """Run tasks in threads that take turns: each makes one request, then waits until it is called again.
+
+    ``turns`` says who is next; after the last, each runs to its end. Changed ends a task, as it ends a claim.
+    """
+    resume = [threading.Semaphore(0) for _task in tasks]
+    paused = threading.Semaphore(0)
+    done = [False] * len(tasks)
+    here = threading.local()
+
+    def between(_request: str) -> None:
+        paused.release()
+        resume[here.number].acquire()
+
+    def run(number: int, task: Callable[[], Any]) -> None:
+        here.number = number
+        resume[number].acquire()
+        with suppress(Changed):
+            task()
+        done[number] = True
+        paused.release()
+
+    store.between = between
+    threads = [threading.Thread(target=run, args=item, daemon=True) for item in enumerate(tasks)]
+    for thread in threads:
+        thread.start()
+    for number in [*turns, *(number for number in range(len(tasks)) for _step in range(40))]:
+        if not done[number]:
+            resume[number].release()
+            paused.acquire()
+    for thread in threads:
+        thread.join()
+
+
+# --- the state machine ---
+
+SIZE = 4
+SLOTS = [slot(name, number) for name in ("a", "b", "c") for number in (0, 1)]
+slots = st.sampled_from(SLOTS)
+
+
+class Leases(RuleBasedStateMachine):
+    """Services come and go; clients crash before or after any request, lose replies and believe stale hints."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryStore()
+        self.clean = True
+        """Whether no client has crashed, so that nothing may be locked in vain."""
+        self.bound: dict[str, str] = {}
+        """What each Bound lease holds, by the lease's name: it must not change while it is Bound."""
+        self.seen: list[KubeObject] = []
+        """Leases as some client has seen them, perhaps long ago."""
+
+    def attempt(self, operation: Callable[[], KubeObject | None]) -> KubeObject | None:
+        try:
+            return operation()
+        except LostConnection:
+            self.clean = False
+        except Changed:
+            pass
+        finally:
+            self.store.between = lambda _request: None
+            self.store.lose_reply_of_write = None
+            self.note()
+        return None
+
+    def note(self) -> None:
+        now = {
+            o["metadata"]["name"]: address_of(o)
+            for o in self.store.leases()
+            if (o.get("status") or {}).get("phase") == BOUND
+        }
+        for name, address in now.items():
+            assert self.bound.get(name, address) == address, "an address never changes under a Bound lease"
+        self.bound = now
+
+    def hint(self, staleness: int) -> set[str]:
+        held = list(self.store.locks())
+        return set(held[staleness:])
+
+    @rule(which=slots, start=st.integers(0, SIZE - 1), staleness=st.integers(0, 3))
+    def claim(self, which: Slot, start: int, staleness: int) -> None:
+        sticky = [address for address, spec in self.store.locks().items() if spec["lease"] == which.lease]
+        free = SIZE - len(self.store.locks())
+        before = {o["metadata"]["name"]: o for o in self.store.leases()}.get(which.lease)
+        try:
+            found = claim(self.store, SIZE, which, self.hint(staleness), random_start=lambda _size: start)
+        except PoolExhausted:
+            assert free == 0
+            assert not sticky
+            return
+        finally:
+            self.note()
+        self.seen.append(found)
+        held = ((before or {}).get("status") or {}).get("address")
+        if held:
+            assert address_of(found) == held, "the same slot gets the same address again"
+        elif sticky:
+            assert address_of(found) in sticky
+
+    @rule(which=slots, at=st.integers(1, 8))
+    def claim_and_crash(self, which: Slot, at: int) -> None:
+        self.store.between = crash_at(at)
+        with suppress(PoolExhausted):
+            self.attempt(lambda: claim(self.store, SIZE, which, self.hint(0)))
+
+    @rule(which=slots, write=st.integers(1, 3))
+    def claim_and_lose_a_reply(self, which: Slot, write: int) -> None:
+        self.store.lose_reply_of_write = write
+        with suppress(PoolExhausted):
+            self.attempt(lambda: claim(self.store, SIZE, which, self.hint(0)))
+
+    @precondition(lambda self: self.store.leases())
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        lease = data.draw(st.sampled_from(self.store.leases()))
+        self.bound.pop(lease["metadata"]["name"], None)
+        self.seen.append(leases.release(self.store, lease, NOW))
+
+    @precondition(lambda self: self.seen)
+    @rule(data=st.data(), lose=st.booleans())
+    def release_what_was_seen(self, data: st.DataObject, lose: bool) -> None:
+        lease = data.draw(st.sampled_from(self.seen))
+        self.store.lose_reply_of_write = 1 if lose else None
+        self.bound.pop(lease["metadata"]["name"], None)
+        self.attempt(lambda: leases.release(self.store, lease, NOW))
+
+    @precondition(lambda self: self.seen)
+    @rule(data=st.data(), at=st.none() | st.integers(1, 6), lose=st.none() | st.integers(1, 2))
+    def free_what_was_seen_released(self, data: st.DataObject, at: int | None, lose: int | None) -> None:
+        released = [o for o in self.seen if (o.get("status") or {}).get("phase") == RELEASED]
+        if not released:
+            return
+        lease = data.draw(st.sampled_from(released))
+        self.store.between = crash_at(at) if at else lambda _request: None
+        self.store.lose_reply_of_write = lose
+        self.attempt(lambda: leases.free(self.store, lease))
+
+    @rule(which=slots, other=slots)
+    def claim_while_another_claims(self, which: Slot, other: Slot) -> None:
+        """The other claim runs as a whole just before the last write of this one, the worst of moments."""
+        writes = 0
+
+        def between(request: str) -> None:
+            nonlocal writes
+            if request == "replace" and not writes:
+                writes += 1
+                with suppress(PoolExhausted):
+                    claim(self.store, SIZE, other, ())
+
+        self.store.between = between
+        with suppress(PoolExhausted):
+            self.attempt(lambda: claim(self.store, SIZE, which, ()))
+
+    @invariant()
+    def no_two_leases_hold_one_address(self) -> None:
+        held = [address_of(o) for o in self.store.leases() if (o.get("status") or {}).get("address")]
+        assert len(held) == len(set(held))
+
+    @invariant()
+    def what_a_lease_holds_is_locked_for_it(self) -> None:
+        locks = self.store.locks()
+        for lease in self.store.leases():
+            if (lease.get("status") or {}).get("address"):
+                lock = locks[address_of(lease)]
+                assert lock["lease"] == lease["metadata"]["name"]
+                assert lock["leaseUID"] == lease["metadata"]["uid"]
+
+    @invariant()
+    def nothing_is_locked_in_vain_unless_somebody_crashed(self) -> None:
+        if self.clean:
+            held = {address_of(o) for o in self.store.leases() if (o.get("status") or {}).get("address")}
+            assert set(self.store.locks()) == held
+
+
+TestLeases = Leases.TestCase
+TestLeases.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_full_pool_is_claimed_to_the_last_address_whatever_the_order() -> None:
+    store = MemoryStore()
+    order = random.Random(7)
+    names = [f"s{number}" for number in range(60)]
+    order.shuffle(names)
+    for name in names:
+        claim(store, 60, slot(name), random_start=order.randrange)
+    assert len(store.locks()) == 60
+    assert {o["spec"]["service"] for o in store.list(EGRESS_LEASE)} == set(names)
+    assert len(store.list(EGRESS_ADDRESS)) == 60
