@@ -279,9 +279,8 @@ def _lines(response: Any) -> Iterator[bytes]:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason, without the layers that libraries wrap around it."""
-    reason = getattr(error, "reason", None)
-    return str(reason if isinstance(reason, BaseException) else error)
+    """The innermost reason in one line, without the layers that libraries wrap around it."""
+    return " ".join(str(getattr(error, "reason", None) or error).split())
 
 
 def _dry(dry_run: bool) -> dict[str, str] | None:
