@@ -57,8 +57,8 @@ def _image_matches(image: str, pattern: str) -> bool:
     What stands before the first slash (the registry) is matched by itself: ``*.example.org/router`` must not allow
     ``intruder.net/x.example.org/router``.
     """
-    (registry, _, name), (wanted_registry, _, wanted_name) = pattern.partition("/"), image.partition("/")
-    return fnmatchcase(wanted_registry, registry) and fnmatchcase(wanted_name, name)
+    patterns, parts = pattern.split("/", 1), image.split("/", 1)
+    return len(patterns) == len(parts) and all(map(fnmatchcase, parts, patterns))
 
 
 def is_outdated(pod: KubeObject, controller: KubeObject) -> bool:

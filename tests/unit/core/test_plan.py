@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Plans lead on from what is there, and end: who is admitted, what is written in which order, and when nothing is."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils import plan
+from ansible_collections.avi.egress.plugins.module_utils.difference import patched
+from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan, Write
+from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+
+from .builders import SOURCE, UUID, cloud, namespace, network, service, service_object
+
+NETWORKS = {"outside": network()}
+FIELD_OF_KIND = {
+    "Service": "service",
+    "ReplicationController": "controller",
+    "NetworkPolicy": "network_policy",
+    "ServiceAccount": "service_account",
+    "SecurityContextConstraints": "scc",
+}
+
+
+def stored(body: KubeObject, version: str = "1") -> KubeObject:
+    """What the API server makes of a body: no nulls, its own metadata."""
+    bare = {key: value for key, value in body.items() if value is not None}
+    return {**bare, "metadata": {"uid": "some-uid", "resourceVersion": version, **body["metadata"]}}
+
+
+def carried_out(observed: Observed, writes: tuple[Write, ...]) -> Observed:
+    """The world after the writes."""
+    for write in writes:
+        field = FIELD_OF_KIND[write.resource.kind]
+        current = getattr(observed, field)
+        if write.verb == "create":
+            assert current is None
+            after = stored(copy.deepcopy(write.body))
+        elif write.verb == "patch":
+            asked = write.body.get("metadata", {}).get("resourceVersion")
+            assert asked in (None, current["metadata"]["resourceVersion"])
+            after = stored(patched(current, write.body))
+        else:
+            assert write.uid == current["metadata"]["uid"]
+            after = None
+        observed = replace(observed, **{field: after})
+    return observed
+
+
+def served(observed: Observed, egress_pod: Any = None, **fields: Any) -> Plan:
+    return plan.serve(service(egress_pod, **fields), cloud(), network(), [SOURCE], observed)
+
+
+def pod_of(controller: KubeObject, ready: bool = True, **status: Any) -> KubeObject:
+    template = copy.deepcopy(controller["spec"]["template"])
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    return {
+        "metadata": {**template["metadata"], "name": "pod-1"},
+        "spec": template["spec"],
+        "status": {"phase": "Running", "conditions": conditions, **status},
+    }
+
+
+def running(egress_pod: Any = None, **fields: Any) -> Observed:
+    """A service that is served, its pod ready."""
+    start = Observed(service=service_object(egress_pod, **fields), has_scc=True)
+    observed = carried_out(start, served(start, egress_pod).writes)
+    assert observed.controller is not None
+    return replace(observed, pods=(pod_of(observed.controller),))
+
+
+# --- admit ---
+
+
+def refusal(
+    egress_pod: Any = None,
+    clouds: tuple[EgressCloud, ...] = (),
+    networks: dict[str, EgressNetwork] | None = None,
+    **fields: Any,
+) -> Refused:
+    with pytest.raises(Refused) as caught:
+        plan.admit(
+            service(egress_pod, **fields), clouds or (cloud(),), NETWORKS if networks is None else networks, namespace()
+        )
+    message = str(caught.value)
+    assert message.startswith("Service default/secure-egress-service: ")
+    assert "\n" not in message
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("clouds", "reason"),
+    [
+        ((cloud(projects={"include": {"names": ["other"]}}),), "ProjectNotIncluded"),
+        ((cloud(projects={"exclude": {"names": ["default"]}}),), "ProjectNotIncluded"),
+        ((cloud(projects={"include": {"matchLabels": {"a": "b"}}}),), "ProjectNotIncluded"),
+        ((cloud("one"), cloud("two")), "AmbiguousCloud"),
+        ((cloud(secureEgressMode=False),), "SecureEgressModeOff"),
+        ((cloud(networks=["elsewhere"]),), "NetworkNotAllowed"),
+    ],
+)
+def test_a_cloud_that_does_not_serve_the_project_is_told_by_reason(clouds: Any, reason: str) -> None:
+    assert refusal(clouds=clouds).reason == reason
+
+
+def test_without_any_cloud_the_project_is_not_included() -> None:
+    with pytest.raises(Refused) as caught:
+        plan.admit(service(), (), NETWORKS, namespace())
+    assert caught.value.reason == "ProjectNotIncluded"
+
+
+@pytest.mark.parametrize(
+    ("egress_pod", "reason", "said"),
+    [
+        ({"destination_ip": "10.0.0.1", "ha": True}, "NotSupported", "egress_pod.ha"),
+        ({"destination_ip": "10.0.0.1", "source_ip": SOURCE}, "NotSupported", "egress_pod.source_ip"),
+        ({"destination_ip": "2001:db8::1"}, "NotSupported", "2001:db8::1"),
+        ({"destinations": {"a.example": {"1": 1}, "2001:db8::1": {"2": 2}}}, "NotSupported", "2001:db8::1"),
+        ({"destination_ip": "10.0.0.1", "image": "intruder.net/router"}, "ImageNotAllowed", "intruder.net/router"),
+        ({"destination_ip": "10.0.0.1", "network": "none"}, "NetworkNotFound", "'none'"),
+    ],
+)
+def test_a_wish_that_cannot_be_granted_is_told_by_reason(egress_pod: Any, reason: str, said: str) -> None:
+    error = refusal(egress_pod)
+    assert error.reason == reason
+    assert said in str(error)
+
+
+def test_rules_that_no_network_policy_can_say_are_refused_before_anything_is_made() -> None:
+    rule = {"index": 1, "enable": True, "name": "logged", "action": "NETWORK_SECURITY_POLICY_ACTION_TYPE_ALLOW"}
+    policy = {"networksecuritypolicy": {"rules": [{**rule, "match": {}, "log": True}]}}
+    error = refusal(avi_proxy=policy)
+    assert error.reason == "PolicyNotSupported"
+    assert "rule 1 'logged'" in str(error)
+
+
+def test_a_project_that_the_network_does_not_allow_is_refused() -> None:
+    only = {"outside": network(allowedNamespaces={"names": ["other"]})}
+    assert refusal(networks=only).reason == "NetworkNotAllowed"
+    assert refusal({"destination_ip": "10.0.0.1", "network": "outside"}, networks=only).reason == "NetworkNotAllowed"
+    assert refusal(networks={}).reason == "NetworkNotAllowed"
+
+
+def test_a_tenant_cannot_name_a_network_that_the_cloud_does_not_list() -> None:
+    both = {"outside": network(), "dmz": network("dmz")}
+    wish = {"destination_ip": "10.0.0.1", "network": "dmz"}
+    assert refusal(wish, (cloud(networks=["outside"]),), both).reason == "NetworkNotAllowed"
+    _cloud, found = plan.admit(service(wish), [cloud(networks=["outside", "dmz"])], both, namespace())
+    assert [item.name for item in found] == ["dmz"]
+
+
+def test_networks_come_in_the_clouds_order_or_by_name() -> None:
+    three = {name: network(name) for name in ("c", "a", "b")}
+    for listed, expected in [((), ["a", "b", "c"]), (("b", "gone", "a"), ["b", "a"])]:
+        _cloud, found = plan.admit(service(), [cloud(networks=list(listed))], three, namespace())
+        assert [item.name for item in found] == expected
+
+
+@pytest.mark.parametrize("name", ["kube-system", "kube-public", "kube-node-lease"])
+def test_the_systems_own_namespaces_are_never_served(name: str) -> None:
+    with pytest.raises(Refused) as caught:
+        plan.admit(service(project=name), [cloud(projects={"include": {"names": [name]}})], NETWORKS, namespace(name))
+    assert caught.value.reason == "ProjectNotIncluded"
+
+
+def test_a_name_that_does_not_fit_into_the_pods_label_is_refused() -> None:
+    plan.admit(service(name="x" * 48), [cloud()], NETWORKS, namespace())
+    with pytest.raises(InvalidInput, match="48 characters"):
+        plan.admit(service(name="x" * 49), [cloud()], NETWORKS, namespace())
+
+
+# --- serve ---
+
+
+def test_isolation_comes_before_the_pod_and_the_service_last() -> None:
+    writes = served(Observed(service=service_object(), has_scc=True)).writes
+    assert [str(write) for write in writes] == [
+        f"create ServiceAccount default/avivantage-{UUID}",
+        f"create SecurityContextConstraints avivantage-scc-{UUID}",
+        "create NetworkPolicy default/secure-egress-service-avi-egress-pod",
+        "create ReplicationController default/secure-egress-service-avi-egress-pod",
+        "patch Service default/secure-egress-service",
+    ]
+
+
+@pytest.mark.parametrize(
+    "egress_pod", [None, {"destinations": {"a.example": {"8080": 80}, "10.0.0.1": {"53/udp": 53}}}]
+)
+@pytest.mark.parametrize("ports", [[{"port": 80, "protocol": "TCP"}], [{"name": "foo", "port": 80, "protocol": "TCP"}]])
+def test_what_is_served_needs_no_further_write(egress_pod: Any, ports: list[Any]) -> None:
+    observed = running(egress_pod, ports=ports)
+    assert observed.service is not None
+    again = served(observed, egress_pod, ports=observed.service["spec"]["ports"])
+    assert again.writes == ()
+    assert again.condition == Condition(True, "EgressReady", f"traffic leaves from {SOURCE}")
+    assert again.settled
+
+
+@pytest.mark.parametrize("field", ["controller", "network_policy", "service_account", "scc"])
+def test_what_somebody_deleted_is_made_again(field: str) -> None:
+    observed = replace(running(), **{field: None})
+    writes = served(observed).writes
+    assert [write.verb for write in writes] == ["create"]
+    assert served(carried_out(observed, writes)).writes == ()
+
+
+def test_a_service_that_is_gone_is_not_made_again() -> None:
+    assert all(write.resource.kind != "Service" for write in served(replace(running(), service=None)).writes)
+
+
+def test_the_scc_keeps_foreign_users_and_is_written_for_one_version_only() -> None:
+    observed = running()
+    assert observed.scc is not None
+    others = {**observed.scc, "users": ["system:admin"]}
+    (write,) = served(replace(observed, scc=others)).writes
+    assert write.body["users"] == ["system:admin", f"system:serviceaccount:default:avivantage-{UUID}"]
+    assert write.body["metadata"] == {"resourceVersion": "1"}
+
+
+def test_added_ports_are_written_for_one_version_of_the_service_only() -> None:
+    wish = {"destinations": {"a.example": {"8080": 80}}}
+    write = served(Observed(service=service_object(wish)), wish).writes[-1]
+    assert write.body["metadata"]["resourceVersion"] == "1"
+    assert "resourceVersion" not in served(Observed(service=service_object())).writes[-1].body["metadata"]
+
+
+def test_a_plain_kubernetes_gets_no_scc() -> None:
+    kinds = {write.resource.kind for write in served(Observed(service=service_object())).writes}
+    assert "SecurityContextConstraints" not in kinds
+
+
+@pytest.mark.parametrize("field", ["controller", "network_policy"])
+@pytest.mark.parametrize("owners", [None, [], [{"kind": "Service", "name": "other"}], [{"kind": "Pod", "name": "x"}]])
+def test_an_object_of_somebody_else_is_not_touched(field: str, owners: Any) -> None:
+    observed = running()
+    theirs = copy.deepcopy(getattr(observed, field))
+    theirs["metadata"]["ownerReferences"] = owners
+    with pytest.raises(Refused, match="is not the egress controller's") as caught:
+        served(replace(observed, **{field: theirs}))
+    assert caught.value.reason == "NameTaken"
+    theirs_kind = theirs["kind"]
+    gone = plan.withdraw("default", "secure-egress-service", replace(observed, pods=(), **{field: theirs}))
+    assert theirs_kind not in {write.resource.kind for write in gone.writes}
+
+
+def test_while_an_outdated_pod_is_there_no_other_is_asked_to_hold_its_address() -> None:
+    observed = running()
+    wish = {"destination_ip": "10.10.24.99"}
+    first = served(observed, wish)
+    assert (first.condition or Condition(True, "", "")).reason == "Replacing"
+    assert not first.settled
+    held = carried_out(observed, first.writes)
+    assert held.controller is not None
+    assert held.controller["spec"]["replicas"] == 0
+    assert served(held, wish).writes == ()
+
+    after = replace(held, pods=())
+    last = served(after, wish)
+    (write,) = last.writes
+    assert write.body == {"spec": {"replicas": 1}}
+    assert last.settled
+    assert (last.condition or Condition(True, "", "")).reason == "WaitingForPod"
+    assert served(carried_out(after, last.writes), wish).writes == ()
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_has_ended_holds_nobody_up(phase: str) -> None:
+    observed = running()
+    ended = {**observed.pods[0], "status": {"phase": phase}}
+    found = served(replace(observed, pods=(ended,)), {"destination_ip": "10.10.24.99"})
+    assert found.settled
+    assert all(write.body.get("spec", {}).get("replicas") != 0 for write in found.writes)
+
+
+def test_a_terminating_outdated_pod_still_counts() -> None:
+    observed = running()
+    ending = {**observed.pods[0], "metadata": {**observed.pods[0]["metadata"], "deletionTimestamp": "now"}}
+    assert not served(replace(observed, pods=(ending,)), {"destination_ip": "10.10.24.99"}).settled
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ({}, "the egress pod is starting"),
+        ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, "is starting"),
+        (
+            {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "x" * 999}}}]},
+            "pod pod-1: ImagePullBackOff: " + "x" * 120,
+        ),
+        (
+            {
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "y" * 999}
+                ]
+            },
+            "pod pod-1: Unschedulable: " + "y" * 120,
+        ),
+    ],
+)
+def test_a_pod_that_is_not_ready_says_why_in_bounds(status: Any, said: str) -> None:
+    observed = running()
+    waiting = pod_of(observed.controller or {}, ready=False, **status)
+    condition = served(replace(observed, pods=(waiting,))).condition
+    assert condition is not None
+    assert (condition.ready, condition.reason) == (False, "WaitingForPod")
+    assert condition.message.endswith(said)
+
+
+def test_a_pod_that_is_being_deleted_is_not_ready() -> None:
+    observed = running()
+    ending = {**observed.pods[0], "metadata": {**observed.pods[0]["metadata"], "deletionTimestamp": "now"}}
+    condition = served(replace(observed, pods=(ending,))).condition
+    assert condition is not None
+    assert not condition.ready
+
+
+# --- withdraw ---
+
+
+def withdrawn(observed: Observed) -> Plan:
+    return plan.withdraw("default", "secure-egress-service", observed)
+
+
+def test_a_deleted_service_is_scaled_down_then_its_objects_go() -> None:
+    observed = replace(running(), service=None)
+    first = withdrawn(observed)
+    assert [(str(w), w.body) for w in first.writes] == [
+        ("patch ReplicationController default/secure-egress-service-avi-egress-pod", {"spec": {"replicas": 0}})
+    ]
+    assert not first.settled
+
+    ending = carried_out(observed, first.writes)
+    waiting = withdrawn(ending)
+    assert (waiting.writes, waiting.settled) == ((), False)
+
+    last = withdrawn(replace(ending, pods=()))
+    assert [write.verb for write in last.writes] == ["delete", "delete"]
+    assert last.settled
+    gone = carried_out(replace(ending, pods=()), last.writes)
+    assert withdrawn(gone) == Plan((), None, settled=True)
+
+
+def test_an_evicted_pod_does_not_keep_a_withdrawn_service_from_settling() -> None:
+    observed = running()
+    evicted = {**observed.pods[0], "status": {"phase": "Failed"}}
+    scaled = carried_out(observed, withdrawn(observed).writes)
+    found = withdrawn(replace(scaled, pods=(evicted,)))
+    assert found.settled
+    assert [write.verb for write in found.writes] == ["delete", "delete"]
+
+
+def test_a_service_that_stays_loses_only_what_was_added_to_it() -> None:
+    wish = {"destinations": {"a.example": {"8080": 80}}}
+    observed = running(wish)
+    assert observed.service is not None
+    assert len(observed.service["spec"]["ports"]) == 2
+    after = carried_out(observed, withdrawn(observed).writes).service
+    before = service_object(wish)
+    assert after is not None
+    assert after["spec"] == before["spec"]
+    assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
+    assert not [w for w in withdrawn(replace(observed, service=after)).writes if w.resource.kind == "Service"]
+
+
+def test_a_selector_that_the_user_has_set_since_stays() -> None:
+    observed = running()
+    assert observed.service is not None
+    spec = {**observed.service["spec"], "selector": {"app": "mine"}}
+    changed = replace(observed, service={**observed.service, "spec": spec})
+    after = carried_out(changed, withdrawn(changed).writes).service
+    assert after is not None
+    assert after["spec"]["selector"] == {"app": "mine"}
+
+
+def test_a_service_keeps_its_last_port() -> None:
+    only = {"name": "egress-80-tcp", "port": 80, "protocol": "TCP", "targetPort": 80}
+    observed = replace(running(), service=service_object(ports=[only]))
+    after = carried_out(observed, withdrawn(observed).writes).service
+    assert after is not None
+    assert after["spec"]["ports"] == [only]
+
+
+# --- refuse and conditions ---
+
+
+def test_a_refusal_writes_nothing_and_says_why() -> None:
+    found = plan.refuse(Refused("SecureEgressModeOff", "it is off"))
+    assert found == Plan((), Condition(False, "SecureEgressModeOff", "it is off"), settled=False)
+
+
+OTHER = {"type": "LoadBalancerReady", "status": "True"}
+READY = {
+    "type": "EgressReady",
+    "status": "True",
+    "reason": "EgressReady",
+    "message": "traffic leaves from x",
+    "lastTransitionTime": "before",
+}
+CONDITION = Condition(True, "EgressReady", "traffic leaves from x")
+
+
+@pytest.mark.parametrize(
+    ("present", "condition", "expected"),
+    [
+        ([OTHER, READY], CONDITION, None),
+        ([OTHER], CONDITION, [OTHER, {**READY, "lastTransitionTime": "now"}]),
+        (None, CONDITION, [{**READY, "lastTransitionTime": "now"}]),
+        ([READY, OTHER], replace(CONDITION, message="y"), [OTHER, {**READY, "message": "y"}]),
+        (
+            [READY],
+            Condition(False, "WaitingForPod", "z"),
+            [{**READY, "status": "False", "reason": "WaitingForPod", "message": "z", "lastTransitionTime": "now"}],
+        ),
+        ([OTHER, READY], None, [OTHER]),
+        ([OTHER], None, None),
+        (None, None, None),
+    ],
+)
+def test_the_condition_is_written_when_it_differs_and_moves_its_time_with_its_status(
+    present: Any, condition: Condition | None, expected: Any
+) -> None:
+    observed = {"status": {"conditions": present}} if present is not None else {}
+    patch = plan.conditions_patch(observed, condition, "now")
+    assert patch == ({} if expected is None else {"status": {"conditions": expected}})
+    assert plan.conditions_patch(patched(observed, patch), condition, "later") == {}
