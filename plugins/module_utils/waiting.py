@@ -39,6 +39,7 @@ REFUSALS = frozenset(
         "NetworkNotFound",
         "NotSupported",
         "PolicyNotSupported",
+        "PolicyNotSupported",
         "PoolExhausted",
         "ProjectNotIncluded",
         "SecureEgressModeOff",

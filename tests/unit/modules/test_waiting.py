@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,6 +140,13 @@ def test_a_timeout_without_a_controller_or_the_right_to_read_events() -> None:
 
     with pytest.raises(waiting.TimedOut, match=r"is it running\?; its Events cannot be read: permission is missing"):
         wait(cluster)
+
+
+def test_every_refusal_of_the_core_ends_a_wait() -> None:
+    core = Path(waiting.__file__).parent
+    said = {reason for path in core.glob("*.py") for reason in re.findall(r'Refused\(\s*"(\w+)"', path.read_text())}
+
+    assert said - {"InUse"} <= waiting.REFUSALS  # InUse is a lease's, not a Service's
 
 
 def test_bound_leases() -> None:
