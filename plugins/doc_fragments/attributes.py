@@ -22,7 +22,7 @@ attributes:
     description: A second run with the same options changes nothing.
   action_group:
     support: full
-    membership: avi.egress.all
+    membership: [avi.egress.all]
     description: Use C(group/avi.egress.all) in C(module_defaults) to set the connection options once.
 requirements:
   - python >= 3.11
