@@ -6,6 +6,7 @@
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/.collections:$(CURDIR)/images/egress_router:$(CURDIR)/images/egress_controller
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
+export MYPYPATH := $(PYTHONPATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 # Network namespaces and containers need root; the caches stay the caller's.
@@ -25,8 +26,8 @@ test: bootstrap lint ## Everything: lint and types, then one pytest run over uni
 lint: bootstrap
 	ruff check .
 	ruff format --check .
-	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml -p ansible_collections.avi.egress.plugins
-	mypy images tests/cluster tests/demo
+	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
+	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests
 	ansible-lint --offline -q roles playbooks
 	yamllint -s .
 

@@ -18,14 +18,14 @@ from .errors import EgressError, InvalidInput, Refused
 from .model import EgressCloud, EgressNetwork, EgressService, choose_network
 from .resources import (
     NETWORK_POLICY,
+    POD_DISRUPTION_BUDGET,
     READY_CONDITION,
     REPLICATION_CONTROLLER,
     SERVICE,
-    SERVICE_ACCOUNT,
     SOURCE_IPS_ANNOTATION,
+    STATEFUL_SET,
     KubeObject,
     Resource,
-    account_name,
     egress_pod_name,
     object_key,
     resource_of,
@@ -83,6 +83,8 @@ class Observed:
     service: KubeObject | None = None
     controller: KubeObject | None = None
     """The ReplicationController."""
+    stateful_set: KubeObject | None = None
+    disruption_budget: KubeObject | None = None
     network_policy: KubeObject | None = None
     service_account: KubeObject | None = None
     pods: tuple[KubeObject, ...] = ()
@@ -90,6 +92,11 @@ class Observed:
     scc: KubeObject | None = None
     has_scc: bool = False
     """Whether the platform serves SecurityContextConstraints at all."""
+
+    def parts(self) -> list[KubeObject]:
+        """The objects that carry the egress pod's name and must be the service's own."""
+        found = (self.controller, self.stateful_set, self.network_policy, self.disruption_budget)
+        return [part for part in found if part]
 
 
 def admit(
@@ -144,10 +151,6 @@ def _check_supported(service: EgressService, subject: str) -> None:
         raise InvalidInput(
             subject, "metadata.name", service.name, f"give a name of up to {longest} characters: a pod label holds it"
         )
-    if service.egress_pod.ha:
-        raise Refused(
-            "NotSupported", f"{subject}: egress_pod.ha is not supported yet; remove it to have one egress pod"
-        )
     if service.egress_pod.source_ips:
         # Without reservations a tenant could pick the address that another project's firewalls still trust.
         raise Refused(
@@ -172,23 +175,31 @@ def serve(
 ) -> Plan:
     """The writes that make an admitted service with its leased addresses work.
 
-    Isolation comes before the pod, and the Service points to the pod last. While pods of an older rendering
-    are there the controller is held at 0 replicas, so that no two pods are ever asked to hold one address.
+    Isolation comes before the pod, and the Service points to the pod last. A ReplicationController would start the
+    new pod beside the old one, so it is held at 0 replicas while pods of an older rendering are there: no two
+    pods are ever asked to hold one address. A StatefulSet sees to that by itself, ordinal by ordinal; only pods that
+    another controller made have to end first.
     """
-    _check_owned(service, observed.controller)
-    _check_owned(service, observed.network_policy)
-    rendered = workload.replication_controller(service, cloud, network, sources)
-    outdated = [pod for pod in observed.pods if not _is_finished(pod) and workload.is_outdated(pod, rendered)]
-    if outdated:
-        rendered = workload.replication_controller(service, cloud, network, sources, replicas=0)
+    for part in observed.parts():
+        _check_owned(service, part)
+    render = workload.stateful_set if service.egress_pod.ha else workload.replication_controller
+    rendered = render(service, cloud, network, sources)
+    running = [pod for pod in observed.pods if not _is_finished(pod)]
+    outdated = [pod for pod in running if workload.is_outdated(pod, rendered)]
+    in_the_way = [pod for pod in outdated if not (service.egress_pod.ha and _maker(pod) == STATEFUL_SET.kind)]
+    if in_the_way:
+        rendered = render(service, cloud, network, sources, replicas=0)
     present = (observed.service or {}).get("spec", {}).get("ports") or ()
     writes = [
         *account_writes(cloud.uuid, service.namespace, observed),
         *ensure(workload.network_policy(service), observed.network_policy),
-        *ensure(rendered, observed.controller),
+        *_end(observed.controller if service.egress_pod.ha else observed.stateful_set, observed.pods),
+        *ensure(rendered, observed.stateful_set if service.egress_pod.ha else observed.controller),
+        *_budget_writes(service, observed.disruption_budget),
         *_service_writes(workload.service_part(service, sources, present), observed.service),
     ]
-    return Plan(tuple(writes), _readiness(observed.pods, outdated, sources), settled=not outdated)
+    condition = _readiness(observed.pods, in_the_way, sources)
+    return Plan(tuple(writes), condition, settled=not outdated)
 
 
 def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
@@ -198,18 +209,23 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
     Service that is still there loses only what this project had added to it.
     """
     writes: list[Write] = []
-    controller, policy = observed.controller, observed.network_policy
     ended = all(_is_finished(pod) for pod in observed.pods)
-    if controller and _owned_by_service(controller, name):
-        if controller["spec"].get("replicas"):
-            writes += [_patch(controller, {"spec": {"replicas": 0}})]
-        elif ended:
-            writes += [delete(controller)]
-    if policy and _owned_by_service(policy, name) and ended:
-        writes += [delete(policy)]
+    for controller in (observed.controller, observed.stateful_set):
+        if controller and _owned_by_service(controller, name):
+            writes += _end(controller, observed.pods)
+    for guard in (observed.network_policy, observed.disruption_budget):
+        if guard and _owned_by_service(guard, name) and ended:
+            writes += [delete(guard)]
     if observed.service:
         writes += _service_writes(_service_without_egress(observed.service, namespace, name), observed.service)
     return Plan(tuple(writes), None, settled=ended)
+
+
+def wanted_parts(service: EgressService) -> tuple[Resource, ...]:
+    """The kinds of object that ``serve`` makes for a service, beside the Service itself and the account."""
+    if service.egress_pod.ha:
+        return (NETWORK_POLICY, STATEFUL_SET, POD_DISRUPTION_BUDGET)
+    return (NETWORK_POLICY, REPLICATION_CONTROLLER)
 
 
 def refuse(error: EgressError) -> Plan:
@@ -266,25 +282,38 @@ def conditions_patch(service: KubeObject, condition: Condition | None, now: str)
     return {"status": {"conditions": [*others, {"type": READY_CONDITION, **said, "lastTransitionTime": since}]}}
 
 
-def observed_keys(namespace: str, service: str, cloud_uuid: str | None) -> dict[str, tuple[Resource, str]]:
-    """Which objects an Observed is made of, by its field: what a shell has to look up."""
-    name = egress_pod_name(service)
-    keys = {
-        "service": (SERVICE, service),
-        "controller": (REPLICATION_CONTROLLER, name),
-        "network_policy": (NETWORK_POLICY, name),
-    }
-    if cloud_uuid:
-        keys["service_account"] = (SERVICE_ACCOUNT, account_name(cloud_uuid))
-    return keys
+def _end(controller: KubeObject | None, pods: Sequence[KubeObject]) -> list[Write]:
+    """Scale a controller to 0, then delete it when its own pods are gone."""
+    if controller is None:
+        return []
+    if controller["spec"].get("replicas"):
+        return [_patch(controller, {"spec": {"replicas": 0}})]
+    left = [pod for pod in pods if not _is_finished(pod) and _maker(pod) in (None, controller["kind"])]
+    return [] if left else [delete(controller)]
+
+
+def _budget_writes(service: EgressService, observed: KubeObject | None) -> list[Write]:
+    if service.egress_pod.ha:
+        return ensure(workload.disruption_budget(service), observed)
+    return [delete(observed)] if observed else []
+
+
+def _maker(pod: KubeObject) -> str | None:
+    """The kind of the controller that made the pod; None if that has let go of it."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return next((str(owner["kind"]) for owner in owners if owner.get("controller")), None)
 
 
 def _readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], sources: Sequence[str]) -> Condition:
     if outdated:
         return Condition(False, "Replacing", "the egress pod of the former configuration is ending")
     ready = [pod for pod in pods if _is_ready(pod)]
-    if ready:
+    if len(ready) >= len(sources):
         return Condition(True, "EgressReady", f"traffic leaves from {','.join(sources)}")
+    if ready:
+        waiting = [pod for pod in pods if pod not in ready]
+        told = f"{len(ready)} of {len(sources)} egress pods are ready; {_why_waiting(waiting)}"
+        return Condition(True, "Degraded", told)
     return Condition(False, "WaitingForPod", _why_waiting(pods))
 
 

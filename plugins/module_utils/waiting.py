@@ -20,6 +20,7 @@ from .resources import (
     READY_CONDITION,
     REPLICATION_CONTROLLER,
     SERVICE,
+    STATEFUL_SET,
     KubeObject,
     Resource,
     egress_pod_name,
@@ -38,7 +39,6 @@ REFUSALS = frozenset(
         "NetworkNotAllowed",
         "NetworkNotFound",
         "NotSupported",
-        "PolicyNotSupported",
         "PolicyNotSupported",
         "PoolExhausted",
         "ProjectNotIncluded",
@@ -162,12 +162,13 @@ def wait_until_withdrawn(cluster: Cluster, namespace: str, name: str, timeout: f
     """Return once a deleted Service has neither an egress pod's controller nor a Bound lease; else TimedOut."""
     deadline = monotonic() + timeout
     controller = egress_pod_name(name)
-    watched = Watched(REPLICATION_CONTROLLER, namespace, fields=f"metadata.name={controller}")
-    if until(cluster, watched, lambda found: not found, deadline):
-        raise TimedOut(
-            f"Service {namespace}/{name}: ReplicationController {controller} is still there after {timeout:g} s; "
-            "its egress pod may be on a node that does not answer"
-        )
+    for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
+        watched = Watched(resource, namespace, fields=f"metadata.name={controller}")
+        if until(cluster, watched, lambda found: not found, deadline):
+            raise TimedOut(
+                f"Service {namespace}/{name}: {resource.kind} {controller} is still there after {timeout:g} s; "
+                "its egress pod may be on a node that does not answer"
+            )
     watched = Watched(EGRESS_LEASE, labels=f"{API_GROUP}/namespace={namespace}")
     bound = bound_leases(until(cluster, watched, lambda found: not bound_leases(found, name), deadline), name)
     if bound:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What a secure egress service is made of: ReplicationController, NetworkPolicy and the Service's own part.
+"""What a secure egress service is made of: its controller, NetworkPolicy and the Service's own part.
 
 Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
 EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK and EGRESS_RESOLVE, a readiness probe
-beside the liveness probe (so that no client is sent to a pod whose data path does not stand yet), and the host
-directory that the router reaches its node's network namespace by.
+beside the liveness probe (so that no client is sent to a pod whose data path does not stand yet), a startup probe (so
+that a router that waits for its address is not restarted for waiting), and the host directory that the router
+reaches its node's network namespace by.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ from .errors import Refused
 from .model import Destination, EgressCloud, EgressNetwork, EgressService
 from .resources import (
     NETWORK_POLICY,
+    POD_DISRUPTION_BUDGET,
     REPLICATION_CONTROLLER,
     SERVICE,
     SOURCE_IPS_ANNOTATION,
+    STATEFUL_SET,
     KubeObject,
+    Resource,
     account_name,
     egress_pod_name,
 )
@@ -33,6 +37,8 @@ HOST_NAMESPACES = "/proc/1/ns"
 """The directory, not the file ``net`` in it: container runtimes refuse to mount a magic link."""
 RENDERING_VARIABLE = "EGRESS_RENDERING"
 """A digest of the pod's rendering: not for the router, but to know pods of an older rendering by."""
+STARTUP_SECONDS = 600
+"""How long a router may wait for its address, such as for a predecessor on a node that does not answer."""
 TERMINATION_GRACE_SECONDS = 5
 """The router withdraws its address within milliseconds of SIGTERM; a successor must not wait longer for a hung one."""
 
@@ -119,13 +125,85 @@ def replication_controller(
     ``replicas`` is 0 for as long as a pod of an older rendering is still there.
     """
     name = egress_pod_name(service.name)
-    account = account_name(cloud.uuid)
+    return {
+        **_part(REPLICATION_CONTROLLER, service),
+        "spec": {
+            "replicas": replicas,
+            "selector": {"name": name},
+            "template": _pod_template(service, cloud, network, sources),
+        },
+    }
+
+
+def stateful_set(
+    service: EgressService,
+    cloud: EgressCloud,
+    network: EgressNetwork,
+    sources: Sequence[str],
+    replicas: int = 2,
+) -> KubeObject:
+    """The StatefulSet with 2 replicas (article, "High Availability"), each with its own address by its ordinal.
+
+    The pods run on different nodes and start side by side. A changed rendering replaces one after the other: a
+    StatefulSet never has two pods of one ordinal, so no two ever hold one address.
+    """
+    template = _pod_template(service, cloud, network, sources, affinity=_on_different_nodes(service))
+    return {
+        **_part(STATEFUL_SET, service),
+        "spec": {
+            "replicas": replicas,
+            "serviceName": service.name,
+            "podManagementPolicy": "Parallel",
+            "selector": {"matchLabels": dict(template["metadata"]["labels"])},
+            "template": template,
+        },
+    }
+
+
+def disruption_budget(service: EgressService) -> KubeObject:
+    """Drains and upgrades take one egress pod at a time (``ha`` only: a budget on a single pod would block them)."""
+    return {
+        **_part(POD_DISRUPTION_BUDGET, service),
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"name": egress_pod_name(service.name)}}},
+    }
+
+
+def _part(resource: Resource, service: EgressService) -> KubeObject:
+    """The head of an object that belongs to the service and goes with it; all of them have one name."""
+    name = egress_pod_name(service.name)
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {
+            "name": name,
+            "namespace": service.namespace,
+            "labels": {"name": name},
+            "ownerReferences": [owner_reference(service)],
+        },
+    }
+
+
+def _on_different_nodes(service: EgressService) -> KubeObject:
+    selector = {"matchLabels": {"name": egress_pod_name(service.name)}}
+    term = {"labelSelector": selector, "topologyKey": "kubernetes.io/hostname"}
+    return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+
+def _pod_template(
+    service: EgressService,
+    cloud: EgressCloud,
+    network: EgressNetwork,
+    sources: Sequence[str],
+    affinity: KubeObject | None = None,
+) -> KubeObject:
+    name, account = egress_pod_name(service.name), account_name(cloud.uuid)
     probe = {"tcpSocket": {"port": service.egress_pod.hm_port}, "timeoutSeconds": 1}
     container: dict[str, Any] = {
         "name": CONTAINER_NAME,
         "image": router_image(cloud, service),
         "imagePullPolicy": "IfNotPresent",
         "env": environment(service, cloud, network, sources),
+        "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": STARTUP_SECONDS},
         "livenessProbe": {
             **probe,
             "initialDelaySeconds": 10,
@@ -147,22 +225,10 @@ def replication_controller(
         "volumes": [{"name": "host-namespaces", "hostPath": {"path": HOST_NAMESPACES, "type": "Directory"}}],
         "nodeSelector": dict(service.egress_pod.node_selector),
     }
+    if affinity:
+        pod_spec["affinity"] = affinity
     container["env"] = [*container["env"], {"name": RENDERING_VARIABLE, "value": _digest(pod_spec)}]
-    return {
-        "apiVersion": REPLICATION_CONTROLLER.api_version,
-        "kind": REPLICATION_CONTROLLER.kind,
-        "metadata": {
-            "name": name,
-            "namespace": service.namespace,
-            "labels": {"name": name},
-            "ownerReferences": [owner_reference(service)],
-        },
-        "spec": {
-            "replicas": replicas,
-            "selector": {"name": name},
-            "template": {"metadata": {"name": name, "labels": {"name": name}}, "spec": pod_spec},
-        },
-    }
+    return {"metadata": {"name": name, "labels": {"name": name}}, "spec": pod_spec}
 
 
 def network_policy(service: EgressService) -> KubeObject:
@@ -177,14 +243,7 @@ def network_policy(service: EgressService) -> KubeObject:
             service.policy, service.namespace, service.ports, f"Service {service.namespace}/{service.name}"
         )
     return {
-        "apiVersion": NETWORK_POLICY.api_version,
-        "kind": NETWORK_POLICY.kind,
-        "metadata": {
-            "name": name,
-            "namespace": service.namespace,
-            "labels": {"name": name},
-            "ownerReferences": [owner_reference(service)],
-        },
+        **_part(NETWORK_POLICY, service),
         "spec": {
             "podSelector": {"matchLabels": {"name": name}},
             "policyTypes": ["Ingress"],

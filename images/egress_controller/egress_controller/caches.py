@@ -19,15 +19,18 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     NAMESPACE,
     NETWORK_POLICY,
     POD,
+    POD_DISRUPTION_BUDGET,
     READY_CONDITION,
     REPLICATION_CONTROLLER,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
     SOURCE_IPS_ANNOTATION,
+    STATEFUL_SET,
     KubeObject,
     Resource,
     account_name,
+    egress_pod_name,
 )
 
 from egress_controller.informers import Informer
@@ -42,6 +45,10 @@ BY_NAME_LABEL = "name-label"
 
 NAME_LABEL = "name"
 """The article's one label on RC, NetworkPolicy and pod; objects without it are none of ours."""
+
+
+PARTS = (REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
+"""What a service is made of, all of one name: its controller, who reaches it, and how far drains may go."""
 
 
 class Listener(Protocol):
@@ -75,8 +82,7 @@ class Caches:
         self.leases = self._informer(_Watch(EGRESS_LEASE, indexes={BY_SERVICE: _served, BY_NETWORK: _network}))
         self.addresses = self._informer(_Watch(EGRESS_ADDRESS, indexes={BY_LEASE: _holder, BY_NETWORK: _network}))
         self.services = self._informer(_Watch(SERVICE, indexes={BY_NAMESPACE: _marked_namespace}))
-        self.controllers = self._informer(_Watch(REPLICATION_CONTROLLER, labels=NAME_LABEL))
-        self.policies = self._informer(_Watch(NETWORK_POLICY, labels=NAME_LABEL))
+        self.parts = {part: self._informer(_Watch(part, labels=NAME_LABEL)) for part in PARTS}
         self.accounts = self._informer(_Watch(SERVICE_ACCOUNT, labels=CLOUD_LABEL, indexes={BY_CLOUD: _cloud}))
 
     def start(self) -> None:
@@ -108,6 +114,9 @@ class Caches:
                 self._sccs = self._informer(_Watch(SECURITY_CONTEXT_CONSTRAINTS, labels=CLOUD_LABEL))
                 self._sccs.start()
 
+    def part(self, resource: Resource, namespace: str, service: str) -> KubeObject | None:
+        return self.parts[resource].get(egress_pod_name(service), namespace)
+
     def marked_services(self) -> list[KubeObject]:
         """Every service that asks for egress, or carries a trace of it."""
         return [service for service in self.services.all() if is_marked(service)]
@@ -120,8 +129,7 @@ class Caches:
             self.leases,
             self.addresses,
             self.services,
-            self.controllers,
-            self.policies,
+            *self.parts.values(),
             self.accounts,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Sequence
+from typing import Container, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils import plan
 from ansible_collections.avi.egress.plugins.module_utils.annotations import read_service
@@ -22,15 +22,18 @@ from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, 
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     NETWORK_POLICY,
     POD,
+    POD_DISRUPTION_BUDGET,
     READY_CONDITION,
     REPLICATION_CONTROLLER,
     SERVICE,
+    STATEFUL_SET,
     KubeObject,
+    Resource,
     egress_pod_name,
 )
 
 from egress_controller.accounts import Accounts
-from egress_controller.caches import BY_NAME_LABEL, NAME_LABEL, Caches
+from egress_controller.caches import BY_NAME_LABEL, NAME_LABEL, PARTS, Caches
 from egress_controller.claims import Claims, is_released, utc_now
 from egress_controller.errors import NotYet
 from egress_controller.events import NORMAL, WARNING, Events
@@ -43,7 +46,8 @@ from egress_controller.triggers import Waiting
 
 STILL_ENDING_SECONDS = 1.0
 """How soon a withdrawn service is looked at again while pods of it end, should their cloud be gone (no watch)."""
-PROGRESS_REASONS = frozenset({"EgressReady", "WaitingForPod", "Replacing"})
+CONTROLLERS = (REPLICATION_CONTROLLER, STATEFUL_SET)
+PROGRESS_REASONS = frozenset({"EgressReady", "Degraded", "WaitingForPod", "Replacing"})
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +105,7 @@ class ServicePass:
         sources = [lease["status"]["address"] for lease in leases]
         label = egress_pod_name(wish.name)
         observed = replace(
-            self._observe(service, wish.namespace, wish.name),
+            self._observe(service, wish.namespace, wish.name, wanted=plan.wanted_parts(wish)),
             service_account=self._accounts.ensure(cloud.uuid, wish.namespace),
             pods=tuple(pods.of(BY_NAME_LABEL, (wish.namespace, label))),
         )
@@ -171,7 +175,7 @@ class ServicePass:
             self._conclude(newest, None)
         if not decided.settled:
             self._queue.add_after(service_key(namespace, name), STILL_ENDING_SECONDS)
-        elif not any(write.resource is REPLICATION_CONTROLLER for write in decided.writes):
+        elif not any(write.resource in CONTROLLERS for write in decided.writes):
             # The controller is gone and so are its pods: nothing can send from the addresses any more.
             self._give_up(self._claims.to_give_up(namespace, name))
 
@@ -181,15 +185,23 @@ class ServicePass:
             address = _address(lease) or "none"
             _log.info(line("lease-given-up", lease=lease["metadata"]["name"], address=address))
 
-    def _observe(self, service: KubeObject | None, namespace: str, name: str) -> Observed:
-        """From the caches; what they don't show is asked for, since they may lag and selectors may hide it."""
-        part = egress_pod_name(name)
-        controller = self._caches.controllers.get(part, namespace)
-        policy = self._caches.policies.get(part, namespace)
+    def _observe(
+        self, service: KubeObject | None, namespace: str, name: str, wanted: Container[Resource] = PARTS
+    ) -> Observed:
+        """From the caches; what they don't show of ``wanted`` is asked for: they may lag and selectors may hide it."""
+
+        def part(resource: Resource) -> KubeObject | None:
+            cached = self._caches.part(resource, namespace, name)
+            if cached or resource not in wanted:
+                return cached
+            return self._cluster.get(resource, egress_pod_name(name), namespace)
+
         return Observed(
             service=service,
-            controller=controller or self._cluster.get(REPLICATION_CONTROLLER, part, namespace),
-            network_policy=policy or self._cluster.get(NETWORK_POLICY, part, namespace),
+            controller=part(REPLICATION_CONTROLLER),
+            stateful_set=part(STATEFUL_SET),
+            network_policy=part(NETWORK_POLICY),
+            disruption_budget=part(POD_DISRUPTION_BUDGET),
         )
 
     def _live_pods(self, namespace: str, name: str) -> tuple[KubeObject, ...]:

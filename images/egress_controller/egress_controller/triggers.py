@@ -14,9 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
     NAMESPACE,
-    NETWORK_POLICY,
     POD,
-    REPLICATION_CONTROLLER,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -26,7 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 from kubernetes.informer import DELETED
 
-from egress_controller.caches import BY_LEASE, BY_NAMESPACE, BY_SERVICE, NAME_LABEL, Caches, is_marked
+from egress_controller.caches import BY_LEASE, BY_NAMESPACE, BY_SERVICE, NAME_LABEL, PARTS, Caches, is_marked
 from egress_controller.claims import OwnLocks, is_released
 from egress_controller.keys import Key, service_key
 from egress_controller.queue import WorkQueue
@@ -73,9 +71,8 @@ class Triggers:
             EGRESS_NETWORK: self._network,
             EGRESS_LEASE: self._lease,
             EGRESS_ADDRESS: self._address,
-            REPLICATION_CONTROLLER: self._part,
-            NETWORK_POLICY: self._part,
             POD: self._part,
+            **dict.fromkeys(PARTS, self._part),
             SERVICE_ACCOUNT: self._account,
             SECURITY_CONTEXT_CONSTRAINTS: self._account,
         }
@@ -97,8 +94,7 @@ class Triggers:
         """Whether something of ours is there for a service that lost its annotation."""
         if caches.leases.of(BY_SERVICE, (namespace, name)):
             return True
-        part = egress_pod_name(name)
-        return bool(caches.controllers.get(part, namespace) or caches.policies.get(part, namespace))
+        return any(caches.part(resource, namespace, name) for resource in PARTS)
 
     def _namespace(self, caches: Caches, event: str, namespace: KubeObject) -> None:
         metadata = namespace["metadata"]
