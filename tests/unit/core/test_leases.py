@@ -192,6 +192,41 @@ def test_an_ipv6_address_has_one_lock_name() -> None:
     assert "." not in address_name("n", "2001:db8::1").removeprefix("n.")
 
 
+def test_a_released_slot_gets_its_address_back_even_if_the_lock_was_lost() -> None:
+    store = MemoryStore()
+    lease = leases.release(store, claim(store, 50, slot(), random_start=lambda _size: 7), NOW)
+    del store.objects["EgressAddress", "outside.10-70-112-8"]
+    assert address_of(claim(store, 50, slot(), random_start=lambda _size: 0)) == address_of(lease) == "10.70.112.8"
+    assert store.locks().keys() == {"10.70.112.8"}
+
+
+def test_freeing_a_lease_spares_a_lock_that_became_another_leases() -> None:
+    store = MemoryStore()
+    lease = leases.release(store, claim(store, 1, slot()), NOW)
+    del store.objects["EgressAddress", "outside.10-70-112-1"]
+    other = claim(store, 1, slot("other"))
+    leases.free(store, lease)
+    assert store.locks()["10.70.112.1"]["leaseUID"] == other["metadata"]["uid"]
+
+
+def test_a_claim_of_a_lease_that_is_gone_leaves_its_successors_lock_alone() -> None:
+    store = MemoryStore()
+    released = leases.release(store, claim(store, 1, slot()), NOW)
+    successor: list[KubeObject] = []
+
+    def between(request: str) -> None:
+        if request == "create" and not successor:
+            successor.append({})
+            leases.free(store, released)
+            successor[0] = claim(store, 1, slot())
+
+    store.between = between
+    with pytest.raises(Changed):
+        claim(store, 1, slot())
+    assert store.locks()["10.70.112.1"]["leaseUID"] == successor[0]["metadata"]["uid"]
+    assert claim(store, 1, slot()) == successor[0]
+
+
 # --- interleavings: a crash, or another client, between any two requests ---
 
 

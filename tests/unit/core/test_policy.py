@@ -80,6 +80,13 @@ def test_the_articles_sample_is_the_default() -> None:
     assert network_policy(service())["spec"]["ingress"] == [{"from": OWN}]
 
 
+def test_the_egress_pods_network_policy_follows_the_annotation() -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "blue"}}}
+    found = network_policy(service(avi_proxy=text(rule(1, "ALLOW", {**group("blue"), **vs_port(80)}))))
+    assert found["spec"]["ingress"] == [{"from": [peer], "ports": [{"protocol": "TCP", "port": 80}]}]
+    assert found["spec"]["policyTypes"] == ["Ingress"]
+
+
 @pytest.mark.parametrize("value", ["{}", '{"virtualservice": {"a": [1]}, "pool": "x"}'])
 def test_without_rules_the_own_project_alone_is_admitted(value: str) -> None:
     assert network_policy(service(avi_proxy=value)) == network_policy(service())
