@@ -94,22 +94,24 @@ def test_an_edited_annotation_rolls_through_the_set_without_stopping_it() -> Non
 
 
 def follow(observed: Observed, wish: Any) -> list[set[str]]:
-    """Serve until nothing more is written; a scaled-down controller's pods end, a scaled-up one's start.
+    """Serve until nothing more is written; pods start at once, and end a round after they were told to.
 
-    Gives the makers of the running pods after each round.
+    Gives the makers of the pods that run after each round.
     """
     rounds = []
-    for _round in range(10):
+    for turn in range(12):
         decided = served(observed, wish)
         if not decided.writes and decided.settled:
             return rounds
+        ending = observed.pods if turn % 2 == 0 else ()
         observed = carried_out(observed, decided.writes)
-        pods = []
-        for controller in (observed.controller, observed.stateful_set):
-            if controller:
-                pods += [made_by(controller["kind"], controller, n) for n in range(controller["spec"]["replicas"])]
-        rounds.append({pod["metadata"]["ownerReferences"][0]["kind"] for pod in pods})
-        observed = replace(observed, pods=tuple(pods))
+        pods = {pod["metadata"]["name"] + pod["metadata"]["ownerReferences"][0]["kind"]: pod for pod in ending}
+        for controller in filter(None, (observed.controller, observed.stateful_set)):
+            for number in range(controller["spec"]["replicas"]):
+                pod = made_by(controller["kind"], controller, number)
+                pods[pod["metadata"]["name"] + controller["kind"]] = pod
+        rounds.append({pod["metadata"]["ownerReferences"][0]["kind"] for pod in pods.values()})
+        observed = replace(observed, pods=tuple(pods.values()))
     raise AssertionError(f"no end: {rounds}")
 
 
