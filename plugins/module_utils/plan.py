@@ -32,6 +32,8 @@ from .resources import (
 )
 
 MAX_LABEL_LENGTH = 63
+REVISION_HASH_LENGTH = 11
+"""What a StatefulSet adds to its name in its pods' label ``controller-revision-hash``."""
 WAITING_MESSAGE_LENGTH = 120
 """Characters of a container's waiting message that a condition repeats."""
 
@@ -146,7 +148,7 @@ def admit(
 
 def _check_supported(service: EgressService, subject: str) -> None:
     """Refuse what the egress pod or its leases cannot do, before anything is made for it."""
-    longest = MAX_LABEL_LENGTH - len(egress_pod_name(""))
+    longest = MAX_LABEL_LENGTH - len(egress_pod_name("")) - (REVISION_HASH_LENGTH if service.egress_pod.ha else 0)
     if len(service.name) > longest:
         raise InvalidInput(
             subject, "metadata.name", service.name, f"give a name of up to {longest} characters: a pod label holds it"

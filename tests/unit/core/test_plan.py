@@ -174,6 +174,10 @@ def test_a_name_that_does_not_fit_into_the_pods_label_is_refused() -> None:
     plan.admit(service(name="x" * 48), [cloud()], NETWORKS, namespace())
     with pytest.raises(InvalidInput, match="48 characters"):
         plan.admit(service(name="x" * 49), [cloud()], NETWORKS, namespace())
+    two = {"destination_ip": "10.0.0.1", "ha": True}
+    plan.admit(service(two, name="x" * 37), [cloud()], NETWORKS, namespace())
+    with pytest.raises(InvalidInput, match="37 characters"):
+        plan.admit(service(two, name="x" * 38), [cloud()], NETWORKS, namespace())
 
 
 # --- serve ---
