@@ -18,6 +18,7 @@ from typing import Callable, TypeVar
 T = TypeVar("T")
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+NAMESPACE_OF_CONTROLLER = "avi-egress"
 LEASE_SECONDS = 3
 """Short, so that a take-over needs not be waited for long."""
 
@@ -62,7 +63,10 @@ class ControllerProcess:
         path = os.pathsep.join([str(CHECKOUT / ".collections"), str(CHECKOUT / "images/egress_controller")])
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path, "POD_NAMESPACE": "default"}
+                command,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": path, "POD_NAMESPACE": NAMESPACE_OF_CONTROLLER},
             )
         if ready:
             wait_for("the controller to be ready", lambda: self.probe("readyz") == 200)

@@ -20,6 +20,9 @@ from ansible_collections.avi.egress.plugins.module_utils.leases import Changed, 
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork, EgressService
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    EGRESS_CLOUD,
+    EGRESS_NETWORK,
+    NAMESPACE,
     NETWORK_POLICY,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -97,7 +100,7 @@ class ServicePass:
             raise
 
     def _serve(self, service: KubeObject, wish: EgressService) -> None:
-        cloud, networks = self._admit(wish)
+        cloud, networks = self._admit(service, wish)
         pods = self._caches.pods(cloud.uuid)
         if pods is None:
             raise NotYet(f"the pods of EgressCloud {cloud.name} are not listed yet")
@@ -119,7 +122,7 @@ class ServicePass:
             if plan.serve(wish, cloud, network, sources, live).settled:
                 self._give_up(unwanted)
 
-    def _admit(self, wish: EgressService) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
+    def _admit(self, service: KubeObject, wish: EgressService) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
         namespace = self._caches.namespaces.get(wish.namespace)
         if namespace is None:
             raise NotYet(f"namespace {wish.namespace} has not been seen yet")
@@ -127,6 +130,10 @@ class ServicePass:
         try:
             return plan.admit(wish, clouds.all().values(), networks.all(), namespace)
         except Refused as error:
+            # The kinds are watched one by one: a service may be seen before the network that was made just before it.
+            stands = (condition_of(service, READY_CONDITION) or {}).get("message") == str(error)
+            if not stands and self._lags(namespace):
+                raise NotYet(f"clouds, networks or namespace {wish.namespace} changed just now") from None
             # A cloud or network that can't be read is missing above; then that is what the operator must hear.
             unreadable = {
                 "ProjectNotIncluded": clouds.errors,
@@ -136,6 +143,16 @@ class ServicePass:
             for cause in unreadable.get(error.reason, list)():
                 raise cause from None
             raise
+
+    def _lags(self, namespace: KubeObject) -> bool:
+        """Whether the server knows newer clouds, networks or labels of the namespace than the caches show."""
+        name = namespace["metadata"]["name"]
+        live = self._cluster.get(NAMESPACE, name) or {"metadata": {}}
+        return (
+            live["metadata"].get("labels") != namespace["metadata"].get("labels")
+            or _stamps(self._cluster.list(EGRESS_CLOUD)) != _stamps(self._caches.clouds.all())
+            or _stamps(self._cluster.list(EGRESS_NETWORK)) != _stamps(self._caches.networks.all())
+        )
 
     def _claim(
         self, wish: EgressService, networks: Sequence[EgressNetwork]
@@ -252,6 +269,10 @@ class ServicePass:
 
 def _slots(wish: EgressService, network: EgressNetwork) -> Sequence[Slot]:
     return [Slot(network.name, wish.namespace, wish.name, number) for number in range(wish.slots)]
+
+
+def _stamps(objects: Sequence[KubeObject]) -> set[tuple[str, int]]:
+    return {(obj["metadata"]["uid"], obj["metadata"].get("generation", 0)) for obj in objects}
 
 
 def _is_verdict(error: ApiError) -> bool:
