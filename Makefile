@@ -21,13 +21,13 @@ demo-down: bootstrap ## Remove everything that demo made
 	$(AS_ROOT) .venv/bin/python -m tests.demo down
 
 test: bootstrap lint ## Everything: lint and types, then one pytest run over unit, integration and end-to-end tests
-	$(AS_ROOT) .venv/bin/python -m pytest tests
+	$(AS_ROOT) .venv/bin/python -m pytest tests/unit tests/integration tests/e2e
 
 lint: bootstrap
 	ruff check .
 	ruff format --check .
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
-	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests
+	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.demo -p tests.benchmarks
 	ansible-lint --offline -q roles playbooks
 	yamllint -s .
 

@@ -82,7 +82,7 @@ options:
     type: bool
     default: false
   network:
-    description: The EgressNetwork to take the source address from; by default the cloud's first that allows the project.
+    description: The EgressNetwork of the source address; by default the cloud's first that allows the project.
     type: str
   source_ip:
     description: The source address wanted, which must be free or the service's own; two with O(ha=true).

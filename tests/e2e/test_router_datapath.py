@@ -35,7 +35,8 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
-from pyroute2 import netns
+
+from tests.capture import Capture, inside
 
 ROUTER = Path(__file__).parents[2] / "images" / "egress_router"
 SOURCE = "10.70.112.155"
@@ -61,67 +62,12 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-@contextmanager
-def inside(namespace: str) -> Iterator[None]:
-    """The calling thread is in the namespace; sockets opened meanwhile stay there."""
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    wanted = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-    try:
-        netns.setns(wanted)
-        try:
-            yield
-        finally:
-            netns.setns(before)
-    finally:
-        os.close(wanted)
-        os.close(before)
-
-
 def sweep() -> None:
     """Remove what test runs left behind whose process is gone."""
     for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else ():
         owner = re.fullmatch(PREFIX + r"(\d+)-.*", name)
         if owner and not os.path.isdir(f"/proc/{owner[1]}"):
             run("ip", "netns", "del", name)
-
-
-class Capture:
-    """Source addresses of all IPv4 packets that cross the LAN, with how often each was seen.
-
-    ICMP errors are counted apart: when a router has gone, its node tells the remote application so, with
-    its own address.
-    """
-
-    def __init__(self, namespace: str) -> None:
-        self.sources: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        with inside(namespace):
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-        self._socket.settimeout(0.2)
-        self._open = True
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._open = False
-        self._thread.join()
-        self._socket.close()
-
-    def lost(self) -> int:
-        """Frames that the kernel could not hand over: a verdict needs zero."""
-        statistics = self._socket.getsockopt(263, 6, 8)  # SOL_PACKET, PACKET_STATISTICS
-        return int(struct.unpack("II", statistics)[1])
-
-    def _run(self) -> None:
-        while self._open:
-            try:
-                frame = self._socket.recv(2048)
-            except TimeoutError:
-                continue
-            if int.from_bytes(frame[12:14], "big") == ETH_P_IP:
-                is_error = frame[23] == socket.IPPROTO_ICMP and frame[34] in ICMP_ERRORS
-                (self.errors if is_error else self.sources)[socket.inet_ntoa(frame[26:30])] += 1
 
 
 class RemoteApplication:
@@ -349,8 +295,7 @@ class Lab:
 
     def assert_no_other_source(self, *allowed: str) -> None:
         """Nothing but the allowed sources and the remote application itself was ever on the LAN."""
-        time.sleep(0.3)
-        assert self.capture.lost() == 0, "the capture is incomplete"
+        self.capture.settled()
         expected = {REMOTE, SECOND_REMOTE, *(allowed or (SOURCE,))}
         others = set(self.capture.sources) - expected
         assert not others, {source: self.capture.sources[source] for source in others}
