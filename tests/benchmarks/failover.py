@@ -15,8 +15,9 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
@@ -31,6 +32,11 @@ TIMEOUT_SECONDS = 0.5
 QUIET_SECONDS = 8.0
 """An outage is over when no connection has failed for so long."""
 LIMIT_SECONDS = 150.0
+
+WISHES: dict[str, Mapping[str, object]] = {
+    "ha": {"ha": True},
+    "single": {"nodeSelector": {"kubernetes.io/hostname": "node2"}},
+}
 
 _CLIENT = f"""
 import socket, sys, threading, time
@@ -113,7 +119,7 @@ class Scene:
         )
         self.kubectl.wait(self.name, "condition=Ready", "pod/client")
 
-    def service(self, name: str, wish: dict[str, object]) -> Client:
+    def service(self, name: str, wish: Mapping[str, object]) -> Client:
         annotation = json.dumps({"destination_ip": "10.10.10.200", **wish})
         metadata = {"name": name, "namespace": self.name, "annotations": {"egress_pod": annotation}}
         spec = {"ports": [{"port": 80}]}
@@ -148,10 +154,10 @@ def run() -> list[Result]:
     scene = Scene(cluster, build_all()["avi-egress-router"].name)
     results = []
     try:
-        for name, wish in (("ha", {"ha": True}), ("single", {"nodeSelector": {"kubernetes.io/hostname": "node2"}})):
+        for name, wish in WISHES.items():
             client = scene.service(name, wish)
             pod = scene.pod_on(name, "node2")
-            results.append(measure(f"{name}: egress pod killed", client, lambda pod=pod: scene.kill(pod)))
+            results.append(measure(f"{name}: egress pod killed", client, partial(scene.kill, pod)))
             client.close()
         client = scene.service("ha", {"ha": True})
         results.append(measure("ha: node cut off", client, lambda: scene.cut_off("node2")))
