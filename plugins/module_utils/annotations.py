@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Mapping, Sequence
 
-from . import addresses
+from . import addresses, exposure
 from .errors import InvalidAnnotation
 from .grammar import FieldReader, at, load_json
 from .model import DEFAULT_HM_PORT, Destination, EgressPod, EgressService, ServicePort
@@ -29,7 +29,10 @@ _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.I | re.A)
 
 
 def read_service(service: KubeObject) -> EgressService | None:
-    """The intent of a Service; None if it has no ``egress_pod`` annotation; InvalidAnnotation if that is wrong."""
+    """The intent of a Service; None if it has no ``egress_pod`` annotation.
+
+    InvalidAnnotation if that is wrong, Refused if the Service is none that egress can be given to.
+    """
     metadata, spec = service["metadata"], service.get("spec", {})
     annotations = metadata.get("annotations") or {}
     text = annotations.get(EGRESS_POD_ANNOTATION)
@@ -37,10 +40,7 @@ def read_service(service: KubeObject) -> EgressService | None:
         return None
     subject = f"Service {metadata['namespace']}/{metadata['name']}"
     egress_pod = parse_egress_pod(text, subject)
-    if spec.get("type") == "ExternalName":
-        raise InvalidAnnotation(
-            subject, "spec.type", "ExternalName", "an egress service has a cluster IP: give ClusterIP"
-        )
+    exposure.check(service, subject)
     ports = _service_ports(egress_pod, spec.get("ports") or (), subject)
     return EgressService(
         namespace=metadata["namespace"],

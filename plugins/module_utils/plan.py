@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Iterable, Mapping, Sequence
 
-from . import workload
+from . import exposure, workload
 from .accounts import scc_users, security_context_constraints, service_account
 from .difference import merge_patch, patched
 from .errors import EgressError, InvalidInput, Refused
@@ -191,14 +191,13 @@ def serve(
     in_the_way = [pod for pod in outdated if not (service.egress_pod.ha and _maker(pod) == STATEFUL_SET.kind)]
     if in_the_way:
         rendered = render(service, cloud, network, sources, replicas=0)
-    present = (observed.service or {}).get("spec", {}).get("ports") or ()
     writes = [
         *account_writes(cloud.uuid, service.namespace, observed),
         *ensure(workload.network_policy(service), observed.network_policy),
         *_end(observed.controller if service.egress_pod.ha else observed.stateful_set, observed.pods),
         *ensure(rendered, observed.stateful_set if service.egress_pod.ha else observed.controller),
         *_budget_writes(service, observed.disruption_budget),
-        *_service_writes(workload.service_part(service, sources, present), observed.service),
+        *_service_writes(_service_part(service, sources, observed.service), observed.service),
     ]
     condition = _readiness(observed.pods, in_the_way, sources)
     return Plan(tuple(writes), condition, settled=not outdated)
@@ -363,6 +362,12 @@ def _owned_by_service(obj: KubeObject, service: str) -> bool:
     return any(owner["kind"] == SERVICE.kind and owner["name"] == service for owner in owners)
 
 
+def _service_part(service: EgressService, sources: Sequence[str], observed: KubeObject | None) -> KubeObject:
+    ports = (observed or {}).get("spec", {}).get("ports") or ()
+    part = workload.service_part(service, sources, ports)
+    return exposure.without_node_ports(part, observed) if observed else part
+
+
 def _service_without_egress(service: KubeObject, namespace: str, name: str) -> KubeObject:
     desired: KubeObject = {"kind": SERVICE.kind, "metadata": {"name": name, "namespace": namespace}}
     if SOURCE_IPS_ANNOTATION in (service["metadata"].get("annotations") or {}):
@@ -373,7 +378,7 @@ def _service_without_egress(service: KubeObject, namespace: str, name: str) -> K
     own = workload.own_ports(ports)
     if own and own != ports:  # a Service keeps at least one port
         desired.setdefault("spec", {})["ports"] = own
-    return desired
+    return exposure.with_node_ports(desired, service)
 
 
 def _service_writes(desired: KubeObject, observed: KubeObject | None) -> list[Write]:

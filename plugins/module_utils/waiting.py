@@ -43,6 +43,7 @@ REFUSALS = frozenset(
         "PoolExhausted",
         "ProjectNotIncluded",
         "SecureEgressModeOff",
+        "ServiceTypeNotAllowed",
     }
 )
 """Reasons of a False condition that waiting does not cure."""

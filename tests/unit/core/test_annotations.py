@@ -472,7 +472,6 @@ def test_destinations_are_served_at_the_services_target_port() -> None:
         ({"destination_ip": "10.0.0.1"}, {"ports": []}, "spec.ports"),
         ({"destination_ip": "10.0.0.1"}, {"ports": [{"port": 80, "protocol": "SCTP"}]}, "SCTP"),
         ({"destination_ip": "10.0.0.1"}, {"ports": [{"port": 80, "targetPort": "http"}]}, "named ports"),
-        ({"destination_ip": "10.0.0.1"}, {"type": "ExternalName"}, "ClusterIP"),
         (
             {"destinations": {"a.example": {"1": 1, "2": 2}}},
             {"ports": [{"port": 1, "targetPort": 2}]},
