@@ -188,7 +188,7 @@ def serve(
     rendered = render(service, cloud, network, sources)
     running = [pod for pod in observed.pods if not _is_finished(pod)]
     outdated = [pod for pod in running if workload.is_outdated(pod, rendered)]
-    in_the_way = [pod for pod in outdated if not (service.egress_pod.ha and _maker(pod) == STATEFUL_SET.kind)]
+    in_the_way = [pod for pod in outdated if not (service.egress_pod.ha and made_by(pod) == STATEFUL_SET.kind)]
     if in_the_way:
         rendered = render(service, cloud, network, sources, replicas=0)
     writes = [
@@ -289,7 +289,7 @@ def _end(controller: KubeObject | None, pods: Sequence[KubeObject]) -> list[Writ
         return []
     if controller["spec"].get("replicas"):
         return [_patch(controller, {"spec": {"replicas": 0}})]
-    left = [pod for pod in pods if not _is_finished(pod) and _maker(pod) in (None, controller["kind"])]
+    left = [pod for pod in pods if not _is_finished(pod) and made_by(pod) in (None, controller["kind"])]
     return [] if left else [delete(controller)]
 
 
@@ -299,7 +299,7 @@ def _budget_writes(service: EgressService, observed: KubeObject | None) -> list[
     return [delete(observed)] if observed else []
 
 
-def _maker(pod: KubeObject) -> str | None:
+def made_by(pod: KubeObject) -> str | None:
     """The kind of the controller that made the pod; None if that has let go of it."""
     owners = pod["metadata"].get("ownerReferences") or ()
     return next((str(owner["kind"]) for owner in owners if owner.get("controller")), None)
@@ -308,7 +308,7 @@ def _maker(pod: KubeObject) -> str | None:
 def _readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], sources: Sequence[str]) -> Condition:
     if outdated:
         return Condition(False, "Replacing", "the egress pod of the former configuration is ending")
-    ready = [pod for pod in pods if _is_ready(pod)]
+    ready = [pod for pod in pods if is_ready(pod)]
     if len(ready) >= len(sources):
         return Condition(True, "EgressReady", f"traffic leaves from {','.join(sources)}")
     if ready:
@@ -326,7 +326,8 @@ def _is_finished(pod: KubeObject) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
-def _is_ready(pod: KubeObject) -> bool:
+def is_ready(pod: KubeObject) -> bool:
+    """Whether the pod may have traffic: its Ready condition is True and nobody has asked it to end."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
     return ready and not pod["metadata"].get("deletionTimestamp")

@@ -103,6 +103,12 @@ class Caches:
             found = self._pods.get(uuid)
         return found if found and found.synced else None
 
+    def all_pods(self) -> list[KubeObject]:
+        """The egress pods of all clouds, as far as they are listed."""
+        with self._lock:
+            informers = list(self._pods.values())
+        return [pod for informer in informers for pod in informer.all()]
+
     def scc(self, name: str) -> KubeObject | None:
         with self._lock:
             return self._sccs.get(name) if self._sccs else None

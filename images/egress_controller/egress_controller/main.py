@@ -29,6 +29,7 @@ from egress_controller.metrics import Metrics
 from egress_controller.networks import NetworkPass
 from egress_controller.outages import Outages
 from egress_controller.queue import WorkQueue
+from egress_controller.reachability import Reachability
 from egress_controller.services import ServicePass
 from egress_controller.settings import Settings, read_settings
 from egress_controller.triggers import Triggers, Waiting
@@ -60,6 +61,7 @@ class Controller:
         self._events = Events(self._cluster, settings.identity)
         passes = self._passes(waiting, own)
         self._workers = Workers(self._queue, passes, self._outages, self._metrics, self._complain)
+        self._reachability = Reachability(self._cluster, self._caches)
         self._election = Election(connection, settings, self._lead, self._lost)
 
     def run(self) -> int:
@@ -70,6 +72,7 @@ class Controller:
         _log.info(line("starting", identity=self._settings.identity, api=self._cluster.host))
         self._caches.start()
         self._election.start()
+        self._reachability.start()
         self._ended.wait()
         finished = self._workers.finish(LAST_PASS_SECONDS)
         if finished:  # Whoever leads next must not meet a pass of ours.
