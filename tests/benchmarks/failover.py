@@ -94,6 +94,7 @@ def measure(what: str, client: Client, lose: Callable[[], None]) -> Result:
     assert client.attempts, "the client gives no answers"
     assert all(ok for _moment, ok in client.attempts[-20:]), "the service does not serve before the loss"
     begin = time.time()
+    print(f"{what}: {time.strftime('%H:%M:%S', time.gmtime(begin))} UTC", file=sys.stderr, flush=True)
     lose()
     while True:
         failed = [moment for moment, ok in client.attempts if not ok and moment >= begin]

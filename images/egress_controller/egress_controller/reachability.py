@@ -71,7 +71,18 @@ class Reachability:
         silent = {node for node, misses in self._missed.items() if misses >= MISSES}
         for pods in services:
             for pod in lost(pods, silent, answered):
-                self._take_out(pod)
+                if self._is_still_silent(pod):
+                    self._take_out(pod)
+
+    def _is_still_silent(self, pod: KubeObject) -> bool:
+        """Called once more after the API server has answered us.
+
+        Whoever was cut off himself has counted misses of nodes that were well. He cannot do harm while he is cut
+        off, nor by this order at the moment that he comes back.
+        """
+        metadata = pod["metadata"]
+        live = self._cluster.get(POD, metadata["name"], metadata["namespace"])
+        return live is not None and is_ready(live) and not answering({pod["status"]["hostIP"]})
 
     def _take_out(self, pod: KubeObject) -> None:
         metadata = pod["metadata"]
