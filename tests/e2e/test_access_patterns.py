@@ -29,7 +29,6 @@ from .conftest import NODES, Project
 from .test_secure_egress_service import wait_until
 
 SERVICE = "patterns"
-BALANCED = "balanced"
 SAME, OTHER = "same node", "other node"
 BY_SERVICE, BY_POD = "service virtual IP", "secure egress pod"
 CONNECT_SECONDS = 2
@@ -69,15 +68,6 @@ def egress(green: Project, blue: Project, outside: Outside) -> Iterator[Egress]:
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE)
 
 
-@pytest.fixture(scope="module")
-def balanced(green: Project, outside: Outside) -> Iterator[int]:
-    """The node port of a service of type LoadBalancer, as the article's sample is one."""
-    green.create_service(BALANCED, {"destination_ip": outside.destination}, type="LoadBalancer")
-    green.wait_ready(BALANCED)
-    yield int(green.json("get", "service", BALANCED)["spec"]["ports"][0]["nodePort"])
-    green.kubectl.run("-n", green.name, "delete", "service", BALANCED)
-
-
 def request(namespace: str, host: str, port: int = 80) -> Answer:
     """What ``http://host:port/json`` answers to a program in a network namespace."""
     connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
@@ -106,13 +96,6 @@ def routes(namespace: str, networks: list[IPv4Network], gateway: str) -> Iterato
                 netlink.route("del", dst=str(network))
 
 
-def at_node_port(cluster: Cluster, node: str, port: int) -> Answer:
-    """What a host outside gets from a node's port. kube-proxy opens it at the node's first address, in the underlay."""
-    layout, remote = cluster.layout, cluster.namespace("remote")
-    with routes(remote, [layout.underlay], str(layout.node(node).lan.ip)):
-        return request(remote, str(layout.node(node).underlay.ip), port)
-
-
 @PLACES
 @WAYS
 def test_a_pod_of_the_project_is_allowed(green: Project, egress: Egress, way: str, place: str) -> None:
@@ -124,6 +107,36 @@ def test_a_pod_of_the_project_is_allowed(green: Project, egress: Egress, way: st
 def test_a_pod_in_a_different_project_is_denied(blue: Project, egress: Egress, way: str, place: str) -> None:
     answer = blue.fetch(egress.hosts[way], node=egress.nodes[place])
     assert answer.refused, answer
+
+
+def test_a_pod_that_comes_later_is_of_its_project_too(green: Project, egress: Egress) -> None:
+    """The article's microservice group, which reflects all the current pods of a project."""
+    node = egress.nodes[OTHER]
+    image = green.json("get", "pod", f"client-{node}")["spec"]["containers"][0]["image"]
+    green.kubectl.apply(client_pod(green.name, image, node, "client-late"))
+    try:
+        green.kubectl.wait(green.name, "condition=Ready", "pod/client-late")
+        # Its address reaches the policy a moment after the pod runs.
+        wait_until(lambda: green.fetch(egress.hosts[BY_POD], node="late").seen == egress.source, "it is admitted", 10)
+        assert green.fetch(egress.hosts[BY_SERVICE], node="late").seen == egress.source
+    finally:
+        green.kubectl.run("-n", green.name, "delete", "pod", "client-late", "--wait=false")
+
+
+def test_projects_with_services_of_one_name_are_told_apart_by_their_addresses(
+    green: Project, blue: Project, egress: Egress, outside: Outside
+) -> None:
+    """The article's figure 1: a source address for project green, another one for project blue."""
+    blue.create_service(SERVICE, {"destination_ip": outside.destination})
+    try:
+        blue.wait_ready(SERVICE)
+        other = look_up(blue, SERVICE)
+        assert other.source != egress.source
+        assert blue.fetch(other.hosts[BY_SERVICE]).seen == other.source
+        assert green.fetch(egress.hosts[BY_SERVICE]).seen == egress.source
+        wait_until(lambda: green.fetch(other.hosts[BY_SERVICE]).refused, "green is refused at blue's")
+    finally:
+        blue.kubectl.run("-n", blue.name, "delete", "service", SERVICE)
 
 
 @PLACES
@@ -162,7 +175,8 @@ def test_a_pod_in_the_nodes_network_is_as_the_node_itself(blue: Project, egress:
         blue.kubectl.run("-n", blue.name, "delete", "pod", "client-in-host", "--wait=true")
 
 
-def test_a_service_has_no_node_port_unless_its_type_asks_for_one(green: Project, egress: Egress) -> None:
+@pytest.mark.usefixtures("egress")
+def test_a_service_is_inside_the_cluster_alone_and_has_no_node_port(green: Project) -> None:
     spec = green.json("get", "service", SERVICE)["spec"]
     assert spec["type"] == "ClusterIP"
     assert not any("nodePort" in port for port in spec["ports"])
@@ -186,29 +200,6 @@ def test_a_host_outside_that_routes_through_a_node_is_refused(
     assert answer.refused, answer
 
 
-@pytest.mark.parametrize("node", NODES)
-def test_a_host_outside_is_refused_at_a_load_balancers_node_port(cluster: Cluster, balanced: int, node: str) -> None:
-    wait_until(lambda: at_node_port(cluster, node, balanced).refused, "the policy is enforced")
-    for _again in range(3):
-        answer = at_node_port(cluster, node, balanced)
-        assert answer.refused, answer
-
-
-@pytest.mark.parametrize("node", NODES)
-@PLACES
-def test_a_pod_in_a_different_project_is_denied_at_a_load_balancers_node_port(
-    cluster: Cluster, green: Project, blue: Project, balanced: int, node: str, place: str
-) -> None:
-    client = look_up(green, BALANCED).nodes[place]
-    answer = blue.fetch(str(cluster.layout.node(node).underlay.ip), port=balanced, node=client)
-    assert answer.refused, answer
-
-
-def test_a_balanced_service_serves_its_own_project(green: Project, balanced: int) -> None:
-    found = look_up(green, BALANCED)
-    assert green.fetch(found.hosts[BY_SERVICE]).seen == found.source
-
-
 @pytest.mark.parametrize("port", [80, 4])
 def test_the_leased_address_answers_nothing_to_the_lan(cluster: Cluster, egress: Egress, port: int) -> None:
     answer = request(cluster.namespace("remote"), egress.source, port)
@@ -216,14 +207,13 @@ def test_the_leased_address_answers_nothing_to_the_lan(cluster: Cluster, egress:
 
 
 @pytest.fixture
-def unguarded(green: Project, egress: Egress, balanced: int) -> Iterator[None]:
-    """Both services without their policies, for as long as no controller is there to put them back."""
+def unguarded(green: Project, egress: Egress) -> Iterator[None]:
+    """The service without its policy, for as long as no controller is there to put them back."""
     deployment = ("-n", "avi-egress", "deployment/avi-egress-controller")
     green.kubectl.run("scale", *deployment, "--replicas=0")
     try:
         wait_until(lambda: not green.kubectl.json("-n", "avi-egress", "get", "pods")["items"], "no controller is left")
-        names = [f"{service}-avi-egress-pod" for service in (SERVICE, BALANCED)]
-        green.kubectl.run("-n", green.name, "delete", "networkpolicy", *names)
+        green.kubectl.run("-n", green.name, "delete", "networkpolicy", f"{SERVICE}-avi-egress-pod")
         yield
     finally:
         green.kubectl.run("scale", *deployment, "--replicas=2")
@@ -231,9 +221,7 @@ def unguarded(green: Project, egress: Egress, balanced: int) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unguarded")
-def test_without_the_policy_each_of_them_would_get_through(
-    cluster: Cluster, blue: Project, egress: Egress, balanced: int
-) -> None:
+def test_without_the_policy_each_of_them_would_get_through(cluster: Cluster, blue: Project, egress: Egress) -> None:
     """What the refusals above rest on: it is the policy that refuses, and its absence would be seen."""
     layout, remote = cluster.layout, cluster.namespace("remote")
 
@@ -246,7 +234,6 @@ def test_without_the_policy_each_of_them_would_get_through(
         with routes(remote, [layout.services, layout.pods], str(layout.node(node).lan.ip)):
             for host in egress.hosts.values():
                 assert request(remote, host).seen == egress.source
-        assert at_node_port(cluster, node, balanced).seen
 
 
 def test_the_controller_puts_a_lost_policy_back(blue: Project, egress: Egress, green: Project) -> None:
