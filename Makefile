@@ -10,17 +10,20 @@ export MYPYPATH := $(PYTHONPATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 # Network namespaces and containers need root; the caches stay the caller's.
-AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo --preserve-env=HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,KUBECONFIG,CI)
+SUDO = $(if $(shell command -v sudo),sudo --preserve-env=$(KEPT),$(error make $@ needs root: run it as root, or install sudo))
+KEPT := HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,PYTHONDONTWRITEBYTECODE,KUBECONFIG,EGRESS_DEMO_KUBECONFIG
+KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,EGRESS_CLUSTER_STATE,CI
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
 
-.PHONY: demo demo-down test lint unit integration e2e cluster-up cluster-down bootstrap
+.PHONY: demo demo-down test lint unit integration e2e cluster-up cluster-down bootstrap root
 
-demo: bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
+demo: root bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
 	$(AS_ROOT) .venv/bin/python -m tests.demo up
 
-demo-down: bootstrap ## Remove everything that demo made
+demo-down: root bootstrap ## Remove everything that demo made
 	$(AS_ROOT) .venv/bin/python -m tests.demo down
 
-test: bootstrap lint ## Everything: lint and types, then one pytest run over unit, integration and end-to-end tests
+test: root bootstrap lint ## Everything: lint and types, then one pytest run over unit, integration and end-to-end tests
 	$(AS_ROOT) .venv/bin/python -m pytest tests/unit tests/integration tests/e2e
 
 lint: bootstrap
@@ -34,14 +37,17 @@ lint: bootstrap
 unit: bootstrap
 	.venv/bin/python -m pytest tests/unit
 
-integration: bootstrap
+integration: root bootstrap
 	$(AS_ROOT) .venv/bin/python -m pytest tests/integration
 
-e2e: bootstrap
+e2e: root bootstrap
 	$(AS_ROOT) .venv/bin/python -m pytest tests/e2e
 
-cluster-up cluster-down: bootstrap ## The local cluster alone
+cluster-up cluster-down: root bootstrap ## The local cluster alone
 	$(AS_ROOT) .venv/bin/python -m tests.cluster $(@:cluster-%=%)
+
+root: # Said before anything is installed or built
+	@: $(AS_ROOT)
 
 bootstrap:
 	@tests/bootstrap.sh

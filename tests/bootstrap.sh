@@ -12,7 +12,11 @@ PATH="${PATH//"$PWD/.venv/bin:"/}"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/avi-egress"
 say() { printf 'bootstrap: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; return; fi
+  command -v sudo >/dev/null || die "installing packages needs root: run this as root, or install sudo"
+  sudo "$@"
+}
 
 # Docker or Podman would bring their own node images; these are for the local cluster and the builder without them.
 packages=(
