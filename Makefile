@@ -10,7 +10,7 @@ export MYPYPATH := $(PYTHONPATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
 # Network namespaces and containers need root; the caches stay the caller's.
-SUDO = $(if $(shell command -v sudo),sudo --preserve-env=$(KEPT),$(error make $@ needs root: run it as root, or install sudo))
+SUDO = $(if $(shell command -v sudo),sudo --preserve-env=$(KEPT),$(error make $(MAKECMDGOALS) needs root: run it as root, or install sudo))
 KEPT := HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,PYTHONDONTWRITEBYTECODE,KUBECONFIG,EGRESS_DEMO_KUBECONFIG
 KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,EGRESS_CLUSTER_STATE,CI
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
