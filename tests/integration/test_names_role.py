@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The role's part in CoreDNS's Corefile, told in order on one cluster: refused, foreseen, set up, changed, removed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.corefile import with_names
+from ansible_collections.avi.egress.plugins.module_utils.resources import Resource
+
+from tests.integration.ansible_run import HOST, Ansible, Run
+from tests.integration.api_server import ApiServer
+
+CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
+# What Jinja would take for its own, trailing blanks and no newline at the end: all of it has to survive.
+COREFILE = """\
+.:53 {
+    errors
+    template IN A example.org {
+        answer "{{ .Name }} 60 IN A 10.0.0.1"
+    }
+    forward . /etc/resolv.conf   \n}\n\n# the end"""
+NAMED = with_names(COREFILE, "sub-domain", "cluster.local")
+SET_UP = "Set up the names of services in CoreDNS"
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> Cluster:
+    return api.cluster()
+
+
+def dns(ansible: Ansible, *arguments: str, **variables: Any) -> Run:
+    """Run the role's task file alone."""
+    role = {"name": "avi.egress.egress", "tasks_from": "dns"}
+    task = {"name": "Names", "ansible.builtin.include_role": role}
+    path = ansible.folder / "dns.yml"
+    path.write_text(json.dumps([{"hosts": HOST, "connection": "local", "gather_facts": False, "tasks": [task]}]))
+    return ansible.playbook(str(path), "-e", json.dumps(variables), *arguments)
+
+
+def data(cluster: Cluster) -> dict[str, str]:
+    found = cluster.get(CONFIG_MAP, "coredns", "kube-system")
+    assert found
+    kept: dict[str, str] = found["data"]
+    return kept
+
+
+def write(cluster: Cluster, corefile: str) -> None:
+    metadata = {"namespace": "kube-system", "name": "coredns"}
+    content = {"Corefile": corefile, "other": "kept"}
+    cluster.create(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": content})
+
+
+def test_without_coredns_only_a_wish_for_names_is_refused(ansible: Ansible) -> None:
+    assert dns(ansible).stats["failures"] == 0
+    refused = dns(ansible, egress_sub_domain="sub-domain")
+
+    assert refused.failure == (
+        "egress_sub_domain is sub-domain, but the cluster has no ConfigMap kube-system/coredns with a Corefile; leave "
+        "egress_sub_domain empty (on OpenShift, whose DNS operator rewrites no names, docs/how-to/names.md tells what "
+        "to do instead)"
+    )
+
+
+def test_check_mode_foresees_the_change_and_makes_none(ansible: Ansible, cluster: Cluster) -> None:
+    write(cluster, COREFILE)
+
+    run = dns(ansible, "--check", "--diff", egress_sub_domain="sub-domain")
+
+    assert run.stats["changed"] == 1
+    diff = run.result(SET_UP)["diff"]
+    assert diff["before"] == {"data": {"Corefile": COREFILE}}
+    assert diff["after"] == {"data": {"Corefile": NAMED}}
+    assert data(cluster)["Corefile"] == COREFILE
+
+
+def test_names_are_set_up_and_everything_else_is_kept(ansible: Ansible, cluster: Cluster) -> None:
+    run = dns(ansible, egress_sub_domain="sub-domain")
+
+    assert run.stats["changed"] == 1
+    assert data(cluster) == {"Corefile": NAMED, "other": "kept"}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check", "--diff")])
+def test_a_second_run_changes_nothing(ansible: Ansible, cluster: Cluster, arguments: tuple[str, ...]) -> None:
+    run = dns(ansible, *arguments, egress_sub_domain="sub-domain")
+
+    assert (run.stats["failures"], run.stats["changed"]) == (0, 0)
+    assert data(cluster)["Corefile"] == NAMED
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"egress_sub_domain": "sub_domain"}, "role egress: egress_sub_domain is 'sub_domain'; give a DNS domain such"),
+        ({"egress_sub_domain": "a.corp", "egress_cluster_domain": "corp"}, "outside the cluster's own, corp"),
+    ],
+)
+def test_a_wrong_domain_is_refused(ansible: Ansible, cluster: Cluster, variables: dict[str, str], told: str) -> None:
+    run = dns(ansible, **variables)
+
+    assert told in run.failure
+    assert data(cluster)["Corefile"] == NAMED
+
+
+def test_an_emptied_variable_takes_the_names_away(ansible: Ansible, cluster: Cluster) -> None:
+    foreseen, run = dns(ansible, "--check"), dns(ansible)
+
+    assert (foreseen.stats["changed"], run.stats["changed"]) == (1, 1)
+    assert data(cluster) == {"Corefile": COREFILE, "other": "kept"}
+
+
+def test_the_site_sets_the_names_up_and_uninstalling_takes_them_away(ansible: Ansible, cluster: Cluster) -> None:
+    site = {"egress_wait": False, "egress_sub_domain": "sub-domain"}
+    assert ansible.playbook("avi.egress.site", "-e", json.dumps(site)).stats["failures"] == 0
+    assert data(cluster)["Corefile"] == NAMED
+
+    assert ansible.playbook("avi.egress.uninstall").stats["failures"] == 0
+    assert data(cluster)["Corefile"] == COREFILE
+
+
+def test_a_corefile_without_a_place_for_the_names_is_told(ansible: Ansible, cluster: Cluster) -> None:
+    found = cluster.get(CONFIG_MAP, "coredns", "kube-system")
+    assert found
+    cluster.delete(CONFIG_MAP, found)
+    write(cluster, "example.org:53 {\n}\n")
+
+    assert dns(ansible).stats["failures"] == 0
+    assert "no line opens the server block '.:53'" in dns(ansible, egress_sub_domain="sub-domain").failure
