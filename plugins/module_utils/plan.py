@@ -36,6 +36,7 @@ REVISION_HASH_LENGTH = 11
 """What a StatefulSet adds to its name in its pods' label ``controller-revision-hash``."""
 WAITING_MESSAGE_LENGTH = 120
 """Characters of a container's waiting message that a condition repeats."""
+WAITS_FOR = "its log says whether it waits for the name of a destination to resolve or for its source address"
 
 
 @dataclass(frozen=True)
@@ -346,6 +347,8 @@ def _why_waiting(pods: Sequence[KubeObject]) -> str:
             if item["type"] == "PodScheduled" and item["status"] == "False":
                 message = str(item.get("message", ""))[:WAITING_MESSAGE_LENGTH]
                 return f"pod {pod['metadata']['name']}: {item.get('reason')}: {message}"
+        if any("running" in (item.get("state") or {}) for item in status.get("containerStatuses") or ()):
+            return f"pod {pod['metadata']['name']} runs and is not ready: {WAITS_FOR}"
     return "the egress pod is starting"
 
 

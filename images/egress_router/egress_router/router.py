@@ -125,6 +125,9 @@ class Router:
                 self._next_look = time.monotonic() + _FULL_CHECK
             if not has_asked_all:
                 raise _NotReady("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
+            if not self._nat.addresses():
+                # Nothing is served yet, so no client may be sent here. Once there is an address, it stays.
+                raise _NotReady(self._unresolved() or "nothing to serve", _RETRY_BROKEN)
             return self._serve()
         except _NotReady as error:
             return self._down(str(error), error.retry)

@@ -295,6 +295,10 @@ def test_a_terminating_outdated_pod_still_counts() -> None:
         ({}, "the egress pod is starting"),
         ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, "is starting"),
         (
+            {"containerStatuses": [{"state": {"running": {}}}]},
+            f"pod pod-1 runs and is not ready: {plan.WAITS_FOR}",
+        ),
+        (
             {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "x" * 999}}}]},
             "pod pod-1: ImagePullBackOff: " + "x" * 120,
         ),
