@@ -51,6 +51,10 @@ def read(path: Path) -> tuple[Outside, dict[str, str]]:
     known = {item.name for item in fields(Outside)}
     unknown, missing = set(content) - known, {"subnet", "gateway", "begin", "end", "destination"} - set(content)
     if unknown or missing or len(images) != 2:
-        wrong = sorted(unknown) or sorted(missing) or ["router_image and controller_image"]
-        raise DemoError(f"{path}: {', '.join(wrong)} {'is not known' if unknown else 'is missing'}")
+        missing |= {"router_image", "controller_image"} - set(images)
+        raise DemoError(f"{path}: not known: {_listed(unknown)}; missing: {_listed(missing)}")
     return Outside(**content), images
+
+
+def _listed(keys: set[str]) -> str:
+    return ", ".join(sorted(keys)) or "nothing"
