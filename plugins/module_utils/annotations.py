@@ -10,9 +10,10 @@ from typing import Any, Callable, Mapping, Sequence
 from . import addresses, exposure
 from .errors import InvalidAnnotation
 from .grammar import FieldReader, at, load_json
-from .model import DEFAULT_HM_PORT, Destination, EgressPod, EgressService, ServicePort
+from .model import DEFAULT_HM_PORT, Destination, EgressPod, EgressService
 from .policy import Policy, parse_avi_proxy
 from .resources import AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, KubeObject
+from .service_port import ServicePort
 
 MAX_DESTINATIONS = 64
 

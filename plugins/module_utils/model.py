@@ -15,6 +15,7 @@ from .addresses import AddressPool
 from .errors import InvalidInput
 from .policy import Policy
 from .resources import KubeObject
+from .service_port import ServicePort
 
 DEFAULT_ROUTER_IMAGE = "avinetworks/avi-egress-router"
 DEFAULT_BRIDGE_SUBNET = "172.18.0.1/16"
@@ -95,15 +96,6 @@ class Destination:
     host: str
     """An address or a host name."""
     host_port: int
-
-
-@dataclass(frozen=True)
-class ServicePort:
-    """A port that clients connect to, and the pod's port behind it."""
-
-    port: int
-    protocol: str
-    pod_port: int
 
 
 @dataclass(frozen=True)

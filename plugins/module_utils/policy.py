@@ -33,11 +33,11 @@ from . import addresses
 from .errors import Refused
 from .grammar import FieldReader, at, load_json
 from .resources import AVI_PROXY_ANNOTATION, KubeObject
+from .service_port import ServicePort
 
 if TYPE_CHECKING:
     import netaddr
 
-    from .model import ServicePort
 
 ALLOW = "ALLOW"
 DENY = "DENY"

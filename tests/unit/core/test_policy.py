@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidAnnotation, Refused
-from ansible_collections.avi.egress.plugins.module_utils.model import ServicePort
 from ansible_collections.avi.egress.plugins.module_utils.policy import MAX_BLOCKS, ingress, parse_avi_proxy
+from ansible_collections.avi.egress.plugins.module_utils.service_port import ServicePort
 from ansible_collections.avi.egress.plugins.module_utils.workload import network_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
