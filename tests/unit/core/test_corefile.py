@@ -73,7 +73,7 @@ def test_every_opening_is_found_and_everything_else_kept(before: str, opening: s
     assert added.startswith(f"{before}{opening}    # BEGIN avi.egress")
     assert len(added) > len(corefile)
     assert with_names(added, "", "cluster.local") == corefile
-    assert ("\r\n" in added) == ("\r\n" in opening)
+    assert (f"{END}\r\n" in added) == ("\r\n" in opening)
 
 
 def test_a_second_time_changes_nothing_and_another_domain_replaces_the_first() -> None:
@@ -135,7 +135,12 @@ def test_the_clusters_own_domain_is_refused(domain: str) -> None:
         named(KUBEADM, domain)
 
 
-@pytest.mark.parametrize("corefile", ["", "example.org:53 {\n}\n", ".:5353 {\n}\n", "# .:53 {\n", ".:53 { errors\n}\n"])
+ON_ONE_LINE = ".:53 { errors\n    health {\n    }\n}\nexample.org {\n}\n"
+
+
+@pytest.mark.parametrize(
+    "corefile", [ON_ONE_LINE, "", "example.org:53 {\n}\n", ".:5353 {\n}\n", "# .:53 {\n", ".:53 { errors\n}\n"]
+)
 def test_a_corefile_without_the_server_block_is_refused(corefile: str) -> None:
     with pytest.raises(InvalidCorefile, match=r"no line opens the server block '\.:53'"):
         named(corefile)
