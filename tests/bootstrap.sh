@@ -45,7 +45,7 @@ debian_packages() {
     made_policy=yes
   fi
   as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-    'apt-get update -q && apt-get install -q -y --no-install-recommends "$@"' sh "${missing[@]}" >"$log" 2>&1 || failed=yes
+    'apt-get update -q && apt-get install -q -y "$@"' sh "${missing[@]}" >"$log" 2>&1 || failed=yes
   [ -z "$made_policy" ] || as_root rm -f "$policy"
   [ -z "${failed:-}" ] || { tail -n 20 "$log" >&2; die "apt-get could not install them; the lines above say why"; }
   rm -f "$log"
