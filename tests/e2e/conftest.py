@@ -76,7 +76,7 @@ def new_project(product: Path, kubectl: Kubectl, images: dict[str, Image]) -> It
 
     yield make
     if made:
-        kubectl.run("delete", "namespace", *made, "--wait=false")
+        kubectl.run("delete", "namespace", *made, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(scope="session")
