@@ -37,7 +37,7 @@ SUB_DOMAIN = "sub-domain"
 ZONE = "names.test"
 TTL = 2
 # The router asks again when the TTL ends; the rest is room for a busy machine.
-FOLLOWS_SECONDS = TTL + 4
+FOLLOWS_SECONDS = TTL + 8
 FIRST, SECOND = "10.10.10.200", "10.10.24.85"
 COREFILE_SECONDS = 20
 
