@@ -154,13 +154,6 @@ def _check_supported(service: EgressService, subject: str) -> None:
         raise InvalidInput(
             subject, "metadata.name", service.name, f"give a name of up to {longest} characters: a pod label holds it"
         )
-    if service.egress_pod.source_ips:
-        # Without reservations a tenant could pick the address that another project's firewalls still trust.
-        raise Refused(
-            "NotSupported",
-            f"{subject}: egress_pod.source_ip is not supported yet; remove it, and have the address acquired for this "
-            "service by avi_ipam_lease",
-        )
     hosts = [route.host for route in service.routes if ":" in route.host]
     if hosts:
         raise Refused(
@@ -221,6 +214,20 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
     if observed.service:
         writes += _service_writes(_service_without_egress(observed.service, namespace, name), observed.service)
     return Plan(tuple(writes), None, settled=ended)
+
+
+def not_reserved(service: EgressService) -> Refused:
+    """``source_ip`` names an address that no lease of the service holds.
+
+    A tenant may only ask for what an administrator has leased for the service ahead: else he could pick the address
+    that another project's firewalls still trust.
+    """
+    return Refused(
+        "AddressNotReserved",
+        f"Service {service.namespace}/{service.name}: egress_pod.source_ip is "
+        f"{', '.join(service.egress_pod.source_ips)}, which no lease of this service holds; have it acquired by "
+        "avi_ipam_lease first, or remove the key",
+    )
 
 
 def wanted_parts(service: EgressService) -> tuple[Resource, ...]:

@@ -30,6 +30,7 @@ REFUSALS = frozenset(
     {
         "AddressMismatch",
         "AddressNotInNetwork",
+        "AddressNotReserved",
         "AddressTaken",
         "AmbiguousCloud",
         "ImageNotAllowed",

@@ -88,6 +88,11 @@ class Claims:
         taken = frozenset() if known and is_bound(known) else self._taken(network.name)
         return leases.claim(self._store(slot.lease), network, slot, taken, self._now())
 
+    def holds(self, slot: Slot, address: str) -> bool:
+        """Whether a slot's lease is for this address, on the server's word."""
+        lease = self._cluster.get(EGRESS_LEASE, slot.lease)
+        return lease is not None and (lease.get("status") or {}).get("address") == address
+
     def give_up(self, lease: KubeObject) -> None:
         """Release a lease, or delete it if it never had an address."""
         store = self._store(lease["metadata"]["name"])

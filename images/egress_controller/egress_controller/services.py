@@ -158,6 +158,7 @@ class ServicePass:
         self, wish: EgressService, networks: Sequence[EgressNetwork]
     ) -> tuple[EgressNetwork, Sequence[KubeObject]]:
         """All the service's leases, of one network: the one it has them of already, or the first that has room."""
+        networks = self._reserving(wish, networks)
         key = service_key(wish.namespace, wish.name)
         self._waiting.add(key)  # Before the attempt, so that an address coming free meanwhile is not missed.
         exhausted: PoolExhausted | None = None
@@ -171,6 +172,17 @@ class ServicePass:
                 return network, leases
         assert exhausted is not None, "admit gives at least one network"
         raise exhausted
+
+    def _reserving(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
+        """The networks in which the addresses of ``source_ip`` are this service's already; all if it names none."""
+        wanted = wish.egress_pod.source_ips
+        if not wanted:
+            return networks
+        for network in networks:
+            slots = _slots(wish, network)
+            if all(self._claims.holds(slot, address) for slot, address in zip(slots, wanted)):
+                return [network]
+        raise plan.not_reserved(wish)
 
     def _preferred(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
         """The network that the service holds a lease of comes first, then one that it last held, then as given."""

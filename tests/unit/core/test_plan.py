@@ -120,7 +120,6 @@ def test_without_any_cloud_the_project_is_not_included() -> None:
 @pytest.mark.parametrize(
     ("egress_pod", "reason", "said"),
     [
-        ({"destination_ip": "10.0.0.1", "source_ip": SOURCE}, "NotSupported", "egress_pod.source_ip"),
         ({"destination_ip": "2001:db8::1"}, "NotSupported", "2001:db8::1"),
         ({"destinations": {"a.example": {"1": 1}, "2001:db8::1": {"2": 2}}}, "NotSupported", "2001:db8::1"),
         ({"destination_ip": "10.0.0.1", "image": "intruder.net/router"}, "ImageNotAllowed", "intruder.net/router"),

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""``source_ip``: an address that an administrator has leased for the service ahead, and no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.demo.outside import Outside
+
+from .conftest import Project
+from .test_secure_egress_service import wait_until
+
+SERVICE = "reserved"
+
+
+def lease(kubeconfig: Path, **options: Any) -> None:
+    """Run ``avi_ipam_lease`` as an administrator does."""
+    environment = {**os.environ, "K8S_AUTH_KUBECONFIG": str(kubeconfig)}
+    command = ["ansible", "localhost", "-m", "avi.egress.avi_ipam_lease", "-a", json.dumps(options)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_only_an_address_that_was_leased_ahead_may_be_asked_for(
+    green: Project, product: Path, outside: Outside
+) -> None:
+    wanted = f"{outside.subnet.rsplit('.', 1)[0]}.199"
+    green.create_service(SERVICE, {"destination_ip": outside.destination, "source_ip": wanted})
+    slot = {"network": "outside", "namespace": green.name, "service": SERVICE}
+    try:
+        wait_until(lambda: green.condition(SERVICE).get("reason") == "AddressNotReserved", "the tenant is told")
+        assert wanted in green.condition(SERVICE)["message"]
+        assert not green.egress_pods(SERVICE)
+
+        lease(product, **slot, address=wanted)
+        green.wait_ready(SERVICE)
+        assert green.fetch(green.cluster_ip(SERVICE)).seen == wanted
+    finally:
+        green.kubectl.run("-n", green.name, "delete", "service", SERVICE)
+        wait_until(lambda: not green.egress_pods(SERVICE), "the pod is gone")
+        lease(product, **slot, state="absent")
