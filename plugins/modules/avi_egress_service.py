@@ -85,7 +85,7 @@ options:
     description: The EgressNetwork of the source address; by default the cloud's first that allows the project.
     type: str
   source_ip:
-    description: The source address wanted, acquired for this service by M(avi.egress.avi_ipam_lease); two with O(ha=true).
+    description: The source address, acquired for this service by M(avi.egress.avi_ipam_lease); two with O(ha=true).
     type: list
     elements: str
   resolve:
