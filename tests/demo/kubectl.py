@@ -22,11 +22,15 @@ class Kubectl:
 
     kubeconfig: Path
 
+    @property
+    def program(self) -> str:
+        """The user's own kubectl, else the one that was built for the local cluster."""
+        return shutil.which("kubectl") or str(Cluster().tool("kubectl"))
+
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 120, check: bool = True) -> str:
         """What the command prints; DemoError with its error text when it fails."""
-        program = shutil.which("kubectl") or str(Cluster().tool("kubectl"))
         done = subprocess.run(
-            [program, f"--kubeconfig={self.kubeconfig}", *arguments],
+            [self.program, f"--kubeconfig={self.kubeconfig}", *arguments],
             input=stdin,
             capture_output=True,
             text=True,

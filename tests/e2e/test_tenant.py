@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""A tenant with every right in his own project gets at neither the privileged account nor the egress pod."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.demo.outside import Outside
+
+from .conftest import Project
+
+SERVICE = "tenants-own"
+NAME = f"{SERVICE}-avi-egress-pod"
+
+
+class Tenant:
+    """Somebody with the ClusterRole ``admin`` in one project, and nothing elsewhere."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._user = f"tenant-of-{project.name}"
+        project.kubectl.run(
+            "-n", project.name, "create", "rolebinding", "tenant", "--clusterrole=admin", f"--user={self._user}"
+        )
+
+    def refused(self, *arguments: str, stdin: str | None = None) -> str:
+        """Why the API server refuses a command; AssertionError if it does not."""
+        done = self._run(*arguments, stdin=stdin)
+        assert done.returncode != 0, f"allowed: {arguments}"
+        return done.stderr
+
+    def allowed(self, *arguments: str, stdin: str | None = None) -> str:
+        done = self._run(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _run(self, *arguments: str, stdin: str | None) -> subprocess.CompletedProcess[str]:
+        kubectl = self.project.kubectl
+        return subprocess.run(
+            [
+                *(kubectl.program, f"--kubeconfig={kubectl.kubeconfig}", f"--as={self._user}", "-n"),
+                *(self.project.name, *arguments),
+            ],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def tenant(green: Project, outside: Outside) -> Iterator[Tenant]:
+    tenant = Tenant(green)
+    annotation = json.dumps({"destination_ip": outside.destination})
+    metadata = {"name": SERVICE, "annotations": {"egress_pod": annotation}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}
+    tenant.allowed("apply", "-f", "-", stdin=json.dumps(service))
+    green.wait_ready(SERVICE)
+    yield tenant
+    tenant.allowed("delete", "service", SERVICE)
+
+
+@pytest.fixture(scope="module")
+def account(green: Project, tenant: Tenant) -> str:
+    return str(green.egress_pods(SERVICE)[0]["spec"]["serviceAccountName"])
+
+
+def workload(kind: str, account: str) -> dict[str, Any]:
+    container = {"name": "c", "image": "any", "securityContext": {"privileged": True}}
+    pod_spec = {"serviceAccountName": account, "containers": [container], "restartPolicy": "Always"}
+    metadata = {"name": f"sly-{kind.lower()}", "labels": {"app": "sly"}}
+    template = {"metadata": {"labels": {"app": "sly"}}, "spec": pod_spec}
+    if kind == "Pod":
+        return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": pod_spec}
+    if kind == "ReplicationController":
+        return {
+            "apiVersion": "v1",
+            "kind": kind,
+            "metadata": metadata,
+            "spec": {"selector": {"app": "sly"}, "template": template},
+        }
+    if kind == "CronJob":
+        job = {"template": {"spec": {**pod_spec, "restartPolicy": "Never"}}}
+        return {
+            "apiVersion": "batch/v1",
+            "kind": kind,
+            "metadata": metadata,
+            "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": job}},
+        }
+    spec: dict[str, Any] = {"selector": {"matchLabels": {"app": "sly"}}, "template": template}
+    if kind == "StatefulSet":
+        spec["serviceName"] = "sly"
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize("kind", ["Pod", "ReplicationController", "Deployment", "DaemonSet", "StatefulSet", "CronJob"])
+def test_no_workload_of_his_runs_as_the_privileged_account(tenant: Tenant, account: str, kind: str) -> None:
+    told = tenant.refused("create", "-f", "-", stdin=json.dumps(workload(kind, account)))
+    assert "avivantage-* may run privileged" in told
+
+
+def test_the_same_workload_with_an_account_of_his_own_is_his_business(tenant: Tenant) -> None:
+    mine = json.dumps(workload("Deployment", "default"))
+    tenant.allowed("create", "-f", "-", "--dry-run=server", stdin=mine)
+
+
+@pytest.mark.parametrize("kind", ["pod", "replicationcontroller"])
+def test_he_does_not_change_the_image_of_the_egress_pod(tenant: Tenant, green: Project, kind: str) -> None:
+    name = green.egress_pods(SERVICE)[0]["metadata"]["name"] if kind == "pod" else NAME
+    container = [{"name": "avi-egress-router", "image": "intruder.net/root"}]
+    pod_spec = {"containers": container}
+    patch = {"spec": pod_spec if kind == "pod" else {"template": {"spec": pod_spec}}}
+    told = tenant.refused("patch", kind, name, "--type=strategic", "-p", json.dumps(patch))
+    assert "avivantage-* may run privileged" in told
+
+
+def test_he_does_not_enter_the_egress_pod_by_any_door(tenant: Tenant, green: Project, account: str) -> None:
+    pod = green.egress_pods(SERVICE)[0]["metadata"]["name"]
+    assert "egress pods are privileged" in tenant.refused("exec", pod, "--", "id")
+    assert "egress pods are privileged" in tenant.refused("attach", pod)
+    assert "egress pods are privileged" in tenant.refused("create", "token", account)
+    ephemeral = [{"name": "door", "image": "any", "targetContainerName": "avi-egress-router"}]
+    patch = json.dumps({"spec": {"ephemeralContainers": ephemeral}})
+    told = tenant.refused("patch", "pod", pod, "--subresource=ephemeralcontainers", "-p", patch)
+    assert "avivantage-*" in told or "ephemeralcontainers" in told, told
+
+
+def test_his_own_pods_stay_open_to_him(tenant: Tenant) -> None:
+    assert tenant.allowed("exec", "client-node1", "--", "python3", "-c", "print('in')").strip() == "in"
+
+
+def test_the_network_and_the_leases_are_out_of_his_reach(tenant: Tenant) -> None:
+    for kind in ("egressleases", "egressaddresses", "egressnetworks", "egressclouds"):
+        assert "cannot list" in tenant.refused("get", kind)
