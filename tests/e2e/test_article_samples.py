@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .conftest import NODES, Project
 from .test_secure_egress_service import wait_until
 
 SERVICE = "secure-egress-service"
+CUSTOMIZED = "customized"
 POD = "secure-egress-service-avi-egress-pod"
 NAMES = ("dest-service1.mycompany.com", "ad-service.mycompany.com")
 NODE_LABEL = "external-accessible-node"
@@ -350,99 +351,97 @@ class TestCredentials:
         assert not may("create", "clusterrolebindings.rbac.authorization.k8s.io")
 
 
+Customize = Callable[[Any], None]
+
+
+@pytest.fixture
+def customize(project: Project) -> Iterator[Customize]:
+    """Makes the service with a text of ``egress_pod``. One name for all: the same service gets its address again."""
+    yield lambda text: project.create_service(CUSTOMIZED, text)
+    delete(project, CUSTOMIZED)
+    wait_until(lambda: not project.egress_pods(CUSTOMIZED), "its pods are gone")
+
+
+@pytest.fixture(params=NODES)
+def only_labelled(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
+    """The one node that carries the article's label."""
+    (other,) = set(NODES) - {request.param}
+    kubectl.run("label", "node", other, f"{NODE_LABEL}-")
+    yield request.param
+    kubectl.run("label", "node", other, f"{NODE_LABEL}=true")
+
+
 class TestCustomizations:
-    def test_the_health_monitor_port_moves_with_its_probes(self, project: Project) -> None:
-        project.create_service("health", ARTICLE.customization("hm_port"))
-        try:
-            project.wait_ready("health")
-            (pod,) = project.egress_pods("health")
-            (container,) = pod["spec"]["containers"]
-            assert {"name": "TCP_HM_PORT", "value": "1000"} in container["env"]
-            probes = ("startupProbe", "livenessProbe", "readinessProbe")
-            assert [container[probe]["tcpSocket"]["port"] for probe in probes] == [1000] * 3
-            # Something listens at 1000 (which knows no /json), and nothing at 4.
-            assert not project.fetch(pod["status"]["podIP"], port=1000).refused
-            assert project.fetch(pod["status"]["podIP"], port=4).refused
-        finally:
-            delete(project, "health")
+    def test_the_health_monitor_port_moves_with_its_probes(self, project: Project, customize: Customize) -> None:
+        customize(ARTICLE.customization("hm_port"))
+        project.wait_ready(CUSTOMIZED)
+        (pod,) = project.egress_pods(CUSTOMIZED)
+        (container,) = pod["spec"]["containers"]
+        assert {"name": "TCP_HM_PORT", "value": "1000"} in container["env"]
+        probes = ("startupProbe", "livenessProbe", "readinessProbe")
+        assert [container[probe]["tcpSocket"]["port"] for probe in probes] == [1000] * 3
+        # Something listens at 1000 (which knows no /json), and nothing at 4.
+        assert not project.fetch(pod["status"]["podIP"], port=1000).refused
+        assert project.fetch(pod["status"]["podIP"], port=4).refused
 
-    def test_an_image_that_is_not_allowed_is_told_and_not_run(self, project: Project) -> None:
-        project.create_service("imaged", ARTICLE.customization("image"))
-        try:
-            wait_until(lambda: project.condition("imaged").get("reason") == "ImageNotAllowed", "the condition tells")
-            message = project.condition("imaged")["message"]
-            assert "private-repo:5000/avi-egress-router" in message
-            assert "spec.allowedImages" in message
-            assert not project.egress_pods("imaged")
-        finally:
-            delete(project, "imaged")
+    def test_an_image_that_is_not_allowed_is_told_and_not_run(self, project: Project, customize: Customize) -> None:
+        customize(ARTICLE.customization("image"))
+        wait_until(lambda: project.condition(CUSTOMIZED).get("reason") == "ImageNotAllowed", "the condition tells")
+        message = project.condition(CUSTOMIZED)["message"]
+        assert "private-repo:5000/avi-egress-router" in message
+        assert "spec.allowedImages" in message
+        assert not project.egress_pods(CUSTOMIZED)
 
-    @pytest.mark.parametrize("node", NODES)
     def test_a_node_selector_restricts_the_pod_to_its_nodes(
-        self, project: Project, kubectl: Kubectl, node: str
+        self, project: Project, customize: Customize, only_labelled: str
     ) -> None:
-        (other,) = set(NODES) - {node}
-        service = f"on-{node}"
-        kubectl.run("label", "node", other, f"{NODE_LABEL}-")
-        try:
-            project.create_service(service, ARTICLE.customization("nodeSelector"))
-            project.wait_ready(service)
-            (pod,) = project.egress_pods(service)
-            assert pod["spec"]["nodeSelector"] == {NODE_LABEL: "true"}
-            assert pod["spec"]["nodeName"] == node
-            assert project.fetch(project.cluster_ip(service)).seen == project.source_ip(service)
-        finally:
-            kubectl.run("label", "node", other, f"{NODE_LABEL}=true")
-            delete(project, service)
+        customize(ARTICLE.customization("nodeSelector"))
+        project.wait_ready(CUSTOMIZED)
+        (pod,) = project.egress_pods(CUSTOMIZED)
+        assert pod["spec"]["nodeSelector"] == {NODE_LABEL: "true"}
+        assert pod["spec"]["nodeName"] == only_labelled
+        assert project.fetch(project.cluster_ip(CUSTOMIZED)).seen == project.source_ip(CUSTOMIZED)
 
-    def test_a_node_selector_that_no_node_meets_is_told(self, project: Project) -> None:
+    def test_a_node_selector_that_no_node_meets_is_told(self, project: Project, customize: Customize) -> None:
         selector = {"no-such-label": "true"}
-        project.create_service("nowhere", {"destination_ip": "10.10.10.200", "nodeSelector": selector})
-        try:
-            wait_until(lambda: "Unschedulable" in describe_condition(project, "nowhere"), "the condition tells")
-            condition = project.condition("nowhere")
-            assert (condition["status"], condition["reason"]) == ("False", "WaitingForPod")
-            assert "didn't match Pod's node affinity/selector" in condition["message"]
-        finally:
-            delete(project, "nowhere")
+        customize({"destination_ip": "10.10.10.200", "nodeSelector": selector})
+        wait_until(lambda: "Unschedulable" in describe_condition(project, CUSTOMIZED), "the condition tells")
+        condition = project.condition(CUSTOMIZED)
+        assert (condition["status"], condition["reason"]) == ("False", "WaitingForPod")
+        assert "didn't match Pod's node affinity/selector" in condition["message"]
 
     @pytest.mark.usefixtures("company_names")
-    def test_a_host_name_is_a_destination(self, project: Project, outside: Outside) -> None:
-        project.create_service("named", ARTICLE.customization("host name"))
-        try:
-            project.wait_ready("named")
-            (pod,) = project.egress_pods("named")
-            destination = {"name": "EGRESS_DESTINATION", "value": "ad-service.mycompany.com"}
-            assert destination in pod["spec"]["containers"][0]["env"]
-            expected = (project.source_ip("named"), outside.destination, 80)
-            assert witness(project, project.cluster_ip("named")) == expected
-        finally:
-            delete(project, "named")
+    def test_a_host_name_is_a_destination(self, project: Project, customize: Customize, outside: Outside) -> None:
+        customize(ARTICLE.customization("host name"))
+        project.wait_ready(CUSTOMIZED)
+        (pod,) = project.egress_pods(CUSTOMIZED)
+        destination = {"name": "EGRESS_DESTINATION", "value": "ad-service.mycompany.com"}
+        assert destination in pod["spec"]["containers"][0]["env"]
+        expected = (project.source_ip(CUSTOMIZED), outside.destination, 80)
+        assert witness(project, project.cluster_ip(CUSTOMIZED)) == expected
 
     @pytest.mark.usefixtures("company_names")
-    def test_multiple_destinations_have_a_service_port_each(self, project: Project, outside: Outside) -> None:
-        project.create_service("several", ARTICLE.customization("destinations"))
-        try:
-            project.wait_ready("several")
-            vip, source = project.cluster_ip("several"), project.source_ip("several")
-            ports = {item["port"] for item in project.json("get", "service", "several")["spec"]["ports"]}
-            assert {8080, 9080} <= ports
-            assert witness(project, vip, 8080) == (source, outside.destination, 80)
-            assert witness(project, vip, 9080) == (source, "10.10.20.20", 80)
-        finally:
-            delete(project, "several")
+    def test_multiple_destinations_have_a_service_port_each(
+        self, project: Project, customize: Customize, outside: Outside
+    ) -> None:
+        customize(ARTICLE.customization("destinations"))
+        project.wait_ready(CUSTOMIZED)
+        vip, source = project.cluster_ip(CUSTOMIZED), project.source_ip(CUSTOMIZED)
+        ports = {item["port"] for item in project.json("get", "service", CUSTOMIZED)["spec"]["ports"]}
+        assert {8080, 9080} <= ports
+        assert witness(project, vip, 8080) == (source, outside.destination, 80)
+        assert witness(project, vip, 9080) == (source, "10.10.20.20", 80)
 
     @pytest.mark.usefixtures("company_names")
-    def test_high_availability_has_two_pods_with_a_source_each(self, project: Project, outside: Outside) -> None:
-        project.create_service("available", ARTICLE.customization("ha"))
-        try:
-            wait_until(lambda: project.condition("available").get("reason") == "EgressReady", "both are ready", 60)
-            sources = project.source_ip("available").split(",")
-            assert len(set(sources)) == 2
-            assert len(project.egress_pods("available")) == 2
-            for port, destination in ((8080, outside.destination), (9080, "10.10.20.20")):
-                source, *to = witness(project, project.cluster_ip("available"), port)
-                assert source in sources
-                assert to == [destination, 80]
-        finally:
-            delete(project, "available")
+    def test_high_availability_has_two_pods_with_a_source_each(
+        self, project: Project, customize: Customize, outside: Outside
+    ) -> None:
+        customize(ARTICLE.customization("ha"))
+        wait_until(lambda: project.condition(CUSTOMIZED).get("reason") == "EgressReady", "both are ready", 60)
+        sources = project.source_ip(CUSTOMIZED).split(",")
+        assert len(set(sources)) == 2
+        assert len(project.egress_pods(CUSTOMIZED)) == 2
+        for port, destination in ((8080, outside.destination), (9080, "10.10.20.20")):
+            source, *to = witness(project, project.cluster_ip(CUSTOMIZED), port)
+            assert source in sources
+            assert to == [destination, 80]
