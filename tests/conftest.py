@@ -17,9 +17,11 @@ from tests.demo import playbook
 from tests.demo.kubectl import Kubectl
 from tests.demo.outside import Outside
 from tests.demo.provider import outside_of
+from tests.unit.test_conformance import ROWS
 
 TEST_CLUSTER = "egress-test"
 TEST_API_PORT = 16445
+QUARANTINE_SECONDS = 600
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +70,31 @@ def outside(cluster: Cluster) -> Outside:
 def product(cluster: Cluster, images: dict[str, Image], outside: Outside) -> Path:
     """The kubeconfig of a cluster in which ``avi.egress.site`` has been run, with no project onboarded yet."""
     names = {name: image.name for name, image in images.items()}
-    variables = {**playbook.site_variables(outside, names), "egress_projects": []}
+    # The quarantine is short, so that the runs of a day on one cluster don't use up its addresses.
+    network = {**outside.network(), "quarantineSeconds": QUARANTINE_SECONDS}
+    variables = {**playbook.site_variables(outside, names), "egress_networks": [network], "egress_projects": []}
     playbook.run(cluster.kubeconfig, variables, "site", show=False)
     return cluster.kubeconfig
+
+
+_passed: set[str] = set()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and report.passed:
+        _passed.update((report.nodeid, report.nodeid.partition("[")[0]))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run of whole folders in which a test that docs/conformance.md names has not passed."""
+    option, root = session.config.option, session.config.rootpath
+    if session.exitstatus or option.collectonly or option.keyword or option.markexpr or option.lf or option.deselect:
+        return
+    paths = [(session.config.invocation_params.dir / argument).resolve() for argument in session.config.args]
+    folders = tuple(f"{path.relative_to(root)}/" for path in paths if path.is_dir())
+    missing = sorted({test for row in ROWS for test in row.tests if test.startswith(folders)} - _passed)
+    if missing:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        for test in missing:
+            reporter.write_line(f"docs/conformance.md names {test}, which has not passed", red=True)

@@ -191,7 +191,7 @@ def outside_of(layout: Layout) -> Outside:
     return Outside(
         subnet=str(layout.lan),
         gateway=str(layout.remote.ip),
-        begin=str(layout.lan[150]),
+        begin=str(layout.lan[100]),
         end=str(layout.lan[199]),
         destination=str(layout.remote_loopbacks[0]),
     )
