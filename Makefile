@@ -15,7 +15,7 @@ KEPT := HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,PYTHONDONTWRITEBYTECODE,KU
 KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,EGRESS_CLUSTER_STATE,CI
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
 
-.PHONY: demo demo-down test lint unit integration e2e cluster-up cluster-down bootstrap root
+.PHONY: demo demo-down test lint unit integration e2e cluster-up cluster-down bootstrap clean root
 
 demo: root bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
 	$(AS_ROOT) .venv/bin/python -m tests.demo up
@@ -45,6 +45,9 @@ e2e: root bootstrap
 
 cluster-up cluster-down: root bootstrap ## The local cluster alone
 	$(AS_ROOT) .venv/bin/python -m tests.cluster $(@:cluster-%=%)
+
+clean: ## Remove what bootstrap and builds keep for the next run: environment, tools, images
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/avi-egress" .venv .collections
 
 root: # Said before anything is installed or built
 	@: $(AS_ROOT)

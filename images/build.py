@@ -9,14 +9,16 @@ one gets a new name, which rolls out by itself wherever a manifest names it.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 
 from .engine import BASE_IMAGE, BuildError, Engine, ensure_base, find_engine
 
@@ -86,16 +88,31 @@ def _built(recipe: Recipe, cache: Path) -> Image:
         _say(f"{image.name}: already built")
         return image
     image.archive.parent.mkdir(parents=True, exist_ok=True)
-    engine = find_engine(cache / "buildah")
+    with _alone(image.archive.parent):
+        if not image.archive.exists():  # another build may have made it while we waited
+            _make(recipe, image, find_engine(cache / "buildah"))
+    return image
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One build at a time, whoever asks for it: all share the store."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(recipe: Recipe, image: Image, engine: Engine) -> None:
+    engine.tidy()
     _step(f"{BASE_IMAGE}: fetching or making the base image", lambda: ensure_base(engine))
     _step(f"{image.name}: building with {engine.name}", lambda: _build(engine, recipe, image))
     _forget_old(recipe, image)
-    return image
 
 
 def _build(engine: Engine, recipe: Recipe, image: Image) -> None:
     engine.build(recipe.containerfile, recipe.context, image.name)
     engine.save(image.name, image.archive)
+    engine.forget(image.name)
 
 
 def _forget_old(recipe: Recipe, image: Image) -> None:

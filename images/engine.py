@@ -51,6 +51,17 @@ class Engine:
             self._call([*self.command, "save", "-o", str(partial), image])
         partial.rename(archive)
 
+    def tidy(self) -> None:
+        """Remove what interrupted builds left in our own store; an engine's store is the user's."""
+        if self.name == "buildah":
+            self._call([*self.command, "rm", "--all"])
+            self._call([*self.command, "rmi", "--prune"])
+
+    def forget(self, image: str) -> None:
+        """Drop an image that has been saved: our own store caches no layers, so it would only take room."""
+        if self.name == "buildah":
+            self._call([*self.command, "rmi", "--force", image])
+
     def import_root(self, root: Path, image: str) -> None:
         """Make a folder that holds a whole root file system into an image (buildah only)."""
         container = self._call([*self.command, "from", "scratch"]).stdout.strip()
@@ -67,7 +78,7 @@ class Engine:
         )
         if check and done.returncode:
             last = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-            raise BuildError(f"{' '.join(command[:1])} {command[len(self.command)]} failed:\n{last}")
+            raise BuildError(f"{self.name} {command[len(self.command)]} failed:\n{last}")
         return done
 
 
@@ -77,9 +88,10 @@ def find_engine(storage: Path) -> Engine:
         if shutil.which(name) and _answers(name):
             return Engine(name, (name,))
     if shutil.which("buildah"):
-        places = ("buildah", f"--root={storage}", f"--runroot={storage}-run")
-        # vfs and chroot need neither overlay mounts nor user namespaces, which small machines and CI often lack.
-        return Engine("buildah", places, (("STORAGE_DRIVER", "vfs"), ("BUILDAH_ISOLATION", "chroot")))
+        # A mount namespace of its own for each command: what buildah mounts goes with it, however it ends.
+        apart = ("unshare", "--mount", "buildah", f"--root={storage}", f"--runroot={storage}-run")
+        # chroot needs no user namespaces, which small machines and CI often lack.
+        return Engine("buildah", apart, (("BUILDAH_ISOLATION", "chroot"),))
     raise BuildError("no image builder answers: start Docker or Podman, or install buildah")
 
 
