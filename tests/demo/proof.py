@@ -94,13 +94,13 @@ def prove(kubectl: Kubectl, service: SecureService) -> list[Row]:
 
 def show(service: SecureService, rows: list[Row]) -> None:
     """Two tables a person can read."""
-    console = Console(width=132)
+    console = Console(width=150)
     about = Table(title=f"Service {PROJECT}/{SERVICE}", title_justify="left")
-    for heading in ("project", "service", "cluster IP", "source IP", "destination", "pod", "node"):
+    for heading in ("project", "service", "cluster IP", "source IP", "destination", "pod", "node", "verdict"):
         about.add_column(heading, overflow="fold")
-    about.add_row(
-        *(PROJECT, SERVICE, service.cluster_ip, service.source_ip, service.destination, service.pod, service.node)
-    )
+    verdict = "ok" if all(item.holds for item in rows) else "WRONG"
+    where = (service.destination, service.pod, service.node)
+    about.add_row(PROJECT, SERVICE, service.cluster_ip, service.source_ip, *where, verdict)
     console.print(about)
     proof = Table(title="What the remote application saw", title_justify="left")
     for heading in ("from project", "way", "to", "expected", "verdict"):
