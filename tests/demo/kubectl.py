@@ -8,10 +8,12 @@ import json
 import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.cluster import Cluster
+from tests.cluster import ClusterError
+from tests.cluster.tools import program
 
 from .outside import DemoError
 
@@ -24,8 +26,8 @@ class Kubectl:
 
     @property
     def program(self) -> str:
-        """The user's own kubectl, else the one that was built for the local cluster."""
-        return shutil.which("kubectl") or str(Cluster().tool("kubectl"))
+        """The one that was built for the local cluster, whose version is known; else the user's own."""
+        return _program()
 
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 120, check: bool = True) -> str:
         """What the command prints; DemoError with its error text when it fails."""
@@ -50,3 +52,15 @@ class Kubectl:
     def wait(self, namespace: str, condition: str, *names: str, timeout: int = 120) -> None:
         """Wait for a condition of some objects, such as ``Ready`` of ``pod/client``."""
         self.run("-n", namespace, "wait", f"--for={condition}", *names, f"--timeout={timeout}s", timeout=timeout + 10)
+
+
+@cache
+def _program() -> str:
+    found = shutil.which("kubectl")
+    try:
+        built = program("kubectl")
+    except ClusterError:  # no Go here, so nothing was built
+        built = Path("kubectl")
+    if built.exists() or not found:
+        return str(built)
+    return found
