@@ -40,13 +40,17 @@ debian_packages() {
   policy=/usr/sbin/policy-rc.d
   made_policy=
   if [ ! -e "$policy" ]; then
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT # an interruption must not leave the machine's services blocked
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod +x "$policy"
     made_policy=yes
   fi
   as_root env DEBIAN_FRONTEND=noninteractive sh -c \
     'apt-get update -q && apt-get install -q -y "$@"' sh "${missing[@]}" >"$log" 2>&1 || failed=yes
-  [ -z "$made_policy" ] || as_root rm -f "$policy"
+  if [ -n "$made_policy" ]; then
+    as_root rm -f "$policy"
+    trap - EXIT
+  fi
   [ -z "${failed:-}" ] || { tail -n 20 "$log" >&2; die "apt-get could not install them; the lines above say why"; }
   rm -f "$log"
 }

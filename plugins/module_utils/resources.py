@@ -16,8 +16,6 @@ API_VERSION = "v1"
 EGRESS_POD_ANNOTATION = "egress_pod"
 AVI_PROXY_ANNOTATION = "avi_proxy"
 SOURCE_IPS_ANNOTATION = f"{API_GROUP}/source-ips"
-PROJECT_LABEL = f"{API_GROUP}/project"
-"""The role's default way to include a project: the namespace label ``egress.avi.dev/project: included``."""
 
 CLOUD_LABEL = f"{API_GROUP}/cloud"
 """On ServiceAccounts and the SCC: the uuid of their EgressCloud, by which they are found when it is gone."""
@@ -49,7 +47,6 @@ class Resource:
 
 
 NAMESPACE = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
-NODE = Resource("", "v1", "Node", "nodes", namespaced=False)
 SERVICE = Resource("", "v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 POD = Resource("", "v1", "Pod", "pods")
