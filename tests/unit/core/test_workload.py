@@ -250,3 +250,11 @@ def test_ports_that_destinations_no_longer_ask_for_go() -> None:
     ports = workload.service_part(service(DESTINATIONS), [SOURCE], present)["spec"]["ports"]
     assert ports == [present[0], added(8080), added(9080), added(53, "UDP")]
     assert "ports" not in workload.service_part(service(DESTINATIONS), [SOURCE], ports)["spec"]
+
+
+def test_a_lost_node_is_left_in_seconds_and_not_in_kubernetes_five_minutes() -> None:
+    tolerations = rendered()["spec"]["template"]["spec"]["tolerations"]
+    assert {item["key"]: (item["effect"], item["tolerationSeconds"]) for item in tolerations} == {
+        "node.kubernetes.io/not-ready": ("NoExecute", 5),
+        "node.kubernetes.io/unreachable": ("NoExecute", 5),
+    }
