@@ -54,6 +54,7 @@ def _outside_zone(layout: Layout) -> str:
         ". 3600 IN SOA nowhere. nobody.nowhere. 1 3600 600 86400 5\n"
         ". 3600 IN NS nowhere.\n"
         f"{layout.remote_name}. 5 IN A {layout.remote_loopbacks[0]}\n"
+        f"{layout.remote_name}. 5 IN AAAA {layout.remote_loopbacks_v6[0]}\n"
     )
 
 
@@ -101,12 +102,14 @@ def install(layout: Layout, *, scc: bool) -> None:
 
 
 def name_pod_subnets(layout: Layout, api: Api) -> None:
-    """Tell the Node objects which pod subnet is theirs: the enforcer wants to know."""
+    """Tell the Node objects which pod subnets are theirs: the enforcer wants to know."""
     for node in layout.nodes:
-        body = {"spec": {"podCIDR": str(node.pods), "podCIDRs": [str(node.pods)]}}
+        body = {"spec": {"podCIDR": str(node.pods), "podCIDRs": [str(node.pods), str(node.pods_v6)]}}
         status, text = api.request("PATCH", f"/api/v1/nodes/{node.name}", body, "application/merge-patch+json")
         if status != 200:
-            raise ClusterError(f"{node.name} does not take its pod subnet {node.pods}: {text.strip()}.")
+            raise ClusterError(
+                f"{node.name} does not take its pod subnets {node.pods} and {node.pods_v6}: {text.strip()}."
+            )
 
 
 def dns_answers(layout: Layout) -> bool:

@@ -56,7 +56,7 @@ def api_server(layout: Layout) -> Component:
         f"--service-account-issuer=https://kubernetes.default.svc.{layout.domain}",
         f"--service-account-key-file={certificates / 'service-accounts.key'}",
         f"--service-account-signing-key-file={certificates / 'service-accounts.key'}",
-        f"--service-cluster-ip-range={layout.services}",
+        f"--service-cluster-ip-range={layout.all_services}",
         # There is no kube-proxy in this namespace: webhooks are called at their pods' addresses.
         "--enable-aggregator-routing=true",
         "--profiling=false",
@@ -81,7 +81,7 @@ def controllers(layout: Layout) -> list[Component]:
         f"--cluster-signing-key-file={layout.pki / 'ca.key'}",
         # The nodes' pod subnets are fixed by the layout.
         "--allocate-node-cidrs=false",
-        f"--service-cluster-ip-range={layout.services}",
+        f"--service-cluster-ip-range={layout.all_services}",
         "--profiling=false",
     )
     scheduler_config = layout.state / "kube-scheduler.kubeconfig"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,17 +24,25 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Node:
-    """One worker: its two legs and its share of the pod network."""
+    """One worker: its two legs and its share of the pod network, in both families."""
 
     name: str
     underlay: IPv4Interface
+    underlay_v6: IPv6Interface
     lan: IPv4Interface
+    lan_v6: IPv6Interface
     pods: IPv4Network
+    pods_v6: IPv6Network
 
     @property
     def pod_gateway(self) -> IPv4Address:
         """The address of the pod bridge: the subnet's first."""
         return self.pods.network_address + 1
+
+    @property
+    def pod_gateway_v6(self) -> IPv6Address:
+        """Likewise."""
+        return self.pods_v6.network_address + 1
 
 
 @dataclass(frozen=True)
@@ -46,18 +54,29 @@ class Layout:
     state_root: Path = DEFAULT_STATE_ROOT
 
     underlay: ClassVar[IPv4Network] = IPv4Network("10.89.0.0/24")
+    underlay_v6: ClassVar[IPv6Network] = IPv6Network("fd00:89::/64")
     control: ClassVar[IPv4Interface] = IPv4Interface("10.89.0.10/24")
+    control_v6: ClassVar[IPv6Interface] = IPv6Interface("fd00:89::10/64")
     lan: ClassVar[IPv4Network] = IPv4Network("10.70.112.0/24")
+    lan_v6: ClassVar[IPv6Network] = IPv6Network("fd70:112::/64")
     remote: ClassVar[IPv4Interface] = IPv4Interface("10.70.112.1/24")
+    remote_v6: ClassVar[IPv6Interface] = IPv6Interface("fd70:112::1/64")
     remote_loopbacks: ClassVar[tuple[IPv4Address, ...]] = (
         IPv4Address("10.10.10.200"),
         IPv4Address("10.10.24.85"),
         IPv4Address("10.10.20.20"),
     )
+    remote_loopbacks_v6: ClassVar[tuple[IPv6Address, ...]] = (
+        IPv6Address("fd10:10:10::200"),
+        IPv6Address("fd10:10:24::85"),
+        IPv6Address("fd10:10:20::20"),
+    )
     remote_name: ClassVar[str] = "remote.outside.test"
     remote_ports: ClassVar[tuple[int, ...]] = (80, 443, 8080)
     pods: ClassVar[IPv4Network] = IPv4Network("10.244.0.0/16")
+    pods_v6: ClassVar[IPv6Network] = IPv6Network("fd00:244::/32")
     services: ClassVar[IPv4Network] = IPv4Network("10.96.0.0/16")
+    services_v6: ClassVar[IPv6Network] = IPv6Network("fd00:96::/112")
     dns: ClassVar[IPv4Address] = IPv4Address("10.96.0.10")
     domain: ClassVar[str] = "cluster.local"
     node_labels: ClassVar[tuple[tuple[str, str], ...]] = (("external-accessible-node", "true"),)
@@ -65,14 +84,20 @@ class Layout:
         Node(
             "node1",
             IPv4Interface("10.89.0.11/24"),
+            IPv6Interface("fd00:89::11/64"),
             IPv4Interface("10.70.112.61/24"),
+            IPv6Interface("fd70:112::61/64"),
             IPv4Network("10.244.1.0/24"),
+            IPv6Network("fd00:244:1::/64"),
         ),
         Node(
             "node2",
             IPv4Interface("10.89.0.12/24"),
+            IPv6Interface("fd00:89::12/64"),
             IPv4Interface("10.70.112.62/24"),
+            IPv6Interface("fd70:112::62/64"),
             IPv4Network("10.244.2.0/24"),
+            IPv6Network("fd00:244:2::/64"),
         ),
     )
 
@@ -127,6 +152,16 @@ class Layout:
     def api_service(self) -> IPv4Address:
         """The cluster IP of `kubernetes.default`: the range's first address, by Kubernetes' own rule."""
         return self.services.network_address + 1
+
+    @property
+    def all_pods(self) -> str:
+        """The pod networks of both families, as Kubernetes' programs take them: the first is the cluster's primary."""
+        return f"{self.pods},{self.pods_v6}"
+
+    @property
+    def all_services(self) -> str:
+        """Likewise."""
+        return f"{self.services},{self.services_v6}"
 
     @property
     def state(self) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
 from pyroute2 import IPRoute, netns
@@ -19,8 +19,12 @@ from tests.cluster.namespaces import inside
 
 _BRIDGES = ("underlay", "lan")
 
+# An address is usable at once: nobody else can have it, and a second of asking is longer than most of `up`.
+_HOST_SYSCTLS = {"net/ipv6/conf/default/accept_dad": "0"}
 _NODE_SYSCTLS = {
+    **_HOST_SYSCTLS,
     "net/ipv4/ip_forward": "1",
+    "net/ipv6/conf/all/forwarding": "1",
     # A leased address answers on the uplink while its route points at another bridge.
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
@@ -28,8 +32,13 @@ _NODE_SYSCTLS = {
     "net/bridge/bridge-nf-call-iptables": "1",
     "net/bridge/bridge-nf-call-ip6tables": "1",
 }
-# The wires themselves are not to be filtered.
-_FABRIC_SYSCTLS = {"net/bridge/bridge-nf-call-iptables": "0", "net/bridge/bridge-nf-call-ip6tables": "0"}
+# The wires themselves are not to be filtered, and say nothing of their own.
+_FABRIC_SYSCTLS = {
+    "net/bridge/bridge-nf-call-iptables": "0",
+    "net/bridge/bridge-nf-call-ip6tables": "0",
+    "net/ipv6/conf/all/disable_ipv6": "1",
+    "net/ipv6/conf/default/disable_ipv6": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -39,17 +48,17 @@ class _Plug:
     role: str
     interface: str
     bridge: str
-    address: IPv4Interface
+    addresses: tuple[IPv4Interface | IPv6Interface, ...]
 
 
 def _plugs(layout: Layout) -> list[_Plug]:
     plugs = [
-        _Plug("control", "eth0", "underlay", layout.control),
-        _Plug("remote", "eth0", "lan", layout.remote),
+        _Plug("control", "eth0", "underlay", (layout.control, layout.control_v6)),
+        _Plug("remote", "eth0", "lan", (layout.remote, layout.remote_v6)),
     ]
     for node in layout.nodes:
-        plugs.append(_Plug(node.name, "eth0", "underlay", node.underlay))
-        plugs.append(_Plug(node.name, "eth1", "lan", node.lan))
+        plugs.append(_Plug(node.name, "eth0", "underlay", (node.underlay, node.underlay_v6)))
+        plugs.append(_Plug(node.name, "eth1", "lan", (node.lan, node.lan_v6)))
     return plugs
 
 
@@ -58,6 +67,8 @@ def create(layout: Layout) -> None:
         netns.create(layout.namespace(role))
         _raise_loopback(layout, role)
     _set(layout, "fabric", _FABRIC_SYSCTLS)
+    for role in ("control", "remote"):
+        _set(layout, role, _HOST_SYSCTLS)
     for node in layout.nodes:
         _set(layout, node.name, _NODE_SYSCTLS)
     _connect(layout)
@@ -118,23 +129,29 @@ def _connect(layout: Layout) -> None:
     for plug in _plugs(layout):
         with _open(layout, plug.role) as links:
             (index,) = links.link_lookup(ifname=plug.interface)
-            links.addr("add", index=index, address=str(plug.address.ip), prefixlen=plug.address.network.prefixlen)
             links.link("set", index=index, state="up")
+            for address in plug.addresses:
+                links.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
 
 
 def _route(layout: Layout) -> None:
     with _open(layout, "control") as control:
         for node in layout.nodes:
             control.route("add", dst=str(node.pods), gateway=str(node.underlay.ip))
+            control.route("add", dst=str(node.pods_v6), gateway=str(node.underlay_v6.ip))
     for node in layout.nodes:
         with _open(layout, node.name) as routes:
             routes.route("add", dst="0.0.0.0/0", gateway=str(layout.remote.ip))
+            routes.route("add", dst="::/0", gateway=str(layout.remote_v6.ip))
             for other in layout.nodes:
                 if other is not node:
                     routes.route("add", dst=str(other.pods), gateway=str(other.underlay.ip))
+                    routes.route("add", dst=str(other.pods_v6), gateway=str(other.underlay_v6.ip))
     with _open(layout, "remote") as remote:
         for address in layout.remote_loopbacks:
             remote.addr("add", index=1, address=str(address), prefixlen=32)
+        for address_v6 in layout.remote_loopbacks_v6:
+            remote.addr("add", index=1, address=str(address_v6), prefixlen=128)
 
 
 def _masquerade(layout: Layout, node: Node) -> None:
@@ -144,10 +161,11 @@ def _masquerade(layout: Layout, node: Node) -> None:
     NetworkPolicy.
     """
     rules = f"""
-        table ip avi_uplink {{
+        table inet avi_uplink {{
             chain postrouting {{
                 type nat hook postrouting priority srcnat;
                 ip saddr {layout.pods} oifname "eth1" masquerade
+                ip6 saddr {layout.pods_v6} oifname "eth1" masquerade
             }}
         }}
     """

@@ -92,7 +92,7 @@ def kubelet(layout: Layout, node: Node) -> Component:
         f"--config={_configuration(layout, node, 'kubelet.yaml')}",
         f"--kubeconfig={_configuration(layout, node, 'kubelet.kubeconfig')}",
         f"--hostname-override={node.name}",
-        f"--node-ip={node.underlay.ip}",
+        f"--node-ip={node.underlay.ip},{node.underlay_v6.ip}",
         f"--node-labels={labels}",
     )
 
@@ -110,7 +110,8 @@ def network_agents(layout: Layout, node: Node) -> list[Component]:
             "--run-router=false",
             "--run-service-proxy=false",
             "--enable-cni=false",
-            f"--service-cluster-ip-range={layout.services}",
+            f"--service-cluster-ip-range={layout.all_services}",
+            "--enable-ipv6=true",
         ),
     ]
 
@@ -225,7 +226,7 @@ def _kube_proxy(layout: Layout, node: Node) -> dict[str, object]:
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(_configuration(layout, node, "kube-proxy.kubeconfig"))},
         "mode": "nftables",
-        "clusterCIDR": str(layout.pods),
+        "clusterCIDR": layout.all_pods,
         # The default gathers changes for a second, which a test would spend waiting after every new endpoint.
         "nftables": {"minSyncPeriod": "100ms", "syncPeriod": "30s"},
         "hostnameOverride": node.name,
@@ -249,7 +250,10 @@ def _pod_network(layout: Layout, node: Node) -> dict[str, object]:
                 "ipam": {
                     "type": "host-local",
                     "dataDir": "/var/lib/cni/networks",
-                    "ranges": [[{"subnet": str(node.pods), "gateway": str(node.pod_gateway)}]],
+                    "ranges": [
+                        [{"subnet": str(node.pods), "gateway": str(node.pod_gateway)}],
+                        [{"subnet": str(node.pods_v6), "gateway": str(node.pod_gateway_v6)}],
+                    ],
                 },
             },
             {"type": "portmap", "capabilities": {"portMappings": True}},

@@ -60,7 +60,9 @@ def identities(layout: Layout) -> tuple[Identity, ...]:
         of_nodes.append(Identity(f"{node.name}-kubelet", f"system:node:{node.name}", ("system:nodes",)))
         of_nodes.append(
             Identity(
-                f"{node.name}-kubelet-server", f"system:node:{node.name}", names=(node.name, str(node.underlay.ip))
+                f"{node.name}-kubelet-server",
+                f"system:node:{node.name}",
+                names=(node.name, str(node.underlay.ip), str(node.underlay_v6.ip)),
             )
         )
     return (*shared, *of_nodes)

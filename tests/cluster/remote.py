@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import sys
 import threading
 import time
 import urllib.parse
+from pathlib import Path
 
 _STREAM_INTERVAL = 0.1
 _STREAM_LIMIT = 3600.0
@@ -76,8 +78,21 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 512
 
 
+class ServerV6(Server):
+    """IPv6 alone, beside a Server on the same port: IPv4 peers shall be seen as such, not as ::ffff:192.0.2.1."""
+
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()
+
+
 def main(ports: list[str]) -> None:
     servers = [Server(("0.0.0.0", int(port)), Handler) for port in ports]
+    # A container engine's network may well have no IPv6.
+    if Path("/proc/net/if_inet6").exists():
+        servers += [ServerV6(("::", int(port)), Handler) for port in ports]
     for server in servers[1:]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     servers[0].serve_forever()

@@ -49,6 +49,8 @@ def check() -> None:
         raise ClusterError(
             f"Programs from these Debian packages are missing: {names}; install them with `apt-get install {names}`."
         )
+    if not Path("/proc/net/if_inet6").exists():
+        raise ClusterError("The kernel has no IPv6, and the cluster is dual-stack: boot without `ipv6.disable=1`.")
     if not Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists():
         raise ClusterError(
             "The kernel does not show bridged packets to netfilter, which NetworkPolicy needs: "

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.cluster.processes import CHECKOUT
 
 PROBE = "localhost/avi-egress-probe:1"
 REMOTE = "10.10.10.200"
+REMOTE_V6 = "fd10:10:10::200"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,11 @@ class Kubectl:
         return self.run("exec", pod, "--", "/probe", *arguments)
 
     def address(self, pod: str) -> str:
-        return self.must("get", "pod", pod, "-o", "jsonpath={.status.podIP}")
+        return self.addresses(pod)[0]
+
+    def addresses(self, pod: str) -> list[str]:
+        """The pod's IPv4 and IPv6 address."""
+        return self.must("get", "pod", pod, "-o", "jsonpath={.status.podIPs[*].ip}").split()
 
 
 def _eventually(holds: Callable[[], bool], otherwise: str, seconds: float = 20) -> None:
@@ -82,27 +88,28 @@ def _pod(name: str, node: str) -> dict[str, object]:
     }
 
 
+def _service(name: str, **more: object) -> dict[str, object]:
+    """A Service in front of the pod `two`."""
+    spec = {"selector": {"app": "two"}, "ports": [{"port": 80, "targetPort": 8080}], **more}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+
 @pytest.fixture(scope="module")
 def pods(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
-    """A namespace with the pods `one` on node1 and `two` on node2, and the Service `two`."""
+    """A namespace with the pods `one` on node1 and `two` on node2, and the Services `two` and `two-dual`."""
     archive = tmp_path_factory.mktemp("image") / "probe.tar"
     images.write_program_archive(cluster.tool("probe"), PROBE, archive)
     cluster.load_images([archive])
     kubectl = Kubectl(cluster, f"cluster-test-{uuid.uuid4().hex[:8]}")
     kubectl.must("create", "namespace", kubectl.namespace)
     try:
-        service = {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "two"},
-            "spec": {"selector": {"app": "two"}, "ports": [{"port": 80, "targetPort": 8080}]},
-        }
         # Pods are refused until the namespace's service account is there.
         _eventually(
             lambda: kubectl.run("get", "serviceaccount", "default").returncode == 0,
             "the namespace got no service account",
         )
-        kubectl.create(_pod("one", "node1"), _pod("two", "node2"), service)
+        services = (_service("two"), _service("two-dual", ipFamilyPolicy="PreferDualStack"))
+        kubectl.create(_pod("one", "node1"), _pod("two", "node2"), *services)
         kubectl.must("wait", "--for=condition=Ready", "pod", "--all", "--timeout=50s")
         yield kubectl
     finally:
@@ -132,6 +139,34 @@ def test_pods_see_each_others_addresses_across_nodes(pods: Kubectl) -> None:
     assert seen.stdout.strip() == pods.address("one"), seen.stderr
 
 
+def test_a_pod_has_an_address_of_each_family_of_its_nodes_share(pods: Kubectl) -> None:
+    for pod, name in (("one", "node1"), ("two", "node2")):
+        first, second = map(ip_address, pods.addresses(pod))
+        node = pods.cluster.layout.node(name)
+        assert (first in node.pods, second in node.pods_v6) == (True, True)
+
+
+def test_pods_see_each_others_ipv6_addresses_across_nodes(pods: Kubectl) -> None:
+    seen = pods.probe("one", "get", f"http://[{pods.addresses('two')[1]}]:8080/")
+    assert seen.stdout.strip() == pods.addresses("one")[1], seen.stderr
+
+
+def test_a_service_of_both_families_answers_on_its_ipv6_cluster_address(pods: Kubectl) -> None:
+    first, second = json.loads(pods.must("get", "service", "two-dual", "-o", "jsonpath={.spec.clusterIPs}"))
+    layout = pods.cluster.layout
+    assert (ip_address(first) in layout.services, ip_address(second) in layout.services_v6) == (True, True)
+    name = f"two-dual.{pods.namespace}.svc.cluster.local"
+    assert set(pods.probe("one", "lookup", name).stdout.split()) == {first, second}
+    _eventually(
+        lambda: pods.probe("one", "get", f"http://[{second}]/").stdout.strip() == pods.addresses("one")[1],
+        "the Service does not answer over IPv6",
+    )
+
+
+def test_a_service_that_asks_for_nothing_is_ipv4_alone(pods: Kubectl) -> None:
+    assert pods.must("get", "service", "two", "-o", "jsonpath={.spec.ipFamilies}") == '["IPv4"]'
+
+
 def test_a_pod_resolves_names_and_reaches_services(pods: Kubectl) -> None:
     assert pods.probe("one", "lookup", "kubernetes.default").stdout.strip() == "10.96.0.1"
     url = f"http://two.{pods.namespace}.svc.cluster.local/"
@@ -141,7 +176,7 @@ def test_a_pod_resolves_names_and_reaches_services(pods: Kubectl) -> None:
 
 
 def test_names_outside_are_the_remotes_or_do_not_exist(pods: Kubectl) -> None:
-    assert pods.probe("one", "lookup", "remote.outside.test").stdout.strip() == REMOTE
+    assert set(pods.probe("one", "lookup", "remote.outside.test").stdout.split()) == {REMOTE, REMOTE_V6}
     assert "no such host" in pods.probe("one", "lookup", "elsewhere.test").stderr
 
 
@@ -164,8 +199,10 @@ def test_an_edited_corefile_takes_effect(pods: Kubectl) -> None:
         put(before)
 
 
-def test_a_network_policy_refuses(pods: Kubectl) -> None:
-    url = f"http://{pods.address('two')}:8080/"
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_a_network_policy_refuses(pods: Kubectl, family: str) -> None:
+    one, two = pods.addresses("two")
+    url = f"http://{one}:8080/" if family == "IPv4" else f"http://[{two}]:8080/"
     assert pods.probe("one", "get", url).returncode == 0
     pods.create(
         {
@@ -186,6 +223,12 @@ def test_the_remote_sees_a_plain_pod_as_its_node(pods: Kubectl, pod: str, addres
     assert pods.probe(pod, "get", f"http://{REMOTE}/").stdout == f"{address}\n"
 
 
+@pytest.mark.parametrize(("pod", "address"), [("one", "fd70:112::61"), ("two", "fd70:112::62")])
+@pytest.mark.parametrize("port", [80, 443, 8080])
+def test_the_remote_sees_a_plain_pods_ipv6_as_its_node(pods: Kubectl, pod: str, address: str, port: int) -> None:
+    assert pods.probe(pod, "get", f"http://[{REMOTE_V6}]:{port}/").stdout == f"{address}\n"
+
+
 def test_the_remote_has_no_route_back(cluster: Cluster) -> None:
     def routes() -> list[str]:
         lines = Path("/proc/thread-self/net/route").read_text().splitlines()[1:]
@@ -194,6 +237,23 @@ def test_the_remote_has_no_route_back(cluster: Cluster) -> None:
     # One route, destination 10.70.112.0 in the kernel's byte order, without a gateway.
     path = cluster.layout.namespace_path("remote")
     assert inside(path, routes) == ["eth0 0070460A 00000000"]
+
+
+def test_the_remote_has_no_ipv6_route_back(cluster: Cluster) -> None:
+    def routes() -> set[tuple[str, str]]:
+        lines = Path("/proc/thread-self/net/ipv6_route").read_text().splitlines()
+        # The destination's prefix and its length in hexadecimal, by interface: lo has the host's own addresses.
+        found = (line.split() for line in lines)
+        return {(fields[0], fields[1]) for fields in found if fields[-1] != "lo"}
+
+    def written(network: str) -> tuple[str, str]:
+        known = ip_network(network)
+        return known.network_address.packed.hex(), f"{known.prefixlen:02x}"
+
+    inside_remote = inside(cluster.layout.namespace_path("remote"), routes)
+    allowed = {written(network) for network in ("fd70:112::/64", "fe80::/64", "ff00::/8")}
+    assert written("fd70:112::/64") in inside_remote
+    assert {route for route in inside_remote if route[1] != "80"} <= allowed
 
 
 def test_no_interface_of_the_machine_is_inside(cluster: Cluster) -> None:

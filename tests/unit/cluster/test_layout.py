@@ -73,6 +73,19 @@ def test_the_networks_do_not_overlap() -> None:
         assert node.lan.network == Layout.lan
 
 
+def test_the_ipv6_networks_do_not_overlap() -> None:
+    networks = [Layout.underlay_v6, Layout.lan_v6, Layout.pods_v6, Layout.services_v6]
+    assert not [pair for pair in combinations(networks, 2) if pair[0].overlaps(pair[1])]
+    first, second = Layout.nodes
+    assert not first.pods_v6.overlaps(second.pods_v6)
+    for node in Layout.nodes:
+        assert node.pods_v6.subnet_of(Layout.pods_v6)
+        assert node.underlay_v6.network == Layout.underlay_v6
+        assert node.lan_v6.network == Layout.lan_v6
+
+
 def test_addresses_for_leases_are_free() -> None:
     taken = {Layout.remote.ip, *(node.lan.ip for node in Layout.nodes)}
     assert not taken & {Layout.lan[index] for index in range(150, 200)}
+    taken_v6 = {Layout.remote_v6.ip, *(node.lan_v6.ip for node in Layout.nodes)}
+    assert not taken_v6 & {Layout.lan_v6[index] for index in range(0x100, 0x200)}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.remote import Handler, Server
+from tests.cluster.remote import Handler, Server, ServerV6
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,18 @@ def _get(client: http.client.HTTPConnection, path: str) -> tuple[int, str]:
 
 def test_the_peers_address_and_nothing_else(client: http.client.HTTPConnection) -> None:
     assert _get(client, "/") == (200, "127.0.0.1\n")
+
+
+def test_each_family_is_seen_as_itself_on_one_port(port: int) -> None:
+    with ServerV6(("::", port), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        seen = []
+        for address in ("::1", "127.0.0.1"):
+            client = http.client.HTTPConnection(address, port, timeout=5)
+            seen.append(_get(client, "/"))
+            client.close()
+        server.shutdown()
+    assert seen == [(200, "::1\n"), (200, "127.0.0.1\n")]
 
 
 def test_both_ends_on_one_kept_connection(client: http.client.HTTPConnection, port: int) -> None:
