@@ -25,6 +25,7 @@ from egress_router.ruleset import EGRESS_INTERFACE, MARK, PodInterface
 # linux/if.h, linux/rtnetlink.h, linux/neighbour.h
 _IFF_UP: Final = 0x1
 _IFF_LOOPBACK: Final = 0x8
+_IFF_LOWER_UP: Final = 0x10000
 _RT_SCOPE_LINK: Final = 253
 _RTN_UNREACHABLE: Final = 7
 _RTNH_ONLINK: Final = 4
@@ -43,13 +44,17 @@ class AttachError(OSError):
 
 @dataclass(frozen=True)
 class Uplink:
-    """The node's interface towards the outside LAN. ``address``: one of its own there, if any; ``mtu`` in bytes."""
+    """The node's interface towards the outside LAN.
+
+    ``address``: one of its own there, if any; ``mtu`` in bytes; ``connected``: whether it is up and has a carrier.
+    """
 
     index: int
     name: str
     mac: bytes
     mtu: int
     address: IPv4Address | None
+    connected: bool
 
 
 @dataclass(frozen=True)
@@ -341,4 +346,5 @@ class Attachment:
             raise ConfigError(
                 f"EGRESS_UPLINK={name!r} is not usable: only Ethernet interfaces speak ARP for EGRESS_SOURCE."
             )
-        return Uplink(link["index"], name, mac, link.get_attr("IFLA_MTU"), address)
+        connected = bool(link["flags"] & _IFF_LOWER_UP)
+        return Uplink(link["index"], name, mac, link.get_attr("IFLA_MTU"), address, connected)

@@ -153,6 +153,7 @@ class Router:
         """One look at everything, in the order in which safety needs it; raise on what can't be put right now."""
         self._keep_rules()
         uplink = self._find_uplink()
+        self._leave_if_cut_off(uplink)
         arp = self._arp_on(uplink)
         if not self._attachment.is_held():
             self._health.close()
@@ -182,6 +183,18 @@ class Router:
         self._uplink = None
         uplink = self._uplink = self._attachment.uplink()
         return uplink
+
+    def _leave_if_cut_off(self, uplink: Uplink) -> None:
+        """Give the address up while the uplink has no carrier, and probe again when it is back (RFC 5227 §2.1).
+
+        Meanwhile a successor on another node may have taken it; this node's kernel would answer for it at once.
+        """
+        if uplink.connected:
+            return
+        self._attachment.withdraw(uplink)
+        # The kernel tells when the carrier is back.
+        self._wakes_on_change = True
+        raise _NotReady(f"uplink {uplink.name} has no carrier; gave {self._config.source} up", _RETRY_BROKEN)
 
     def _arp_on(self, uplink: Uplink) -> ArpSocket:
         if self._arp is None or not self._arp.is_on(uplink.index, uplink.mac):
