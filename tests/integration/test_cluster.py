@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.capture import Capture
 from tests.cluster import Cluster, ClusterError, images
 from tests.cluster.identity import ProcessIdentity
 from tests.cluster.namespaces import inside
@@ -227,6 +228,13 @@ def test_the_remote_sees_a_plain_pod_as_its_node(pods: Kubectl, pod: str, addres
 @pytest.mark.parametrize("port", [80, 443, 8080])
 def test_the_remote_sees_a_plain_pods_ipv6_as_its_node(pods: Kubectl, pod: str, address: str, port: int) -> None:
     assert pods.probe(pod, "get", f"http://[{REMOTE_V6}]:{port}/").stdout == f"{address}\n"
+
+
+def test_the_capture_sees_a_plain_pods_ipv6_on_the_lan(pods: Kubectl) -> None:
+    with Capture(pods.cluster.namespace("fabric"), to=[REMOTE_V6]) as capture:
+        assert pods.probe("one", "get", f"http://[{REMOTE_V6}]/").returncode == 0
+        assert set(capture.settled()) == {"fd70:112::61"}
+        assert not capture.errors
 
 
 def test_the_remote_has_no_route_back(cluster: Cluster) -> None:
