@@ -16,7 +16,7 @@ from tests.cluster import Cluster
 from tests.demo import playbook
 from tests.demo.kubectl import Kubectl
 from tests.demo.outside import Outside
-from tests.demo.provider import outside_of
+from tests.demo.provider import outside_of, outside_v6_of
 from tests.unit.test_conformance import ROWS
 
 TEST_CLUSTER = "egress-test"
@@ -64,6 +64,12 @@ def images(cluster: Cluster) -> dict[str, Image]:
 @pytest.fixture(scope="session")
 def outside(cluster: Cluster) -> Outside:
     return outside_of(cluster.layout)
+
+
+@pytest.fixture(scope="session")
+def outside_v6(cluster: Cluster) -> Outside:
+    """The same LAN and remote application over IPv6."""
+    return outside_v6_of(cluster.layout)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,10 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class Outside:
-    """What the demonstration has to know of the outside LAN; strings as the playbook takes them."""
+    """What the demonstration has to know of the outside LAN; strings as the playbook takes them.
+
+    All its addresses are of one family; a LAN with both has two of these.
+    """
 
     subnet: str
     gateway: str
@@ -29,10 +32,13 @@ class Outside:
     bridge_subnet: str = "172.18.0.1/16"
     uplink: str | None = None
 
-    def network(self) -> dict[str, Any]:
-        """The EgressNetwork ``outside``, as the role's variable has it."""
-        subnet = {"cidr": self.subnet, "gateway": self.gateway, "ranges": [{"begin": self.begin, "end": self.end}]}
-        return {"name": "outside", "subnets": [subnet], **({"uplink": self.uplink} if self.uplink else {})}
+    def network(self, *others: Outside) -> dict[str, Any]:
+        """The EgressNetwork ``outside``, as the role's variable has it, with others' subnets beside its own."""
+        subnets = [
+            {"cidr": one.subnet, "gateway": one.gateway, "ranges": [{"begin": one.begin, "end": one.end}]}
+            for one in (self, *others)
+        ]
+        return {"name": "outside", "subnets": subnets, **({"uplink": self.uplink} if self.uplink else {})}
 
 
 def read(path: Path) -> tuple[Outside, dict[str, str]]:

@@ -197,6 +197,18 @@ def outside_of(layout: Layout) -> Outside:
     )
 
 
+def outside_v6_of(layout: Layout) -> Outside:
+    """The same LAN and application over IPv6."""
+    return Outside(
+        subnet=str(layout.lan_v6),
+        gateway=str(layout.remote_v6.ip),
+        begin=str(layout.lan_v6[0x100]),
+        end=str(layout.lan_v6[0x1FF]),
+        destination=str(layout.remote_loopbacks_v6[0]),
+        bridge_subnet="fd00:172:18::1/64",
+    )
+
+
 def choose() -> Provider:
     """The provider for this machine, by the caller's word first; DemoError if that word leads nowhere."""
     if os.environ.get("EGRESS_DEMO_KUBECONFIG") == "1":
