@@ -18,6 +18,10 @@ except ImportError:
 
     MISSING_NETADDR = traceback.format_exc()
 
+IPV4, IPV6 = "IPv4", "IPv6"
+IP_FAMILIES = (IPV4, IPV6)
+"""The address families by the names that Kubernetes gives them (a Service's ``spec.ipFamilies``)."""
+
 _NO_DESTINATIONS = {
     "0.0.0.0/8": "an unspecified address",
     "127.0.0.0/8": "a loopback address",
@@ -32,6 +36,7 @@ _NO_DESTINATIONS = {
     "ff00::/8": "a multicast address",
 }
 """Blocks of the IANA special-purpose registries (RFC 6890) that lead to the node, its neighbours or nobody."""
+_VERSIONS = {IPV4: 4, IPV6: 6}
 _PREFIX = re.compile(r"[0-9]{1,3}")
 
 
@@ -41,12 +46,18 @@ class AddressPool:
     Built from ranges, never expanded: a /64 costs as much as a /30.
     """
 
-    def __init__(self, leasable: netaddr.IPSet) -> None:
-        self._ranges = [(block.first, block.last, block.version) for block in leasable.iter_ipranges()]
+    def __init__(self, leasable: Iterable[netaddr.IPRange]) -> None:
+        self._blocks = tuple(leasable)
+        self._ranges = [(block.first, block.last, block.version) for block in self._blocks]
         self._ends = list(accumulate(last - first + 1 for first, last, _version in self._ranges))
+
+    def of(self, ip_family: str) -> AddressPool:
+        """Those of one family."""
+        return AddressPool(block for block in self._blocks if block.version == _VERSIONS[ip_family])
 
     @property
     def size(self) -> int:
+        """How many they are; not ``len()``, which ends at 2^63 - 1."""
         return self._ends[-1] if self._ends else 0
 
     def __contains__(self, address: str) -> bool:
@@ -131,6 +142,11 @@ def canonical(address: str) -> str | None:
         return str(netaddr.IPAddress(address, flags=netaddr.INET_PTON))
     except (netaddr.AddrFormatError, ValueError):
         return None
+
+
+def family_of(address: str) -> str:
+    """The family of a canonical address."""
+    return IPV6 if ":" in address else IPV4
 
 
 def is_ipv4_in_ipv6(address: str) -> bool:

@@ -51,6 +51,7 @@ def read_service(service: KubeObject) -> EgressService | None:
         routes=_routes(egress_pod, ports, subject),
         ports=ports,
         policy=_policy(annotations.get(AVI_PROXY_ANNOTATION), subject),
+        ip_families=tuple(spec.get("ipFamilies") or (addresses.IPV4,)),
     )
 
 
@@ -90,7 +91,7 @@ class _Reader(FieldReader):
             self.refuse(
                 "source_ip", value["source_ip"], f"give {slots} address(es), for ha is {str(slots == 2).lower()}"
             )
-        return EgressPod(
+        found = EgressPod(
             destination_ip=read.get("destination_ip"),
             destinations=read.get("destinations", ()),
             hm_port=read.get("hm_port", DEFAULT_HM_PORT),
@@ -101,6 +102,18 @@ class _Reader(FieldReader):
             source_ips=sources,
             resolve=read.get("resolve", "ttl"),
         )
+        self._one_family(found)
+        return found
+
+    def _one_family(self, egress_pod: EgressPod) -> None:
+        """Refuse addresses of two families: what leaves from one address can't arrive at one of the other."""
+        hosts = [host for host in egress_pod.hosts if addresses.canonical(host)]
+        named = [*((host, "destinations") for host in hosts), *((ip, "source_ip") for ip in egress_pod.source_ips)]
+        for address, field in named:
+            family = addresses.family_of(address)
+            if family != egress_pod.ip_family:
+                told = f"this is {family}, and {named[0][0]} is {egress_pod.ip_family}"
+                self.refuse(field, address, f"{told}; a service has addresses of one family, so give each its own")
 
     def _host(self, field: str, value: Any) -> str:
         if isinstance(value, str):

@@ -47,15 +47,19 @@ class Refused(EgressError):
 
 
 class PoolExhausted(EgressError):
-    """Every address of the network is held."""
+    """Every address that the network has of a family (``IPv4`` or ``IPv6``) is held."""
 
     reason = "PoolExhausted"
 
-    def __init__(self, network: str, size: int) -> None:
-        super().__init__(
-            f"EgressNetwork {network}: all {size} addresses are held or in quarantine; "
-            "add a range to spec.subnets or release a lease"
-        )
+    def __init__(self, network: str, ip_family: str, size: int) -> None:
+        told = f"spec.subnets has no {ip_family} addresses to lease; add an {ip_family} subnet"
+        if size:
+            told = (
+                f"all {size} {ip_family} addresses are held or in quarantine; "
+                "add a range to spec.subnets or release a lease"
+            )
+        super().__init__(f"EgressNetwork {network}: {told}")
+        self.size = size
 
 
 def shown(value: Any) -> str:

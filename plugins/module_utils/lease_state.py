@@ -27,6 +27,7 @@ SPEC = STATE + ArgumentSpec(
         "service": {"type": "str", "required": True},
         "slot": {"type": "int", "default": 0},
         "address": {"type": "str"},
+        "ip_family": {"type": "str", "choices": list(addresses.IP_FAMILIES)},
     }
 )
 
@@ -34,9 +35,11 @@ SPEC = STATE + ArgumentSpec(
 def validate(options: Mapping[str, Any]) -> None:
     """Refuse what no lease can be made of."""
     subject = f"EgressLease {_slot(options).lease}"
-    address = options["address"]
+    address, ip_family = options["address"], options["ip_family"]
     if address is not None and addresses.canonical(address) is None:
         raise InvalidInput(subject, "address", address, "give an IPv4 or IPv6 address")
+    if address and ip_family and addresses.family_of(address) != ip_family:
+        raise InvalidInput(subject, "ip_family", ip_family, f"{address} is of the other family; give one of them")
     if options["slot"] < 0:
         raise InvalidInput(subject, "slot", options["slot"], "give 0, or 1 for the second address under ha")
     for field in ("network", "namespace", "service"):
@@ -63,23 +66,33 @@ def _acquire(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> 
     before = cluster.get(EGRESS_LEASE, slot.lease)
     locks = {item["spec"]["address"]: item["spec"] for item in cluster.list(EGRESS_ADDRESS)}
     taken = {address: str(spec["lease"]) for address, spec in locks.items() if spec["network"] == slot.network}
+    ip_family = options["ip_family"] or family_to_ask_for(before, wanted)
     if check_mode:
-        return foretell(network, slot, before, taken, wanted)
-    after = leases.claim(cluster, network, slot, taken.keys(), datetime.now(UTC), wanted)
+        return foretell(network, slot, before, taken, wanted, ip_family)
+    after = leases.claim(cluster, network, slot, taken.keys(), datetime.now(UTC), wanted, ip_family)
     return _outcome(_phase(before) != BOUND, before, after)
 
 
+def family_to_ask_for(lease: KubeObject | None, wanted: str | None) -> str:
+    """The family where no option names it: the wanted address', else that of what the lease has, else IPv4."""
+    address = wanted or ((lease or {}).get("status") or {}).get("address")
+    return addresses.family_of(address) if address else addresses.IPV4
+
+
 def foretell(
-    network: EgressNetwork, slot: Slot, lease: KubeObject | None, taken: Mapping[str, str], wanted: str | None
+    network: EgressNetwork,
+    slot: Slot,
+    lease: KubeObject | None,
+    taken: Mapping[str, str],
+    wanted: str | None,
+    ip_family: str = addresses.IPV4,
 ) -> Outcome:
     """What a claim would come to, from what is known now: ``taken`` is the lease that holds each address.
 
     Which free address it would be is drawn only when it is claimed. Refused and PoolExhausted are as in a claim.
     """
     lease = lease or leases.lease_object(slot)
-    held = (lease.get("status") or {}).get("address") or _held_by(slot.lease, taken)
-    if wanted and held and held != wanted:
-        raise Refused("AddressMismatch", f"EgressLease {slot.lease} holds {held}, not {wanted}; release it first")
+    held = leases.address_to_keep(lease, wanted, ip_family)
     if _phase(lease) == BOUND:
         return _outcome(False, lease, lease)
     if wanted and wanted not in network.pool:
@@ -88,10 +101,12 @@ def foretell(
         )
     if wanted and taken.get(wanted, slot.lease) != slot.lease:
         raise Refused("AddressTaken", f"EgressNetwork {network.name}: {wanted} is held by {taken[wanted]}")
-    free = network.pool.size - sum(address in network.pool for address in taken)
-    if not (held or wanted) and free <= 0:
-        raise PoolExhausted(network.name, network.pool.size)
-    address = held or wanted or f"one of {free} free"
+    held = held or wanted or _held_by(slot.lease, ip_family, taken)
+    pool = network.pool.of(ip_family)
+    free = pool.size - sum(address in pool for address in taken)
+    if not held and free <= 0:
+        raise PoolExhausted(network.name, ip_family, pool.size)
+    address = held or f"one of {free} free"
     known = lease if "uid" in lease["metadata"] else None
     return _outcome(True, known, {**lease, "status": {"phase": BOUND, "address": address}})
 
@@ -156,8 +171,9 @@ def _phase(lease: KubeObject | None) -> str | None:
     return ((lease or {}).get("status") or {}).get("phase")
 
 
-def _held_by(lease: str, taken: Mapping[str, str]) -> str | None:
-    return next((address for address, holder in taken.items() if holder == lease), None)
+def _held_by(lease: str, ip_family: str, taken: Mapping[str, str]) -> str | None:
+    held = (address for address, holder in taken.items() if holder == lease)
+    return next((address for address in held if addresses.family_of(address) == ip_family), None)
 
 
 def _slot(options: Mapping[str, Any]) -> Slot:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Callable, Collection, Protocol
 
+from .addresses import IPV4, family_of
 from .errors import PoolExhausted, Refused
 from .model import EgressNetwork
 from .resources import (
@@ -78,35 +79,59 @@ def claim(
     taken: Collection[str],
     now: datetime,
     wanted: str | None = None,
+    ip_family: str = IPV4,
     random_start: Callable[[int], int] = random.randrange,
 ) -> KubeObject:
     """The Bound EgressLease of a slot, claiming an address if it has none; the same slot gets the same address again.
 
     ``taken`` are addresses known to be held, a hint that saves requests. Where it misses some, claiming takes longer;
     where it names some that are free, PoolExhausted may come too early, so try again with a newer one. ``wanted`` is
-    the one address that will do. Raises PoolExhausted, Refused where the wanted address is another's, and Changed
-    when somebody else was at the same lease: claim again.
+    the one address that will do; without it, any of ``ip_family``. Raises PoolExhausted, Refused where the wanted
+    address is another's or the lease is Bound to one of the other family, and Changed when somebody else was at the
+    same lease: claim again.
+
+    A Released lease of the other family gets a new address. Its former one stays locked for the slot, which may take
+    it up again until the quarantine is over (see ``former_quarantine_ends``).
     """
     lease = store.get(EGRESS_LEASE, slot.lease) or _create(store, EGRESS_LEASE, lease_object(slot))
-    status = lease.get("status") or {}
-    held = status.get("address")
-    if wanted and held and held != wanted:
-        raise Refused(
-            "AddressMismatch",
-            f"EgressLease {slot.lease} holds {held}, not {wanted}; an address never moves by itself: release it first",
-        )
-    if status.get("phase") == BOUND and held:
+    held = address_to_keep(lease, wanted, ip_family)
+    if held and (lease.get("status") or {}).get("phase") == BOUND:
         return lease
     if held and _lock(store, slot, lease, held):
         address = held
     else:
-        address = _find_address(store, network, slot, lease, taken, wanted, random_start)
+        address = _find_address(store, network, slot, lease, taken, wanted, ip_family, random_start)
     bound = {"phase": BOUND, "address": address, "boundAt": timestamp(now)}
     try:
         return store.replace(EGRESS_LEASE, {**lease, "status": bound}, subresource="status")
     except Changed:
         _unlock_unless_needed(store, slot, lease, address)
         raise
+
+
+def address_to_keep(lease: KubeObject, wanted: str | None, ip_family: str) -> str | None:
+    """What a lease holds, if that is of the family asked for (the wanted address', else ``ip_family``).
+
+    Refused where it holds another one that cannot be left. One of the other family can, once the lease is Released.
+    """
+    name, status = lease["metadata"]["name"], lease.get("status") or {}
+    held: str | None = status.get("address")
+    family = family_of(wanted) if wanted else ip_family
+    if held and family_of(held) != family:
+        if status.get("phase") != BOUND:
+            return None
+        raise Refused(
+            "AddressFamilyMismatch",
+            f"EgressLease {name} holds {held}, and an {family} address is asked for; an address never changes under a "
+            "running service: remove the egress_pod annotation until the lease is Released, or release it by "
+            "avi_ipam_lease if that acquired it",
+        )
+    if wanted and held and held != wanted:
+        raise Refused(
+            "AddressMismatch",
+            f"EgressLease {name} holds {held}, not {wanted}; an address never moves by itself: release it first",
+        )
+    return held
 
 
 def release(store: LeaseStore, lease: KubeObject, now: datetime) -> KubeObject:
@@ -140,6 +165,14 @@ def quarantine_over(lease: KubeObject, quarantine_seconds: int, now: datetime) -
     if status.get("phase") != RELEASED:
         return False
     return parse_timestamp(status["releasedAt"]) + timedelta(seconds=quarantine_seconds) <= now
+
+
+def former_quarantine_ends(lease: KubeObject, quarantine_seconds: int) -> datetime:
+    """When an address may be given up that a lease, now Bound to another, may have held before.
+
+    Counted from when it was bound to the other, at the earliest then it no longer held the former one.
+    """
+    return parse_timestamp(lease["status"]["boundAt"]) + timedelta(seconds=quarantine_seconds)
 
 
 def lease_object(slot: Slot) -> KubeObject:
@@ -196,6 +229,7 @@ def _find_address(
     lease: KubeObject,
     taken: Collection[str],
     wanted: str | None,
+    ip_family: str,
     random_start: Callable[[int], int],
 ) -> str:
     if wanted:
@@ -207,14 +241,15 @@ def _find_address(
             raise Refused("AddressTaken", f"EgressNetwork {network.name}: {wanted} is held by another lease")
         return wanted
     for orphan in _locks_of(store, slot.lease):
-        # Locked before a crash or a lost lease: taking it up again is sticky, and no address leaks.
-        if _lock(store, slot, lease, str(orphan["spec"]["address"])):
-            return str(orphan["spec"]["address"])
-    size = network.pool.size
-    for address in network.pool.candidates(frozenset(taken), random_start(size) if size else 0):
+        # Locked before a crash, a lost lease or a change of family: taking it up again is sticky, and nothing leaks.
+        address = str(orphan["spec"]["address"])
+        if family_of(address) == ip_family and _lock(store, slot, lease, address):
+            return address
+    pool = network.pool.of(ip_family)
+    for address in pool.candidates(frozenset(taken), random_start(pool.size) if pool.size else 0):
         if _lock(store, slot, lease, address):
             return address
-    raise PoolExhausted(network.name, size)
+    raise PoolExhausted(network.name, ip_family, pool.size)
 
 
 def _locks_of(store: LeaseStore, lease: str) -> list[KubeObject]:
@@ -225,13 +260,17 @@ def _locks_of(store: LeaseStore, lease: str) -> list[KubeObject]:
 def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> None:
     """Give back what a claim has locked in vain: another claim of the same slot bound it elsewhere, or it is gone.
 
-    A lease that is not bound yet may be about to be bound to this very address by another claim. The claim of a new
-    lease of this name writes its own UID into the lock first, and so spares it this deletion.
+    A lease that is not bound may be about to be bound to this very address by another claim, and a lock that was taken
+    up again may be that of its former address, still in quarantine. The claim of a new lease of this name writes its
+    own UID into the lock first, and so spares it this deletion.
     """
     current = store.get(EGRESS_LEASE, slot.lease)
-    if _same(current, lease) and ((current or {}).get("status") or {}).get("address") in (None, address):
+    is_there, status = _same(current, lease), (current or {}).get("status") or {}
+    if is_there and (status.get("phase") != BOUND or status.get("address") == address):
         return
     lock = store.get(EGRESS_ADDRESS, address_name(slot.network, address))
+    if is_there and lock and "claims" in lock["spec"]:
+        return
     if lock and lock["spec"]["leaseUID"] == lease["metadata"]["uid"]:
         with suppress(Changed):
             store.delete(EGRESS_ADDRESS, lock)
@@ -251,12 +290,12 @@ def _lock(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> boo
         holder = store.get(EGRESS_ADDRESS, body["metadata"]["name"])
     if holder is None or holder["spec"]["lease"] != slot.lease:
         return False
-    if holder["spec"]["leaseUID"] != lease["metadata"]["uid"]:
-        # Read after the lock, so that a claim of a lease that is gone can't take the lock from its successor.
-        if not _same(store.get(EGRESS_LEASE, slot.lease), lease):
-            raise Changed(f"EgressLease {slot.lease} was deleted while it was claimed")
-        # Written, not merely read: whoever decided to delete the orphan now meets a newer version.
-        store.replace(EGRESS_ADDRESS, {**holder, "spec": body["spec"]})
+    is_predecessors = holder["spec"]["leaseUID"] != lease["metadata"]["uid"]
+    # Read after the lock, so that a claim of a lease that is gone can't take the lock from its successor.
+    if is_predecessors and not _same(store.get(EGRESS_LEASE, slot.lease), lease):
+        raise Changed(f"EgressLease {slot.lease} was deleted while it was claimed")
+    # Written, not merely read: whoever decided to delete the orphan now meets a newer version. The count makes it one.
+    store.replace(EGRESS_ADDRESS, {**holder, "spec": {**body["spec"], "claims": holder["spec"].get("claims", 1) + 1}})
     return True
 
 

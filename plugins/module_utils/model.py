@@ -19,6 +19,7 @@ from .service_port import ServicePort
 
 DEFAULT_ROUTER_IMAGE = "avinetworks/avi-egress-router"
 DEFAULT_BRIDGE_SUBNET = "172.18.0.1/16"
+DEFAULT_BRIDGE_SUBNET_V6 = "fd00:172:18::1/64"
 DEFAULT_HM_PORT = 4
 DEFAULT_QUARANTINE_SECONDS = 24 * 60 * 60
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
@@ -44,16 +45,24 @@ class NamespaceSelector:
 
 
 @dataclass(frozen=True)
+class Bridge:
+    """The router's next hop on its node, for sources of one family."""
+
+    address: str
+    """BRIDGE_IP_ADDR."""
+    prefix: int
+    """BRIDGE_NETMASK: bits, as the article shows it."""
+
+
+@dataclass(frozen=True)
 class EgressCloud:
     """The article's OpenShift cloud object, as far as it concerns egress."""
 
     name: str
     uuid: str
     secure_egress_mode: bool
-    bridge_address: str
-    """BRIDGE_IP_ADDR: the router's next hop on its node."""
-    bridge_prefix: int
-    """BRIDGE_NETMASK: bits, as the article shows it."""
+    bridges: Mapping[str, Bridge]
+    """By address family, ``IPv4`` and ``IPv6``."""
     router_image: str
     allowed_images: tuple[str, ...]
     """Image names a service may ask for besides the default; ``*`` stands for any characters."""
@@ -114,6 +123,17 @@ class EgressPod:
     """Addresses the tenant asks for; each must be reserved for its project."""
     resolve: str = "ttl"
 
+    @property
+    def ip_family(self) -> str | None:
+        """The one family of all addresses in it; None if it has none, only host names."""
+        literals = [*filter(addresses.canonical, self.hosts), *self.source_ips]
+        return addresses.family_of(literals[0]) if literals else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every destination's host, once, in its order."""
+        return tuple(dict.fromkeys([*filter(None, [self.destination_ip]), *(to.host for to in self.destinations)]))
+
 
 @dataclass(frozen=True)
 class EgressService:
@@ -128,6 +148,16 @@ class EgressService:
     ports: tuple[ServicePort, ...] = ()
     policy: Policy | None = None
     """From ``avi_proxy``: who may connect; None admits the project's own namespace only."""
+    ip_families: tuple[str, ...] = (addresses.IPV4,)
+    """The Service's own: the families of its cluster IPs, the first of them preferred."""
+
+    @property
+    def ip_family(self) -> str:
+        """The family of its source addresses and destinations: that of the addresses named, else the Service's first.
+
+        Whether the Service has it too is not said; see ``plan.admit``.
+        """
+        return self.egress_pod.ip_family or self.ip_families[0]
 
     @property
     def slots(self) -> int:
@@ -139,32 +169,34 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
     """An EgressCloud; InvalidInput where the schema let something wrong through."""
     name, spec = obj["metadata"]["name"], obj.get("spec") or {}
     subject = f"EgressCloud {name}"
-    bridge = spec.get("bridgeSubnet", DEFAULT_BRIDGE_SUBNET)
-    parsed = addresses.subnet(bridge)
-    if parsed is None:
-        raise InvalidInput(
-            subject, "spec.bridgeSubnet", bridge, "give an address with its prefix, such as 172.18.0.1/16"
-        )
-    if parsed.ip in addresses.withheld(parsed, ()):
-        raise InvalidInput(
-            subject,
-            "spec.bridgeSubnet",
-            bridge,
-            "give the bridge's own address, such as 172.18.0.1/16, not its network's",
-        )
     projects = spec.get("projects") or {}
     return EgressCloud(
         name=name,
         uuid=spec["uuid"],
         secure_egress_mode=bool(spec.get("secureEgressMode", False)),
-        bridge_address=str(parsed.ip),
-        bridge_prefix=parsed.prefixlen,
+        bridges={
+            addresses.IPV4: _read_bridge(subject, spec, "bridgeSubnet", DEFAULT_BRIDGE_SUBNET),
+            addresses.IPV6: _read_bridge(subject, spec, "bridgeSubnetV6", DEFAULT_BRIDGE_SUBNET_V6),
+        },
         router_image=spec.get("routerImage", DEFAULT_ROUTER_IMAGE),
         allowed_images=tuple(spec.get("allowedImages") or ()),
         include=_selector(projects.get("include")),
         exclude=_selector(projects.get("exclude")),
         networks=tuple(spec.get("networks") or ()),
     )
+
+
+def _read_bridge(subject: str, spec: Mapping[str, Any], field_name: str, default: str) -> Bridge:
+    """A bridge of the default's family."""
+    text, ip_family = spec.get(field_name, default), addresses.family_of(default)
+    parsed = addresses.subnet(text)
+    if parsed is None or not parsed.prefixlen or addresses.family_of(text) != ip_family:
+        expected = f"give an {ip_family} address with its prefix, such as {default}"
+    elif parsed.ip in addresses.withheld(parsed, ()):
+        expected = f"give the bridge's own address, such as {default}, not its network's"
+    else:
+        return Bridge(str(parsed.ip), parsed.prefixlen)
+    raise InvalidInput(subject, f"spec.{field_name}", text, expected)
 
 
 def read_network(obj: KubeObject) -> EgressNetwork:
@@ -177,7 +209,8 @@ def read_network(obj: KubeObject) -> EgressNetwork:
         withheld |= kept_back
     return EgressNetwork(
         name=name,
-        pool=AddressPool(offered - withheld),  # last: what one subnet keeps back, an overlapping one must not offer
+        # Withheld last: what one subnet keeps back, an overlapping one must not offer.
+        pool=AddressPool((offered - withheld).iter_ipranges()),
         uplink=spec.get("uplink"),
         allowed=_selector(spec.get("allowedNamespaces")),
         quarantine_seconds=int(spec.get("quarantineSeconds", DEFAULT_QUARANTINE_SECONDS)),

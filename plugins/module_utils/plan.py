@@ -17,6 +17,7 @@ from .difference import merge_patch, patched
 from .errors import EgressError, InvalidInput, Refused
 from .model import EgressCloud, EgressNetwork, EgressService, choose_network
 from .resources import (
+    EGRESS_POD_ANNOTATION,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     READY_CONDITION,
@@ -110,7 +111,7 @@ def admit(
 ) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
     """The cloud that serves a project and the networks it may lease from, best first (design §3.2).
 
-    Refused says which of cloud, mode, image, ``avi_proxy`` rules or network stands in the way.
+    Refused says which of cloud, mode, IP family, image, ``avi_proxy`` rules or network stands in the way.
     """
     subject = f"Service {service.namespace}/{service.name}"
     including = [cloud for cloud in clouds if cloud.includes(namespace)]
@@ -154,11 +155,12 @@ def _check_supported(service: EgressService, subject: str) -> None:
         raise InvalidInput(
             subject, "metadata.name", service.name, f"give a name of up to {longest} characters: a pod label holds it"
         )
-    hosts = [route.host for route in service.routes if ":" in route.host]
-    if hosts:
+    if service.ip_family not in service.ip_families:
         raise Refused(
-            "NotSupported",
-            f"{subject}: destination {hosts[0]} is an IPv6 address, which is not supported yet; give IPv4",
+            "IPFamilyMissing",
+            f"{subject}: spec.ipFamilies is {', '.join(service.ip_families)}, and {EGRESS_POD_ANNOTATION} asks for "
+            f"{service.ip_family}; set spec.ipFamilyPolicy to PreferDualStack and add {service.ip_family} to "
+            "spec.ipFamilies",
         )
 
 

@@ -28,18 +28,19 @@ from .resources import (
 
 REFUSALS = frozenset(
     {
+        "AddressFamilyMismatch",
         "AddressMismatch",
         "AddressNotInNetwork",
         "AddressNotReserved",
         "AddressTaken",
         "AmbiguousCloud",
+        "IPFamilyMissing",
         "ImageNotAllowed",
         "InvalidAnnotation",
         "InvalidInput",
         "NameTaken",
         "NetworkNotAllowed",
         "NetworkNotFound",
-        "NotSupported",
         "PolicyNotSupported",
         "PoolExhausted",
         "ProjectNotIncluded",

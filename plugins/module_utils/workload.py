@@ -99,13 +99,13 @@ def environment(
     service: EgressService, cloud: EgressCloud, network: EgressNetwork, sources: Sequence[str]
 ) -> list[dict[str, str]]:
     """The router's env: the article's five in its order, then ours."""
-    pod = service.egress_pod
+    pod, bridge = service.egress_pod, cloud.bridges[service.ip_family]
     hosts = dict.fromkeys(route.host for route in service.routes)
     values = {
         "EGRESS_SOURCE": ",".join(sources),
         "EGRESS_DESTINATION": ",".join(hosts),
-        "BRIDGE_IP_ADDR": cloud.bridge_address,
-        "BRIDGE_NETMASK": str(cloud.bridge_prefix),
+        "BRIDGE_IP_ADDR": bridge.address,
+        "BRIDGE_NETMASK": str(bridge.prefix),
         "TCP_HM_PORT": str(pod.hm_port),
         "EGRESS_PORTS": egress_ports(service.routes),
         "EGRESS_RESOLVE": pod.resolve,

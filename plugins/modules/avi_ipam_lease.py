@@ -34,9 +34,16 @@ options:
     default: 0
   address:
     description:
-      - The address wanted; any free one by default.
+      - The address wanted, IPv4 or IPv6; any free one of O(ip_family) by default.
       - A lease never moves to another address by itself.
     type: str
+  ip_family:
+    description:
+      - The family of the address, which must be that of the service's destinations.
+      - By default that of O(address), else of the address that the lease has, else V(IPv4).
+      - A lease that is Bound to an address of the other family must be released first.
+    type: str
+    choices: [IPv4, IPv6]
   state:
     description:
       - V(present) acquires the lease.
@@ -67,6 +74,13 @@ EXAMPLES = r"""
     namespace: green
     service: secure-egress-service
     address: 10.70.112.155
+
+- name: Lease an IPv6 address, for a service with IPv6 destinations
+  avi.egress.avi_ipam_lease:
+    network: dmz
+    namespace: green
+    service: secure-egress-service-v6
+    ip_family: IPv6
 
 - name: Give it back
   avi.egress.avi_ipam_lease:

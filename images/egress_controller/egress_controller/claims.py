@@ -82,11 +82,11 @@ class Claims:
             if lease["metadata"]["name"] not in kept and _is_ours(lease) and not is_released(lease)
         ]
 
-    def claim(self, network: EgressNetwork, slot: Slot) -> KubeObject:
+    def claim(self, network: EgressNetwork, slot: Slot, ip_family: str) -> KubeObject:
         """The slot's Bound lease; PoolExhausted, Refused, or Changed when it is to be tried again."""
         known = self._caches.leases.get(slot.lease)
         taken = frozenset() if known and is_bound(known) else self._taken(network.name)
-        return leases.claim(self._store(slot.lease), network, slot, taken, self._now())
+        return leases.claim(self._store(slot.lease), network, slot, taken, self._now(), ip_family=ip_family)
 
     def holds(self, slot: Slot, address: str) -> bool:
         """Whether a slot's lease is for this address, on the server's word."""

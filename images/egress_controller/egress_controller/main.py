@@ -88,7 +88,7 @@ class Controller:
         cloud = CloudPass(cluster, caches, inventory.clouds, accounts, events)
         network = NetworkPass(cluster, caches, inventory.networks, events)
         lease = LeasePass(cluster, caches, inventory.networks, claims, queue)
-        address = AddressPass(cluster, caches, queue, self._settings.orphan_grace)
+        address = AddressPass(cluster, caches, inventory.networks, queue, self._settings.orphan_grace)
         return {
             "service": lambda key: service.run(key.namespace, key.name),
             "cloud": lambda key: cloud.run(key.name),

@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Iterable, Sequence
+
+from ansible_collections.avi.egress.plugins.module_utils.addresses import IP_FAMILIES
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
@@ -19,7 +24,7 @@ from egress_controller.status import condition_of, write_status
 AVAILABLE = "AddressesAvailable"
 ALMOST_EXHAUSTED_PERCENT = 90
 LARGEST_FIGURE = 2**63 - 1
-"""What a field of format int64 holds; an IPv6 subnet has more addresses."""
+"""What a field of format int64 holds, which stands for that many or more: an IPv6 /64 alone has twice as many."""
 
 
 class NetworkPass:
@@ -40,15 +45,14 @@ class NetworkPass:
             return
         leases = self._caches.leases.of(BY_NETWORK, name)
         locked = [str(item["spec"]["address"]) for item in self._caches.addresses.of(BY_NETWORK, name)]
-        size = network.pool.size
-        free = size - sum(address in network.pool for address in locked)
+        stocks = [_stock(network, ip_family, locked) for ip_family in IP_FAMILIES]
         figures = {
-            "capacity": min(size, LARGEST_FIGURE),
+            "capacity": min(sum(stock.size for stock in stocks), LARGEST_FIGURE),
             "bound": sum(is_bound(lease) for lease in leases),
             "released": sum(is_released(lease) for lease in leases),
-            "available": min(free, LARGEST_FIGURE),
+            "available": min(sum(stock.free for stock in stocks), LARGEST_FIGURE),
         }
-        self._tell(obj, _condition(name, size, free), figures)
+        self._tell(obj, _condition(name, [stock for stock in stocks if stock.size]), figures)
 
     def _tell(self, obj: KubeObject, condition: Condition, figures: dict[str, int]) -> None:
         former = condition_of(obj, AVAILABLE)
@@ -58,12 +62,40 @@ class NetworkPass:
             self._events.emit(obj, kind, condition.reason, condition.message)
 
 
-def _condition(name: str, size: int, free: int) -> Condition:
-    """What the original says as IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED (avi-facts, "IPAM")."""
+@dataclass(frozen=True)
+class _Stock:
+    """What a network has of one family."""
+
+    ip_family: str
+    size: int
+    free: int
+
+    @property
+    def almost_exhausted(self) -> bool:
+        return (self.size - self.free) * 100 >= self.size * ALMOST_EXHAUSTED_PERCENT
+
+    def __str__(self) -> str:
+        return f"{self.size} {self.ip_family} addresses"
+
+
+def _stock(network: EgressNetwork, ip_family: str, locked: Iterable[str]) -> _Stock:
+    pool = network.pool.of(ip_family)
+    return _Stock(ip_family, pool.size, pool.size - sum(address in pool for address in locked))
+
+
+def _condition(name: str, stocks: Sequence[_Stock]) -> Condition:
+    """What the original says as IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED (avi-facts, "IPAM").
+
+    Of a network with both families, the scarcer one is told: neither can stand in for the other.
+    """
     remedy = "add a range to spec.subnets or release a lease"
-    if free <= 0:
-        return Condition(False, "PoolExhausted", f"EgressNetwork {name}: all {size} addresses are held; {remedy}")
-    if (size - free) * 100 >= size * ALMOST_EXHAUSTED_PERCENT:
-        message = f"EgressNetwork {name}: {ALMOST_EXHAUSTED_PERCENT} % or more of {size} addresses are held; {remedy}"
+    subject = f"EgressNetwork {name}"
+    if not stocks:
+        return Condition(False, "PoolExhausted", f"{subject}: there are no addresses to lease; {remedy}")
+    scarcest = min(stocks, key=lambda stock: Fraction(stock.free, stock.size))
+    if scarcest.free <= 0:
+        return Condition(False, "PoolExhausted", f"{subject}: all {scarcest} are held; {remedy}")
+    if scarcest.almost_exhausted:
+        message = f"{subject}: {ALMOST_EXHAUSTED_PERCENT} % or more of {scarcest} are held; {remedy}"
         return Condition(True, "PoolAlmostExhausted", message)
-    return Condition(True, AVAILABLE, f"less than {ALMOST_EXHAUSTED_PERCENT} % of {size} addresses are held")
+    return Condition(True, AVAILABLE, f"less than {ALMOST_EXHAUSTED_PERCENT} % of {scarcest} are held")

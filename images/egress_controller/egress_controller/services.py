@@ -161,17 +161,17 @@ class ServicePass:
         networks = self._reserving(wish, networks)
         key = service_key(wish.namespace, wish.name)
         self._waiting.add(key)  # Before the attempt, so that an address coming free meanwhile is not missed.
-        exhausted: PoolExhausted | None = None
+        exhausted: list[PoolExhausted] = []
         for network in self._preferred(wish, networks):
             try:
-                leases = [self._claims.claim(network, slot) for slot in _slots(wish, network)]
+                leases = [self._claims.claim(network, slot, wish.ip_family) for slot in _slots(wish, network)]
             except PoolExhausted as error:
-                exhausted = exhausted or error
+                exhausted.append(error)
             else:
                 self._waiting.discard(key)
                 return network, leases
-        assert exhausted is not None, "admit gives at least one network"
-        raise exhausted
+        # A network that has none of this family is worth telling only where no other has.
+        raise next((error for error in exhausted if error.size), exhausted[0])
 
     def _reserving(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
         """The networks in which the addresses of ``source_ip`` are this service's already; all if it names none."""

@@ -24,7 +24,16 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 from kubernetes.informer import DELETED
 
-from egress_controller.caches import BY_LEASE, BY_NAMESPACE, BY_SERVICE, NAME_LABEL, PARTS, Caches, is_marked
+from egress_controller.caches import (
+    BY_LEASE,
+    BY_NAMESPACE,
+    BY_NETWORK,
+    BY_SERVICE,
+    NAME_LABEL,
+    PARTS,
+    Caches,
+    is_marked,
+)
 from egress_controller.claims import OwnLocks, is_released
 from egress_controller.keys import Key, service_key
 from egress_controller.queue import WorkQueue
@@ -115,6 +124,8 @@ class Triggers:
             for lease in caches.leases.all():
                 if lease["spec"]["network"] == network["metadata"]["name"]:
                     self._queue.add(Key("lease", lease["metadata"]["name"]))
+            for address in caches.addresses.of(BY_NETWORK, network["metadata"]["name"]):
+                self._queue.add(Key("address", address["metadata"]["name"]))
             self._add_services(caches)
 
     def _lease(self, caches: Caches, event: str, lease: KubeObject) -> None:

@@ -119,6 +119,25 @@ def test_both_families_in_one_network_do_not_run_into_each_other() -> None:
     assert list(pool.candidates(frozenset(), 1)) == ["255.255.255.255", "::1:0:0", "::1:0:1", "255.255.255.254"]
 
 
+@given(st.lists(subnets(), max_size=3))
+def test_a_family_of_a_pool_is_those_of_its_addresses_that_are_of_it(items: list[dict[str, Any]]) -> None:
+    pool = read_network(network_object(subnets=items)).pool
+    whole = list(pool.candidates(frozenset(), 0))
+    for ip_family, is_six in (("IPv4", False), ("IPv6", True)):
+        part = pool.of(ip_family)
+        assert list(part.candidates(frozenset(), 0)) == [address for address in whole if (":" in address) is is_six]
+        assert part.size == sum((":" in address) is is_six for address in whole)
+        assert all((address in part) is ((":" in address) is is_six) for address in whole)
+
+
+def test_a_family_of_a_pool_is_never_expanded() -> None:
+    subnets_of_both = [{"cidr": "10.70.112.0/30"}, {"cidr": "2001:db8::/32"}]
+    pool = read_network(network_object(subnets=subnets_of_both)).pool.of("IPv6")
+    assert pool.size == 2**96 - 1
+    assert next(pool.candidates({"2001:db8::1"}, 0)) == "2001:db8::2"
+    assert next(pool.candidates(frozenset(), pool.size - 1)) == "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
+
+
 @given(st.text() | st.text("0123456789abcdefx:./ \uff18", max_size=20))
 def test_only_strict_spellings_are_addresses_and_each_has_one_canonical_form(text: str) -> None:
     found = addresses.canonical(text)
@@ -180,7 +199,16 @@ def test_a_subnet_that_makes_no_sense_is_refused_by_field(field: str, subnet: di
     assert str(caught.value).startswith("EgressNetwork outside: ")
 
 
-@pytest.mark.parametrize("bridge", ["172.18.0.0/16", "172.18.255.255/16", "172.18.0.1", "nonsense"])
-def test_the_bridge_needs_an_address_of_its_own(bridge: str) -> None:
-    with pytest.raises(InvalidInput, match=r"spec\.bridgeSubnet"):
-        read_cloud({"metadata": {"name": "cloud"}, "spec": {"uuid": UUID, "bridgeSubnet": bridge}})
+@pytest.mark.parametrize(
+    ("field", "bridge"),
+    [
+        *(("bridgeSubnet", text) for text in ("172.18.0.0/16", "172.18.255.255/16", "172.18.0.1", "nonsense")),
+        *(("bridgeSubnet", text) for text in ("fd00:172:18::1/64", "172.18.0.1/33", "172.18.0.1/0")),
+        *(("bridgeSubnetV6", text) for text in ("fd00:172:18::/64", "fd00:172:18::1", "172.18.0.1/16", "nonsense")),
+        *(("bridgeSubnetV6", text) for text in ("fd00:172:18::1/129", "fd00::1/0")),
+    ],
+)
+def test_the_bridge_needs_an_address_of_its_own_and_of_its_family(field: str, bridge: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"EgressCloud cloud: spec\.{field} is ") as caught:
+        read_cloud({"metadata": {"name": "cloud"}, "spec": {"uuid": UUID, field: bridge}})
+    assert {"bridgeSubnet": "172.18.0.1/16", "bridgeSubnetV6": "fd00:172:18::1/64"}[field] in str(caught.value)

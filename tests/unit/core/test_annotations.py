@@ -391,15 +391,24 @@ def test_no_json_raises_anything_else_than_invalid_annotation(value: Any) -> Non
     read_or_refuse(json.dumps(value))
 
 
-some_addresses = st.ip_addresses().map(lambda address: addresses.canonical(str(address)) or "")
-hosts = some_addresses.filter(lambda text: addresses.why_no_destination(text) is None) | st.from_regex(
-    r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]([a-z0-9-]{0,9}[a-z0-9])?){0,3}", fullmatch=True
-).filter(lambda text: not text.endswith("localhost"))
+addresses_of = {
+    family: st.ip_addresses(v=version).map(lambda address: addresses.canonical(str(address)) or "")
+    for family, version in (("IPv4", 4), ("IPv6", 6))
+}
+destinations_of = {
+    family: some.filter(lambda text: addresses.why_no_destination(text) is None)
+    for family, some in addresses_of.items()
+}
+names = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]([a-z0-9-]{0,9}[a-z0-9])?){0,3}", fullmatch=True).filter(
+    lambda text: not text.endswith("localhost")
+)
 ports = st.integers(1, 65535)
 
 
 @st.composite
 def egress_pods(draw: st.DrawFn) -> EgressPod:
+    family = draw(st.sampled_from(["IPv4", "IPv6"]))
+    some_addresses, hosts = addresses_of[family], destinations_of[family] | names
     table = draw(
         st.dictionaries(st.tuples(ports, st.sampled_from(["TCP", "UDP"])), st.tuples(hosts, ports), max_size=5)
     )
@@ -443,6 +452,52 @@ def rendered(pod: EgressPod) -> str:
 @given(egress_pods())
 def test_what_is_rendered_is_read_back_the_same(pod: EgressPod) -> None:
     assert parse_egress_pod(rendered(pod)) == pod
+
+
+@given(
+    st.lists(destinations_of["IPv4"] | destinations_of["IPv6"] | names, min_size=1, max_size=4, unique=True), st.data()
+)
+def test_addresses_of_two_families_are_refused_wherever_they_stand(hosts: list[str], data: st.DataObject) -> None:
+    sources = data.draw(st.lists(addresses_of["IPv4"] | addresses_of["IPv6"], max_size=1))
+    annotation: dict[str, Any] = {"destinations": {host: {str(port): 80} for port, host in enumerate(hosts, 1)}}
+    if sources:
+        annotation["source_ip"] = sources[0]
+    named = [text for text in (*hosts, *sources) if addresses.canonical(text)]
+    families = {"IPv6" if ":" in text else "IPv4" for text in named}
+    if len(families) < 2:
+        assert parse_egress_pod(json.dumps(annotation)).ip_family == next(iter(families), None)
+        return
+    error = refusal(annotation)
+    assert error.field in ("egress_pod.destinations", "egress_pod.source_ip")
+    assert error.value in named
+    assert named[0] in error.expected
+
+
+def test_two_source_addresses_of_two_families_are_refused() -> None:
+    error = refusal({"destination_ip": "a.example", "ha": True, "source_ip": ["10.0.0.1", "2001:db8::1"]})
+    assert str(error) == (
+        "Service green/web: egress_pod.source_ip is '2001:db8::1'; this is IPv6, and 10.0.0.1 is IPv4; a service has "
+        "addresses of one family, so give each its own"
+    )
+
+
+@pytest.mark.parametrize(
+    ("egress_pod", "ip_families", "expected"),
+    [
+        ({"destination_ip": "10.0.0.1"}, ["IPv6", "IPv4"], "IPv4"),
+        ({"destination_ip": "2001:db8::1"}, ["IPv4", "IPv6"], "IPv6"),
+        ({"destinations": {"a.example": {"1": 1}, "2001:db8::1": {"2": 2}}}, ["IPv4", "IPv6"], "IPv6"),
+        ({"destination_ip": "a.example", "source_ip": "2001:db8::7"}, ["IPv4", "IPv6"], "IPv6"),
+        ({"destination_ip": "a.example", "source_ip": "10.0.0.7"}, ["IPv6"], "IPv4"),
+        ({"destination_ip": "a.example"}, ["IPv6", "IPv4"], "IPv6"),
+        ({"destination_ip": "a.example"}, ["IPv4", "IPv6"], "IPv4"),
+        ({"destination_ip": "a.example"}, None, "IPv4"),
+    ],
+)
+def test_a_services_family_is_its_destinations_else_its_sources_else_its_own(
+    egress_pod: Any, ip_families: list[str] | None, expected: str
+) -> None:
+    assert service(egress_pod, ipFamilies=ip_families).ip_family == expected
 
 
 def test_a_service_without_the_annotation_is_none_of_ours() -> None:

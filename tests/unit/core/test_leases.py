@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import copy
 import random
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,6 +37,25 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def pool_of(size: int) -> EgressNetwork:
     block = {"begin": "10.70.112.1", "end": f"10.70.112.{size}"}
     return network(subnets=[{"cidr": "10.70.112.0/24", "ranges": [block]}])
+
+
+def both(four: int, six: int) -> EgressNetwork:
+    """A network with so many addresses of each family."""
+    blocks = [
+        ("10.70.112.0/24", "10.70.112.1", f"10.70.112.{four}"),
+        ("fd70:112::/64", "fd70:112::1", f"fd70:112::{six:x}"),
+    ]
+    return network(subnets=[{"cidr": cidr, "ranges": [{"begin": a, "end": z}]} for cidr, a, z in blocks])
+
+
+def claim_of(
+    store: MemoryStore, which: Slot, ip_family: str, of: EgressNetwork | None = None, **fields: Any
+) -> KubeObject:
+    return leases.claim(store, of or both(2, 2), which, (), NOW, ip_family=ip_family, **fields)
+
+
+def family_of(address: str) -> str:
+    return "IPv6" if ":" in address else "IPv4"
 
 
 def slot(service: str = "web", number: int = 0, project: str = "green") -> Slot:
@@ -92,7 +113,7 @@ def test_the_last_addresses_go_to_exactly_as_many_claimants() -> None:
 
 
 def test_an_empty_pool_is_exhausted() -> None:
-    with pytest.raises(PoolExhausted, match="EgressNetwork outside: all 0 addresses"):
+    with pytest.raises(PoolExhausted, match=r"EgressNetwork outside: spec\.subnets has no IPv4 addresses to lease"):
         leases.claim(MemoryStore(), network(subnets=[]), slot(), (), NOW)
 
 
@@ -190,6 +211,124 @@ def test_same_service_name_in_two_projects_is_two_leases() -> None:
 def test_an_ipv6_address_has_one_lock_name() -> None:
     assert address_name("n", "2001:db8::1") == address_name("n", "2001:db8:0:0::1")
     assert "." not in address_name("n", "2001:db8::1").removeprefix("n.")
+
+
+@given(st.ip_addresses(v=6), st.from_regex(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True))
+def test_an_ipv6_lock_name_is_one_that_kubernetes_takes(address: Any, name: str) -> None:
+    found = address_name(name, str(address))
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", found)  # RFC 1123 subdomain
+    assert len(found) <= 253
+    assert str(address.exploded) == found.removeprefix(f"{name}.").replace("-", ":")
+
+
+# --- families ---
+
+
+def test_a_claim_takes_addresses_of_the_family_asked_for_only() -> None:
+    store = MemoryStore()
+    found = {ip_family: address_of(claim_of(store, slot(ip_family), ip_family)) for ip_family in ("IPv4", "IPv6")}
+    assert found["IPv4"].startswith("10.70.112.")
+    assert found["IPv6"].startswith("fd70:112::")
+    claim_of(store, slot("another"), "IPv6")
+    with pytest.raises(PoolExhausted, match="EgressNetwork outside: all 2 IPv6 addresses are held or in quarantine"):
+        claim_of(store, slot("third"), "IPv6")
+    assert family_of(address_of(claim_of(store, slot("third"), "IPv4"))) == "IPv4"
+
+
+def test_a_network_without_the_family_says_so() -> None:
+    with pytest.raises(PoolExhausted, match=r"spec\.subnets has no IPv6 addresses to lease; add an IPv6 subnet"):
+        claim_of(MemoryStore(), slot(), "IPv6", pool_of(5))
+
+
+def test_a_slash_64_of_sources_is_claimed_like_a_small_one() -> None:
+    wide = network(subnets=[{"cidr": "fd70:112::/64"}])
+    found = address_of(claim_of(MemoryStore(), slot(), "IPv6", wide, random_start=lambda size: size - 1))
+    assert found == "fd70:112::ffff:ffff:ffff:ffff"
+
+
+def test_a_bound_lease_of_the_other_family_is_left_as_it_is_and_the_remedy_told() -> None:
+    store = MemoryStore()
+    bound = claim_of(store, slot(), "IPv4", random_start=lambda _size: 0)
+    for fields in ({"ip_family": "IPv6"}, {"ip_family": "IPv4", "wanted": "fd70:112::1"}):
+        with pytest.raises(Refused) as caught:
+            claim_of(store, slot(), **fields)  # type: ignore[arg-type]
+        assert caught.value.reason == "AddressFamilyMismatch"
+        assert str(caught.value) == (
+            "EgressLease outside.green.web.0 holds 10.70.112.1, and an IPv6 address is asked for; an address never "
+            "changes under a running service: remove the egress_pod annotation until the lease is Released, or release "
+            "it by avi_ipam_lease if that acquired it"
+        )
+    assert store.leases() == [bound]
+    assert store.locks().keys() == {"10.70.112.1"}
+
+
+def test_a_released_lease_gets_an_address_of_the_other_family_and_keeps_the_former_one_locked() -> None:
+    store = MemoryStore()
+    first = address_of(claim_of(store, slot(), "IPv4"))
+    leases.release(store, store.leases()[0], NOW)
+    second = address_of(claim_of(store, slot(), "IPv6"))
+    assert family_of(second) == "IPv6"
+    assert store.locks().keys() == {first, second}, "firewalls may still trust the former one"
+    leases.release(store, store.leases()[0], NOW)
+    assert address_of(claim_of(store, slot(), "IPv4")) == first, "the same slot gets the same address again"
+    leases.free(store, leases.release(store, store.leases()[0], NOW))
+    assert not store.objects, "nothing leaks"
+
+
+def test_a_former_address_is_in_quarantine_from_when_the_other_was_bound() -> None:
+    lease = claim_of(MemoryStore(), slot(), "IPv6")
+    assert leases.former_quarantine_ends(lease, 60) == NOW + timedelta(seconds=60)
+
+
+def test_whoever_decided_to_delete_a_former_address_meets_a_newer_lock_when_it_was_claimed_again() -> None:
+    store = MemoryStore()
+    first = address_of(claim_of(store, slot(), "IPv4"))
+    leases.release(store, store.leases()[0], NOW)
+    claim_of(store, slot(), "IPv6")
+    (doomed,) = [lock for lock in store.list(EGRESS_ADDRESS) if lock["spec"]["address"] == first]
+    leases.release(store, store.leases()[0], NOW)
+    assert address_of(claim_of(store, slot(), "IPv4")) == first
+    with pytest.raises(Changed):
+        store.delete(EGRESS_ADDRESS, doomed)
+
+
+def test_a_claim_that_lost_to_one_of_the_other_family_leaves_the_former_address_in_quarantine() -> None:
+    store = MemoryStore()
+    first = address_of(claim_of(store, slot(), "IPv4"))
+    leases.release(store, store.leases()[0], NOW)
+    second: list[str] = []
+
+    def between(request: str) -> None:
+        writes.append(request)
+        if writes.count("replace") == 2 and not second:  # the lock is claimed again, the lease not yet bound
+            second.append("")
+            second[0] = address_of(claim_of(store, slot(), "IPv6"))
+
+    writes: list[str] = []
+    store.between = between
+    with pytest.raises(Changed):
+        claim_of(store, slot(), "IPv4")
+    assert store.locks().keys() == {first, second[0]}
+
+
+@pytest.mark.parametrize("request_number", range(1, 12))
+def test_a_crash_between_any_two_requests_of_a_change_of_family_is_completed_by_the_next(request_number: int) -> None:
+    for after in ("IPv4", "IPv6"):
+        store = MemoryStore()
+        first = address_of(claim_of(store, slot(), "IPv4", both(9, 9)))
+        leases.release(store, store.leases()[0], NOW)
+        store.between = crash_at(request_number)
+        with suppress(LostConnection):
+            claim_of(store, slot(), "IPv6", both(9, 9))
+        store.between = lambda _request: None
+        if (store.leases()[0]["status"]["phase"], after) == (BOUND, "IPv4"):
+            leases.release(store, store.leases()[0], NOW)
+        found = address_of(claim_of(store, slot(), after, both(9, 9)))
+        assert family_of(found) == after
+        assert len(store.locks()) <= 2
+        assert {first, found} <= store.locks().keys()
+        leases.free(store, leases.release(store, store.leases()[0], NOW))
+        assert not store.objects, "nothing leaks"
 
 
 def test_a_released_slot_gets_its_address_back_even_if_the_lock_was_lost() -> None:
@@ -367,9 +506,11 @@ def interleave(store: MemoryStore, tasks: list[Callable[[], Any]], turns: list[i
 
 # --- the state machine ---
 
-SIZE = 4
+SIZES = {"IPv4": 4, "IPv6": 3}
+BOTH = both(*SIZES.values())
 SLOTS = [slot(name, number) for name in ("a", "b", "c") for number in (0, 1)]
 slots = st.sampled_from(SLOTS)
+families = st.sampled_from(sorted(SIZES))
 
 
 class Leases(RuleBasedStateMachine):
@@ -384,13 +525,18 @@ class Leases(RuleBasedStateMachine):
         """What each Bound lease holds, by the lease's name: it must not change while it is Bound."""
         self.seen: list[KubeObject] = []
         """Leases as some client has seen them, perhaps long ago."""
+        self.history: set[tuple[str, str]] = set()
+        """Which lease (by UID) has held which address; one of the other family stays locked for it."""
+
+    def claimed(self, which: Slot, ip_family: str, taken: Any = (), **fields: Any) -> KubeObject:
+        return leases.claim(self.store, BOTH, which, taken, NOW, ip_family=ip_family, **fields)
 
     def attempt(self, operation: Callable[[], KubeObject | None]) -> KubeObject | None:
         try:
             return operation()
         except LostConnection:
             self.clean = False
-        except Changed:
+        except (Changed, Refused):
             pass
         finally:
             self.store.between = lambda _request: None
@@ -407,42 +553,56 @@ class Leases(RuleBasedStateMachine):
         for name, address in now.items():
             assert self.bound.get(name, address) == address, "an address never changes under a Bound lease"
         self.bound = now
+        held = [lease for lease in self.store.leases() if (lease.get("status") or {}).get("address")]
+        self.history |= {(lease["metadata"]["uid"], address_of(lease)) for lease in held}
 
     def hint(self, staleness: int) -> set[str]:
         held = list(self.store.locks())
         return set(held[staleness:])
 
-    @rule(which=slots, start=st.integers(0, SIZE - 1), staleness=st.integers(0, 3))
-    def claim(self, which: Slot, start: int, staleness: int) -> None:
-        sticky = [address for address, spec in self.store.locks().items() if spec["lease"] == which.lease]
-        free = SIZE - len(self.store.locks())
+    @rule(which=slots, ip_family=families, start=st.integers(0, 3), staleness=st.integers(0, 3))
+    def claim(self, which: Slot, ip_family: str, start: int, staleness: int) -> None:
+        locks = {a: spec for a, spec in self.store.locks().items() if family_of(a) == ip_family}
+        sticky = [address for address, spec in locks.items() if spec["lease"] == which.lease]
+        free = SIZES[ip_family] - len(locks)
         before = {o["metadata"]["name"]: o for o in self.store.leases()}.get(which.lease)
+        status = (before or {}).get("status") or {}
+        held = status.get("address")
+        other = held is not None and family_of(held) != ip_family
         try:
-            found = claim(self.store, SIZE, which, self.hint(staleness), random_start=lambda _size: start)
+            start %= SIZES[ip_family]
+            found = self.claimed(which, ip_family, self.hint(staleness), random_start=lambda _size: start)
         except PoolExhausted:
             assert free == 0
             assert not sticky
             return
+        except Refused:
+            assert other
+            assert status["phase"] == BOUND
+            return
         finally:
             self.note()
         self.seen.append(found)
-        held = ((before or {}).get("status") or {}).get("address")
-        if held:
+        assert family_of(address_of(found)) == ip_family
+        if held and not other:
             assert address_of(found) == held, "the same slot gets the same address again"
         elif sticky:
             assert address_of(found) in sticky
+        if other:
+            assert status["phase"] == RELEASED, "no other family under a running service"
+            assert held in self.store.locks(), "the former address stays in quarantine"
 
-    @rule(which=slots, at=st.integers(1, 8))
-    def claim_and_crash(self, which: Slot, at: int) -> None:
+    @rule(which=slots, ip_family=families, at=st.integers(1, 8))
+    def claim_and_crash(self, which: Slot, ip_family: str, at: int) -> None:
         self.store.between = crash_at(at)
         with suppress(PoolExhausted):
-            self.attempt(lambda: claim(self.store, SIZE, which, self.hint(0)))
+            self.attempt(lambda: self.claimed(which, ip_family, self.hint(0)))
 
-    @rule(which=slots, write=st.integers(1, 3))
-    def claim_and_lose_a_reply(self, which: Slot, write: int) -> None:
+    @rule(which=slots, ip_family=families, write=st.integers(1, 3))
+    def claim_and_lose_a_reply(self, which: Slot, ip_family: str, write: int) -> None:
         self.store.lose_reply_of_write = write
         with suppress(PoolExhausted):
-            self.attempt(lambda: claim(self.store, SIZE, which, self.hint(0)))
+            self.attempt(lambda: self.claimed(which, ip_family, self.hint(0)))
 
     @precondition(lambda self: self.store.leases())
     @rule(data=st.data())
@@ -470,8 +630,8 @@ class Leases(RuleBasedStateMachine):
         self.store.lose_reply_of_write = lose
         self.attempt(lambda: leases.free(self.store, lease))
 
-    @rule(which=slots, other=slots)
-    def claim_while_another_claims(self, which: Slot, other: Slot) -> None:
+    @rule(which=slots, other=slots, ip_family=families, others_family=families)
+    def claim_while_another_claims(self, which: Slot, other: Slot, ip_family: str, others_family: str) -> None:
         """The other claim runs as a whole just before the last write of this one, the worst of moments."""
         writes = 0
 
@@ -479,12 +639,32 @@ class Leases(RuleBasedStateMachine):
             nonlocal writes
             if request == "replace" and not writes:
                 writes += 1
-                with suppress(PoolExhausted):
-                    claim(self.store, SIZE, other, ())
+                with suppress(PoolExhausted, Refused):
+                    self.claimed(other, others_family)
 
         self.store.between = between
         with suppress(PoolExhausted):
-            self.attempt(lambda: claim(self.store, SIZE, which, ()))
+            self.attempt(lambda: self.claimed(which, ip_family))
+
+    @rule(data=st.data(), again=st.booleans())
+    def give_up_a_former_address(self, data: st.DataObject, again: bool) -> None:
+        """As garbage is collected: by an exact version; ``again``, the slot claims it between decision and deletion."""
+        former = {(kind, name) for kind, name in self.store.objects if kind == EGRESS_ADDRESS.kind}
+        orphans = [lock for lock in map(self.store.objects.__getitem__, sorted(former)) if self._is_former(lock)]
+        if not orphans:
+            return
+        orphan = copy.deepcopy(data.draw(st.sampled_from(orphans)))
+        (holder,) = [o for o in self.store.leases() if o["metadata"]["name"] == orphan["spec"]["lease"]]
+        if again:
+            self.bound.pop(holder["metadata"]["name"], None)
+            leases.release(self.store, holder, NOW)
+            self.claimed(leases.slot_of(holder), family_of(orphan["spec"]["address"]))
+        self.attempt(lambda: self.store.delete(EGRESS_ADDRESS, orphan))
+
+    def _is_former(self, lock: KubeObject) -> bool:
+        holder = [o for o in self.store.leases() if o["metadata"]["name"] == lock["spec"]["lease"]]
+        status = (holder[0].get("status") or {}) if holder else {}
+        return status.get("phase") == BOUND and status["address"] != lock["spec"]["address"]
 
     @invariant()
     def no_two_leases_hold_one_address(self) -> None:
@@ -504,7 +684,9 @@ class Leases(RuleBasedStateMachine):
     def nothing_is_locked_in_vain_unless_somebody_crashed(self) -> None:
         if self.clean:
             held = {address_of(o) for o in self.store.leases() if (o.get("status") or {}).get("address")}
-            assert set(self.store.locks()) == held
+            locks = self.store.locks()
+            former = {address for address, spec in locks.items() if (spec["leaseUID"], address) in self.history}
+            assert held <= locks.keys() <= held | former
 
 
 TestLeases = Leases.TestCase

@@ -120,8 +120,6 @@ def test_without_any_cloud_the_project_is_not_included() -> None:
 @pytest.mark.parametrize(
     ("egress_pod", "reason", "said"),
     [
-        ({"destination_ip": "2001:db8::1"}, "NotSupported", "2001:db8::1"),
-        ({"destinations": {"a.example": {"1": 1}, "2001:db8::1": {"2": 2}}}, "NotSupported", "2001:db8::1"),
         ({"destination_ip": "10.0.0.1", "image": "intruder.net/router"}, "ImageNotAllowed", "intruder.net/router"),
         ({"destination_ip": "10.0.0.1", "network": "none"}, "NetworkNotFound", "'none'"),
     ],
@@ -130,6 +128,35 @@ def test_a_wish_that_cannot_be_granted_is_told_by_reason(egress_pod: Any, reason
     error = refusal(egress_pod)
     assert error.reason == reason
     assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("egress_pod", "ip_families", "missing"),
+    [
+        ({"destination_ip": "2001:db8::1"}, None, "IPv6"),
+        ({"destination_ip": "2001:db8::1"}, ["IPv4"], "IPv6"),
+        ({"destinations": {"a.example": {"1": 1}, "2001:db8::1": {"2": 2}}}, ["IPv4"], "IPv6"),
+        ({"destination_ip": "a.example", "source_ip": "2001:db8::7"}, ["IPv4"], "IPv6"),
+        ({"destination_ip": "10.0.0.1"}, ["IPv6"], "IPv4"),
+    ],
+)
+def test_a_service_without_the_family_that_it_asks_for_is_told_what_to_set(
+    egress_pod: Any, ip_families: list[str] | None, missing: str
+) -> None:
+    error = refusal(egress_pod, ipFamilies=ip_families)
+    assert error.reason == "IPFamilyMissing"
+    has = (ip_families or ["IPv4"])[0]
+    assert str(error) == (
+        f"Service default/secure-egress-service: spec.ipFamilies is {has}, and egress_pod asks for {missing}; set "
+        f"spec.ipFamilyPolicy to PreferDualStack and add {missing} to spec.ipFamilies"
+    )
+
+
+@pytest.mark.parametrize("ip_families", [["IPv6"], ["IPv6", "IPv4"], ["IPv4", "IPv6"]])
+def test_a_service_that_has_the_family_is_admitted(ip_families: list[str]) -> None:
+    wish = service({"destination_ip": "2001:db8::1"}, ipFamilies=ip_families)
+    _cloud, found = plan.admit(wish, [cloud()], NETWORKS, namespace())
+    assert [item.name for item in found] == ["outside"]
 
 
 def test_rules_that_no_network_policy_can_say_are_refused_before_anything_is_made() -> None:

@@ -133,11 +133,31 @@ def test_bridge_image_and_nodes_are_as_the_cloud_and_the_annotation_say() -> Non
     assert controller["spec"]["template"]["spec"]["nodeSelector"] == {"external-accessible-node": "true"}
 
 
+def test_the_bridge_is_that_of_the_services_family() -> None:
+    the_cloud = cloud(bridgeSubnet="192.168.7.1/24", bridgeSubnetV6="2001:db8:7::1/48")
+    six = {"destination_ip": "2001:db8::5"}
+    for given, egress_pod, expected in [
+        (the_cloud, None, ("192.168.7.1", "24")),
+        (the_cloud, six, ("2001:db8:7::1", "48")),
+        (cloud(), None, ("172.18.0.1", "16")),
+        (cloud(), six, ("fd00:172:18::1", "64")),
+    ]:
+        found = environment(rendered(egress_pod, given, ipFamilies=["IPv4", "IPv6"]))
+        assert (found["BRIDGE_IP_ADDR"], found["BRIDGE_NETMASK"]) == expected
+
+
+def test_a_name_alone_gets_the_bridge_of_the_services_first_family() -> None:
+    found = environment(rendered({"destination_ip": "a.example"}, ipFamilies=["IPv6", "IPv4"]))
+    assert found["BRIDGE_IP_ADDR"] == "fd00:172:18::1"
+
+
 def test_the_port_map_tells_each_port_with_its_destination() -> None:
-    pod = {"destinations": {"dest.example": {"8080": 80}, "2001:db8::5": {"53/udp": 5353}, "10.0.0.9": {"8081": 80}}}
-    found = environment(rendered(pod, ports=[{"port": 8081, "targetPort": 9090}]))
-    assert found["EGRESS_PORTS"] == "9090/tcp=10.0.0.9:80,8080/tcp=dest.example:80,53/udp=[2001:db8::5]:5353"
-    assert found["EGRESS_DESTINATION"] == "10.0.0.9,dest.example,2001:db8::5"
+    for one, other in (("10.0.0.5", "10.0.0.9"), ("[2001:db8::5]", "[2001:db8::9]")):
+        hosts = one.strip("[]"), other.strip("[]")
+        pod = {"destinations": {"dest.example": {"8080": 80}, hosts[0]: {"53/udp": 5353}, hosts[1]: {"8081": 80}}}
+        found = environment(rendered(pod, ports=[{"port": 8081, "targetPort": 9090}]))
+        assert found["EGRESS_PORTS"] == f"9090/tcp={other}:80,8080/tcp=dest.example:80,53/udp={one}:5353"
+        assert found["EGRESS_DESTINATION"] == f"{hosts[1]},dest.example,{hosts[0]}"
     assert environment(rendered())["EGRESS_PORTS"] == "80/tcp=10.10.24.85:80"
 
 

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What a pass looks at, without an API server: caches that show what they are given, a server that notes its writes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, Callable
+
+from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
+from egress_controller.inventory import Shelf
+
+
+class Store:
+    """An informer's cache; every index gives all that is in it."""
+
+    def __init__(self, *objects: KubeObject) -> None:
+        self.objects = {obj["metadata"]["name"]: obj for obj in objects}
+
+    def get(self, name: str) -> KubeObject | None:
+        return self.objects.get(name)
+
+    def all(self) -> list[KubeObject]:
+        return list(self.objects.values())
+
+    def of(self, index: str, value: Any) -> list[KubeObject]:
+        return self.all()
+
+
+class Server:
+    """The API server: it knows some leases, and keeps what it is asked to write."""
+
+    def __init__(self, *leases: KubeObject) -> None:
+        self.leases = Store(*leases)
+        self.deleted: list[str] = []
+        self.patches: list[KubeObject] = []
+
+    def get(self, resource: Resource, name: str) -> KubeObject | None:
+        return self.leases.get(name)
+
+    def delete(self, resource: Resource, obj: KubeObject) -> None:
+        self.deleted.append(obj["metadata"]["name"])
+
+    def patch(self, resource: Resource, name: str, body: KubeObject, *, subresource: str) -> None:
+        self.patches.append(body)
+
+
+def caches(**stores: Store) -> Any:
+    return SimpleNamespace(**stores)
+
+
+def shelf(networks: Store, read: Callable[[KubeObject], Any] = read_network) -> Any:
+    return Shelf(networks, read)  # type: ignore[arg-type]
+
+
+def network(*cidrs: str, **spec: Any) -> KubeObject:
+    metadata = {"name": "dmz", "uid": "1", "generation": 1}
+    return {"kind": "EgressNetwork", "metadata": metadata, "spec": {"subnets": [{"cidr": x} for x in cidrs], **spec}}
+
+
+def lock(address: str, lease: str = "dmz.green.web.0") -> KubeObject:
+    name = "dmz." + address.replace(".", "-").replace(":", "-")
+    spec = {"network": "dmz", "address": address, "lease": lease, "leaseUID": "1"}
+    return {"metadata": {"name": name, "resourceVersion": "7"}, "spec": spec}
+
+
+def lease(address: str, bound_at: str, phase: str = "Bound") -> KubeObject:
+    return {
+        "metadata": {"name": "dmz.green.web.0", "uid": "1"},
+        "spec": {"network": "dmz"},
+        "status": {"phase": phase, "address": address, "boundAt": bound_at},
+    }
