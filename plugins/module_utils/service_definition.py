@@ -65,6 +65,7 @@ def definition(options: Options, observed: KubeObject | None) -> KubeObject:
         # A node port would let in whoever reaches a node (design §5).
         "allocateLoadBalancerNodePorts": False if load_balancer else None,
     }
+    spec.update(_ip_families(options, observed))
     desired = {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": metadata, "spec": spec}
     read_service({**desired, "metadata": {"uid": "", **metadata}})
     return desired
@@ -128,6 +129,20 @@ def _ports(options: Options, observed: KubeObject | None) -> list[dict[str, Any]
     if not present:
         raise InvalidInput(_subject(options), "ports", None, "a new service with destination_ip needs its ports")
     return list(present)
+
+
+def _ip_families(options: Options, observed: KubeObject | None) -> KubeObject:
+    """``ipFamilyPolicy`` and ``ipFamilies``, as far as options say so.
+
+    Where two families may be had, the server adds the second: what it added to those asked for stays.
+    """
+    families, policy = options["ip_families"], options["ip_family_policy"]
+    present = (observed or {}).get("spec") or {}
+    has = present.get("ipFamilies") or []
+    if families and (policy or present.get("ipFamilyPolicy")) != "SingleStack" and has[: len(families)] == families:
+        families = has
+    asked = {"ipFamilyPolicy": policy, "ipFamilies": families}
+    return {key: value for key, value in asked.items() if value}
 
 
 def _port(options: Options, item: Mapping[str, Any]) -> dict[str, Any]:

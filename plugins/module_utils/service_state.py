@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 from . import service_definition, waiting
+from .addresses import IP_FAMILIES, family_of
 from .apply import apply
 from .argument_specs import STATE, WAIT, ArgumentSpec
 from .cluster import ApiError, Cluster
@@ -56,6 +57,8 @@ SPEC = (
             "labels": {"type": "dict"},
             "annotations": {"type": "dict"},
             "type": {"type": "str", "choices": ["ClusterIP", "LoadBalancer"], "default": "ClusterIP"},
+            "ip_families": {"type": "list", "elements": "str", "choices": list(IP_FAMILIES)},
+            "ip_family_policy": {"type": "str", "choices": ["SingleStack", "PreferDualStack", "RequireDualStack"]},
         },
         mutually_exclusive=[("destination_ip", "destinations")],
         required_if=[("state", "present", ("destination_ip", "destinations"), True)],
@@ -132,10 +135,18 @@ def _refuse_foreign(service: KubeObject) -> None:
 
 
 def _values(service: KubeObject) -> dict[str, Any]:
-    sources = (service["metadata"].get("annotations") or {}).get(SOURCE_IPS_ANNOTATION, "")
+    annotated = (service["metadata"].get("annotations") or {}).get(SOURCE_IPS_ANNOTATION, "")
+    sources = [address for address in annotated.split(",") if address]
     return {
         "service": returned(service),
-        "cluster_ip": service["spec"].get("clusterIP"),
-        "source_ips": [address for address in sources.split(",") if address],
+        "cluster_ip": _cluster_ip(service["spec"], sources),
+        "source_ips": sources,
         "condition": waiting.ready_condition(service),
     }
+
+
+def _cluster_ip(spec: KubeObject, sources: Sequence[str]) -> str | None:
+    """The one of the sources' family, which alone leads outside; the first one as long as there is no source."""
+    preferred: str | None = spec.get("clusterIP")
+    families = {family_of(source) for source in sources}
+    return next((address for address in spec.get("clusterIPs") or () if family_of(address) in families), preferred)

@@ -38,6 +38,8 @@ options:
     description:
       - The application outside the cluster that every port of the Service leads to, as an IPv4 or IPv6 address or a
         host name.
+      - The source address is of the same family. With a host name it is of the family of O(source_ip), else of the
+        first of the Service's families.
       - One of O(destination_ip) and O(destinations) is required with O(state=present).
     type: str
   destinations:
@@ -45,6 +47,7 @@ options:
       - Several applications outside the cluster, as a dictionary from address or host name to a dictionary from
         the Service's port to the application's port.
       - A port is TCP, unless it is written as V(53/udp).
+      - All addresses are of one family.
     type: dict
   ports:
     description:
@@ -109,6 +112,18 @@ options:
     type: str
     choices: [ClusterIP, LoadBalancer]
     default: ClusterIP
+  ip_families:
+    description:
+      - The families of the Service's cluster IPs, the preferred one first, of which the egress must be one.
+      - The cluster decides by default, and V(IPv6) has to be asked for where the cluster prefers V(IPv4).
+      - Kubernetes does not let the first one be changed.
+    type: list
+    elements: str
+    choices: [IPv4, IPv6]
+  ip_family_policy:
+    description: Whether the Service has one cluster IP or, where the cluster can, one of each family.
+    type: str
+    choices: [SingleStack, PreferDualStack, RequireDualStack]
   wait:
     description:
       - Whether to wait until the Service's condition C(EgressReady) is true, or with O(state=absent) until its egress
@@ -152,6 +167,15 @@ EXAMPLES = r"""
     node_selector:
       external-accessible-node: "true"
 
+- name: Reach an application by IPv6
+  avi.egress.avi_egress_service:
+    name: secure-egress-service-v6
+    namespace: green
+    destination_ip: 2001:db8:10::200
+    ip_families: [IPv6]
+    ports:
+      - port: 80
+
 - name: Delete the service and give its address back
   avi.egress.avi_egress_service:
     name: secure-egress-service
@@ -179,7 +203,7 @@ service:
       selector: {name: secure-egress-service-avi-egress-pod}
       type: ClusterIP
 cluster_ip:
-  description: The address that the project's pods connect to.
+  description: The address that the project's pods connect to, of the family of the source addresses.
   returned: O(state=present)
   type: str
   sample: 172.30.212.151

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils import service_state
 from ansible_collections.avi.egress.plugins.module_utils.difference import merge_patch, patched
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.service_definition import (
@@ -132,3 +133,49 @@ def test_wrong_options_are_refused_by_name(given: dict[str, Any], field: str) ->
 def test_a_new_service_needs_ports() -> None:
     with pytest.raises(InvalidInput, match="needs its ports"):
         definition(options(destination_ip="10.10.10.200"), None)
+
+
+@pytest.mark.parametrize(
+    ("given", "present", "patch"),
+    [
+        ({}, ("SingleStack", ["IPv4"]), {}),
+        ({"ip_families": ["IPv6"]}, ("SingleStack", ["IPv6"]), {}),
+        ({"ip_families": ["IPv6"]}, ("PreferDualStack", ["IPv6", "IPv4"]), {}),
+        ({"ip_families": ["IPv4"]}, ("PreferDualStack", ["IPv6", "IPv4"]), {"ipFamilies": ["IPv4"]}),
+        (
+            {"ip_family_policy": "PreferDualStack", "ip_families": ["IPv4", "IPv6"]},
+            ("SingleStack", ["IPv4"]),
+            {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]},
+        ),
+        (
+            {"ip_family_policy": "SingleStack", "ip_families": ["IPv6"]},
+            ("PreferDualStack", ["IPv6", "IPv4"]),
+            {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]},
+        ),
+    ],
+)
+def test_families_are_as_asked_for_and_what_the_server_added_to_them_stays(
+    given: dict[str, Any], present: tuple[str, list[str]], patch: dict[str, Any]
+) -> None:
+    asked = options(destination_ip="2001:db8::1", ports=[{"port": 80}])
+    policy, families = present
+    observed = patched(definition(asked, None), {"spec": {"ipFamilyPolicy": policy, "ipFamilies": families}})
+
+    found = merge_patch(definition({**asked, **given}, observed), observed)
+
+    assert found.get("spec", {}) == patch
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        ({}, "172.30.0.1"),
+        ({"egress.avi.dev/source-ips": "10.70.112.155"}, "172.30.0.1"),
+        ({"egress.avi.dev/source-ips": "fd70:112::1,fd70:112::2"}, "fd00:96::1"),
+    ],
+)
+def test_the_cluster_ip_that_is_told_is_the_one_that_leads_outside(annotations: dict[str, str], expected: str) -> None:
+    spec = {"clusterIP": "172.30.0.1", "clusterIPs": ["172.30.0.1", "fd00:96::1"]}
+    service = {"metadata": {"name": "x", "namespace": "green", "annotations": annotations}, "spec": spec}
+
+    assert service_state._values(service)["cluster_ip"] == expected
