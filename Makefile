@@ -30,7 +30,7 @@ lint: bootstrap
 	ruff check .
 	ruff format --check .
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
-	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.demo -p tests.benchmarks
+	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.benchmarks
 	ansible-lint --offline -q roles playbooks
 	yamllint -s .
 

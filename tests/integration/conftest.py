@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.tools import KUBERNETES, ensure
+from tests.faults import FaultProxy
 from tests.integration.ansible_run import Ansible
 from tests.integration.api_server import ApiServer
 
@@ -30,3 +31,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 def ansible(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ansible:
     folder: Path = tmp_path_factory.mktemp("ansible")
     return Ansible(folder, api.kubeconfig)
+
+
+@pytest.fixture
+def faults(api: ApiServer, tmp_path: Path) -> Iterator[FaultProxy]:
+    """A way to the API server on which a test can put faults; none of them yet."""
+    with FaultProxy(api.kubeconfig, tmp_path) as proxy:
+        yield proxy
