@@ -95,7 +95,7 @@ class ApiServer:
             f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC",
             "--allow-privileged=true",
-            "--service-cluster-ip-range=10.97.0.0/16",
+            "--service-cluster-ip-range=10.97.0.0/16,fd00:97::/112",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",

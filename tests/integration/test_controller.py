@@ -11,6 +11,7 @@ import statistics
 import time
 import uuid
 from datetime import UTC, datetime
+from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
@@ -139,11 +140,15 @@ class World:
         self.uuid = str(uuid.uuid4())
         self.namespace = self.name
 
-    def set_up(self, *, prefix: int = 28, secure: bool = True, quarantine: int = 3600) -> World:
+    def set_up(
+        self, *, prefix: int = 28, secure: bool = True, quarantine: int = 3600, more: Iterable[str] = ()
+    ) -> World:
+        """``more`` are further subnets of the network."""
         number = next(_subnets)
         cidr = f"10.{100 + number // 256}.{number % 256}.0/{prefix}"
         self.add_namespace(self.namespace)
-        self.create(EGRESS_NETWORK, self.name, {"subnets": [{"cidr": cidr}], "quarantineSeconds": quarantine})
+        subnets = [{"cidr": item} for item in (cidr, *more)]
+        self.create(EGRESS_NETWORK, self.name, {"subnets": subnets, "quarantineSeconds": quarantine})
         include = {"include": {"matchLabels": {LABEL: self.name}}}
         spec = {"uuid": self.uuid, "secureEgressMode": secure, "projects": include, "networks": [self.name]}
         self.create(EGRESS_CLOUD, self.name, spec)
@@ -157,12 +162,12 @@ class World:
         body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name}, "spec": spec}
         return self.cluster.create(resource, body)
 
-    def serve(self, name: str, egress_pod: Any = None) -> None:
+    def serve(self, name: str, egress_pod: Any = None, **spec: Any) -> None:
         """Create a secure egress service; a string is the annotation's text as it is."""
         wish = {"destination_ip": "10.10.10.200"} if egress_pod is None else egress_pod
         text = wish if isinstance(wish, str) else json.dumps(wish)
         metadata = {"name": name, "namespace": self.namespace, "annotations": {"egress_pod": text}}
-        body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}], **spec}}
         self.cluster.create(SERVICE, body)
 
     def annotate(self, name: str, text: str | None) -> None:
@@ -390,7 +395,7 @@ def test_an_exhausted_network_is_told_and_a_freed_address_is_used(world: World, 
     world.wait_served("first")
     world.serve("second")
     told = world.wait_reason("second", "PoolExhausted")
-    assert "all 1 addresses" in told["message"]
+    assert "all 1 IPv4 addresses" in told["message"]
 
     def figures() -> dict[str, Any]:
         return (world.cluster.get(EGRESS_NETWORK, world.name) or {}).get("status") or {}
@@ -648,6 +653,65 @@ def test_a_service_that_is_sent_to_another_network_moves_as_a_whole(
     wait_for("the old lease to be Released", lambda: world.phase("shop") == "Released")
     moved = world.cluster.get(EGRESS_LEASE, f"{second}.{world.namespace}.shop.0") or {}
     assert world.service("shop")["metadata"]["annotations"]["egress.avi.dev/source-ips"] == moved["status"]["address"]
+
+
+SIX = {"destination_ip": "fd10:10:10::200"}
+DUAL_STACK = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]}
+
+
+def test_an_ipv6_service_gets_an_address_and_a_bridge_of_its_family(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up(more=["fd70:112::/64"])
+    world.serve("shop", SIX, **DUAL_STACK)
+    world.wait_served("shop")
+    address = world.address("shop") or ""
+    assert IPv6Address(address) in IPv6Network("fd70:112::/64")
+    made = world.controller("shop") or {}
+    environment = {item["name"]: item["value"] for item in made["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert environment["EGRESS_SOURCE"] == address
+    assert (environment["BRIDGE_IP_ADDR"], environment["BRIDGE_NETMASK"]) == ("fd00:172:18::1", "64")
+    assert environment["EGRESS_PORTS"] == "80/tcp=[fd10:10:10::200]:80"
+
+    def figures() -> bool:
+        status = (world.cluster.get(EGRESS_NETWORK, world.name) or {}).get("status") or {}
+        return (status.get("capacity"), status.get("bound")) == (2**63 - 1, 1)
+
+    wait_for("the network's figures, a /64 among them, to be written", figures)
+
+
+def test_a_service_without_the_family_is_told_the_remedy_and_has_nothing_made(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up(more=["fd70:112::/64"])
+    world.serve("shop", SIX)
+    told = world.wait_reason("shop", "IPFamilyMissing")["message"]
+    assert told.endswith("set spec.ipFamilyPolicy to PreferDualStack and add IPv6 to spec.ipFamilies")
+    assert not world.leases()
+    world.cluster.patch(SERVICE, "shop", {"spec": DUAL_STACK}, world.namespace)
+    world.wait_served("shop")
+
+
+def test_a_service_changes_its_family_by_way_of_a_release_and_the_former_address_has_its_quarantine(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up(quarantine=3600, more=["fd70:112::/64"])
+    world.serve("shop", **DUAL_STACK)
+    world.wait_served("shop")
+    first = world.address("shop")
+    world.annotate("shop", json.dumps(SIX))
+    world.wait_reason("shop", "AddressFamilyMismatch")
+    assert world.address("shop") == first
+    world.annotate("shop", None)
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    world.annotate("shop", json.dumps(SIX))
+    world.wait_served("shop")
+    second = world.address("shop") or ""
+    assert ":" in second
+    time.sleep(1.5)
+    assert {lock["spec"]["address"] for lock in world.locks()} == {first, second}, "firewalls may trust it still"
+    world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"quarantineSeconds": 0}})
+    wait_for("the former address to be free", lambda: [x["spec"]["address"] for x in world.locks()] == [second])
 
 
 def test_an_orphaned_lock_goes_after_two_sightings(world: World, controller: ControllerProcess) -> None:

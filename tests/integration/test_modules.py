@@ -357,6 +357,29 @@ class TestLease:
         }
         assert len([item for item in cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == network]) == 1
 
+    def test_either_family_can_be_had(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
+        subnets = (cluster.get(EGRESS_NETWORK, network) or {})["spec"]["subnets"]
+        wide = {"cidr": "fd70:112::/64", "gateway": "fd70:112::1"}
+        cluster.patch(EGRESS_NETWORK, network, {"spec": {"subnets": [*subnets, wide]}})
+
+        results = ansible.tasks(
+            checked(lease(network, project, ip_family="IPv6")),
+            lease(network, project, ip_family="IPv6"),
+            lease(network, project),
+            lease(network, project, service="y", address="FD70:112::7"),
+            lease(network, project, service="z"),
+        )
+
+        assert changed(results) == [True, True, False, True, True]
+        assert results[0]["address"] == f"one of {2**64 - 2} free"
+        assert results[1]["address"] == results[2]["address"]
+        assert ":" in results[1]["address"]
+        assert results[3]["address"] == "fd70:112::7"
+        assert "." in results[4]["address"]
+        assert [item["reason"] for item in ansible.tasks(lease(network, project, ip_family="IPv4"))] == [
+            "AddressFamilyMismatch"
+        ]
+
     def test_refusals_are_one_sentence(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
         results = ansible.tasks(
             lease(network, project, address=SOURCE),
@@ -386,7 +409,7 @@ class TestLease:
         assert told[5].startswith("EgressNetwork no-such-network does not exist; there are: dmz-")
         assert told[6] == "project no-such-project does not exist; create the namespace first"
         assert told[7].endswith("service is 'a.b'; give a name without dots")
-        assert told[8].startswith(f"EgressNetwork {network}: all 3 addresses are held or in quarantine;")
+        assert told[8].startswith(f"EgressNetwork {network}: all 3 IPv4 addresses are held or in quarantine;")
         assert told[9].startswith(f"EgressLease {name}: Service {project}/x uses it; delete the service first")
 
     def test_claims_at_the_same_time_never_share_an_address(
@@ -399,6 +422,7 @@ class TestLease:
                 "service": service,
                 "slot": 0,
                 "address": None,
+                "ip_family": None,
                 "state": "present",
             }
             return str(lease_state.reconcile(api.cluster(), options, False).values["address"])
