@@ -159,7 +159,7 @@ def test_an_exhausted_network_is_told_with_its_size(new_project: Any, kubectl: K
         project.wait_ready("first")
         project.create_service("second", wish)
         wait_until(lambda: project.condition("second").get("reason") == "PoolExhausted", "the second is told")
-        assert "all 1 addresses" in project.condition("second")["message"]
+        assert "all 1 IPv4 addresses" in project.condition("second")["message"]
         # The address frees, and the service that waits gets it by itself.
         kubectl.run("-n", project.name, "delete", "service", "first")
         project.wait_ready("second")
