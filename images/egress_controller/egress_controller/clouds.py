@@ -61,7 +61,7 @@ class CloudPass:
 
     def _tell(self, obj: KubeObject, condition: Condition, figures: dict[str, int]) -> None:
         former = condition_of(obj, READY)
-        write_status(self._cluster, EGRESS_CLOUD, obj, READY, condition, figures)
+        write_status(self._cluster, EGRESS_CLOUD, obj, {READY: condition}, figures)
         if condition.reason == InvalidInput.reason and (former or {}).get("message") != condition.message:
             self._events.emit(obj, WARNING, condition.reason, condition.message)
 

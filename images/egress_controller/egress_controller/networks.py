@@ -56,7 +56,7 @@ class NetworkPass:
 
     def _tell(self, obj: KubeObject, condition: Condition, figures: dict[str, int]) -> None:
         former = condition_of(obj, AVAILABLE)
-        write_status(self._cluster, EGRESS_NETWORK, obj, AVAILABLE, condition, figures)
+        write_status(self._cluster, EGRESS_NETWORK, obj, {AVAILABLE: condition}, figures)
         if (former and former["reason"] != condition.reason) or (not former and condition.reason != AVAILABLE):
             kind = NORMAL if condition.reason == AVAILABLE else WARNING
             self._events.emit(obj, kind, condition.reason, condition.message)

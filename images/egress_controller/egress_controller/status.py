@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import Any, Mapping
 
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.difference import merge_patch
 from ansible_collections.avi.egress.plugins.module_utils.leases import timestamp
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
+
+from egress_controller.claims import utc_now
 
 
 def condition_of(obj: KubeObject, kind: str) -> dict[str, Any] | None:
@@ -21,26 +22,28 @@ def condition_of(obj: KubeObject, kind: str) -> dict[str, Any] | None:
 
 
 def write_status(
-    cluster: Cluster, resource: Resource, obj: KubeObject, kind: str, condition: Condition, figures: dict[str, Any]
+    cluster: Cluster, resource: Resource, obj: KubeObject, conditions: Mapping[str, Condition], figures: dict[str, Any]
 ) -> None:
-    """Write figures and the condition of a type, with the generation that they speak of, where they differ."""
+    """Write figures and conditions (by their types), with the generation that they speak of, where they differ.
+
+    All conditions of an object are one list, written as a whole: those of one pass belong into one write.
+    """
     generation = obj["metadata"].get("generation", 0)
-    current = condition_of(obj, kind)
-    said = {
+    others = [item for item in (obj.get("status") or {}).get("conditions") or () if item["type"] not in conditions]
+    said = [_said(condition_of(obj, kind), kind, condition, generation) for kind, condition in conditions.items()]
+    desired = {**figures, "observedGeneration": generation, "conditions": [*others, *said]}
+    patch = merge_patch(desired, obj.get("status") or {})
+    if patch:
+        cluster.patch(resource, obj["metadata"]["name"], {"status": patch}, subresource="status")
+
+
+def _said(current: dict[str, Any] | None, kind: str, condition: Condition, generation: int) -> dict[str, Any]:
+    same = current is not None and current["status"] == condition.status
+    return {
         "type": kind,
         "status": condition.status,
         "reason": condition.reason,
         "message": condition.message,
         "observedGeneration": generation,
+        "lastTransitionTime": current["lastTransitionTime"] if same and current else timestamp(utc_now()),
     }
-    same = current is not None and current["status"] == condition.status
-    since = current["lastTransitionTime"] if same and current else timestamp(datetime.now().astimezone())
-    others = [item for item in (obj.get("status") or {}).get("conditions") or () if item["type"] != kind]
-    desired = {
-        **figures,
-        "observedGeneration": generation,
-        "conditions": [*others, {**said, "lastTransitionTime": since}],
-    }
-    patch = merge_patch(desired, obj.get("status") or {})
-    if patch:
-        cluster.patch(resource, obj["metadata"]["name"], {"status": patch}, subresource="status")
