@@ -9,15 +9,15 @@ Pure: text in, values out. ``parse`` either returns a ``Config`` that every othe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, ip_address
+from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
 
-# The article: "it defaults to port 4 if not set", "the default for which is 172.18.0.1", "the default for which is 16".
+from egress_router.family import IPV4, IPV6, Address, Family, family_of
+
+# The article: "it defaults to port 4 if not set".
 DEFAULT_HEALTH_PORT = "4"
-DEFAULT_BRIDGE_ADDRESS = "172.18.0.1"
-DEFAULT_BRIDGE_BITS = "16"
 
 # Linux' IFNAMSIZ is 16 with the closing zero; a slash or blank can't be part of a name.
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
@@ -59,7 +59,7 @@ class ServedPort:
 class Destination:
     """An outside application: ``host`` is an address or a lower-case host name, ``port`` 1..65535."""
 
-    host: IPv4Address | IPv6Address | str
+    host: Address | str
     port: int
 
     def __str__(self) -> str:
@@ -71,20 +71,25 @@ class Config:
     """All that the router is told.
 
     ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is the node's end of
-    the point-to-point link; its prefix length is kept for the contract's sake, the link itself uses a /32
-    (docs/explanation/data-path.md).
+    the point-to-point link; its prefix length is kept for the contract's sake, the link itself uses single addresses
+    (docs/explanation/data-path.md). All addresses are of the source's family.
     """
 
-    source: IPv4Address
+    source: Address
     routes: Mapping[ServedPort, Destination]
-    bridge: IPv4Interface
+    bridge: IPv4Interface | IPv6Interface
     health_port: int
     uplink: str | None
     resolve: Resolve
 
-    def literals(self) -> dict[ServedPort, IPv4Address]:
+    @property
+    def family(self) -> Family:
+        """The one address family of this router."""
+        return family_of(self.source)
+
+    def literals(self) -> dict[ServedPort, Address]:
         """The served ports whose destination needs no look-up."""
-        return {port: to.host for port, to in self.routes.items() if isinstance(to.host, IPv4Address)}
+        return {port: to.host for port, to in self.routes.items() if not isinstance(to.host, str)}
 
     def names(self) -> tuple[str, ...]:
         """The host names to look up, each once, sorted."""
@@ -94,11 +99,10 @@ class Config:
 def parse(env: Mapping[str, str]) -> Config:
     """Read the contract from ``env``; raise ``ConfigError`` on the first variable that is missing or malformed."""
     source = _source(_required(env, "EGRESS_SOURCE", "the address allocated to the service"), env.get("HOSTNAME", ""))
-    bridge = _bridge(
-        env.get("BRIDGE_IP_ADDR", DEFAULT_BRIDGE_ADDRESS), env.get("BRIDGE_NETMASK", DEFAULT_BRIDGE_BITS), source
-    )
+    address, bits = family_of(source).bridge
+    bridge = _bridge(env.get("BRIDGE_IP_ADDR", address), env.get("BRIDGE_NETMASK", bits), source)
     routes = _routes(_required(env, "EGRESS_PORTS", "<podport>/<tcp|udp>=<host>:<port>, comma-separated"))
-    _check_destination(env.get("EGRESS_DESTINATION"))
+    _check_destination(env.get("EGRESS_DESTINATION"), family_of(source))
     for port, to in routes.items():
         _check_reachable(port, to, (source, bridge.ip))
     return Config(
@@ -121,12 +125,16 @@ def parse_ports(text: str) -> dict[ServedPort, Destination]:
     return _routes(text)
 
 
-def is_usable(address: IPv4Address) -> bool:
+def is_usable(address: Address) -> bool:
     """Whether traffic may be sent to ``address``.
 
     Loopback, link-local (where clouds keep a node's credentials), multicast and the like are no destinations. The same
-    test is applied to literal destinations and to answers of the name server.
+    test is applied to literal destinations and to answers of the name server. Of IPv6, ::/8 stands for IPv4 addresses
+    (mapped, compatible, NAT64's well-known prefix), and a zone (RFC 4007 §11) has a meaning on one machine only.
     """
+    # Python 3.13 asks the mapped IPv4 address whether it is reserved, so ::/8 is looked at here.
+    if isinstance(address, IPv6Address) and (address.scope_id is not None or address.packed[0] == 0):
+        return False
     return not (
         address.is_loopback
         or address.is_link_local
@@ -147,7 +155,7 @@ def _required(env: Mapping[str, str], variable: str, meaning: str) -> str:
     return value
 
 
-def _source(text: str, hostname: str) -> IPv4Address:
+def _source(text: str, hostname: str) -> Address:
     entries = [entry.strip() for entry in text.split(",")]
     if len(entries) > 2:
         raise _error("EGRESS_SOURCE", text, "give one address, or two separated by a comma for a StatefulSet")
@@ -156,6 +164,8 @@ def _source(text: str, hostname: str) -> IPv4Address:
         return addresses[0]
     if addresses[0] == addresses[1]:
         raise _error("EGRESS_SOURCE", text, "the two addresses must differ")
+    if addresses[0].version != addresses[1].version:
+        raise _error("EGRESS_SOURCE", text, "give two IPv4 addresses or two IPv6 addresses")
     ordinal = _ORDINAL.fullmatch(hostname)
     if ordinal is None or int(ordinal[1]) > 1:
         raise _error(
@@ -164,28 +174,34 @@ def _source(text: str, hostname: str) -> IPv4Address:
     return addresses[int(ordinal[1])]
 
 
-def _source_address(entry: str, text: str) -> IPv4Address:
+def _source_address(entry: str, text: str) -> Address:
     try:
         address = ip_address(entry)
     except ValueError:
-        raise _error("EGRESS_SOURCE", text, "give an IPv4 address such as 10.70.112.155") from None
-    if isinstance(address, IPv6Address):
-        raise _error("EGRESS_SOURCE", text, "this router gives IPv4 source addresses only, so give an IPv4 address")
+        raise _error(
+            "EGRESS_SOURCE", text, f"give an IPv4 or IPv6 address such as {IPV4.example} or {IPV6.example}"
+        ) from None
     if not is_usable(address):
         raise _error("EGRESS_SOURCE", text, "give a unicast address of the network that the node's uplink is on")
     return address
 
 
-def _bridge(address: str, bits: str, source: IPv4Address) -> IPv4Interface:
+def _bridge(address: str, bits: str, source: Address) -> IPv4Interface | IPv6Interface:
+    family = family_of(source)
+    right = f"give an {family} address such as {family.bridge[0]}, as EGRESS_SOURCE is {family}"
     try:
-        ip = IPv4Address(address)
+        ip = ip_address(address)
     except ValueError:
-        raise _error("BRIDGE_IP_ADDR", address, f"give an IPv4 address such as {DEFAULT_BRIDGE_ADDRESS}") from None
+        raise _error("BRIDGE_IP_ADDR", address, right) from None
+    if family_of(ip) is not family:
+        raise _error("BRIDGE_IP_ADDR", address, right)
     if ip == source or not is_usable(ip):
         raise _error("BRIDGE_IP_ADDR", address, "give a unicast address other than EGRESS_SOURCE")
-    if not _is_number(bits, 1, 32):
-        raise _error("BRIDGE_NETMASK", bits, "give the number of netmask bits, 1 to 32, such as 16")
-    return IPv4Interface(f"{ip}/{int(bits)}")
+    if not _is_number(bits, 1, family.bits):
+        raise _error(
+            "BRIDGE_NETMASK", bits, f"give the number of netmask bits, 1 to {family.bits}, such as {family.bridge[1]}"
+        )
+    return ip_interface(f"{ip}/{int(bits)}")
 
 
 def _routes(text: str) -> dict[ServedPort, Destination]:
@@ -231,7 +247,7 @@ def _target(text: str, entry: str) -> Destination:
     return Destination(found, int(number))
 
 
-def _host(text: str) -> IPv4Address | IPv6Address | str | None:
+def _host(text: str) -> Address | str | None:
     """An address, a host name in lower case, or None for neither."""
     try:
         return ip_address(text)
@@ -244,21 +260,27 @@ def _host(text: str) -> IPv4Address | IPv6Address | str | None:
     return text.lower()
 
 
-def _check_destination(text: str | None) -> None:
+def _check_destination(text: str | None, family: Family) -> None:
     """EGRESS_DESTINATION is informational here, but a malformed one shows that the contract was broken upstream."""
     for entry in () if text is None else text.split(","):
-        if _host(entry.strip()) is None:
+        host = _host(entry.strip())
+        if host is None:
             raise _error("EGRESS_DESTINATION", text or "", "give addresses or host names, separated by commas")
+        _check_family("EGRESS_DESTINATION", text or "", host, family)
 
 
-def _check_reachable(port: ServedPort, to: Destination, own: Iterable[IPv4Address]) -> None:
+def _check_family(variable: str, text: str, host: Address | str, family: Family) -> None:
+    """A name is looked up in the source's family; an address must have it."""
+    if not isinstance(host, str) and family_of(host) is not family:
+        right = f"an {family} EGRESS_SOURCE can't reach an {family_of(host)} destination, so give an {family} one"
+        raise _error(variable, text, right)
+
+
+def _check_reachable(port: ServedPort, to: Destination, own: tuple[Address, Address]) -> None:
     if isinstance(to.host, str):
         return
     entry = f"{port}={to}"
-    if isinstance(to.host, IPv6Address):
-        raise _error(
-            "EGRESS_PORTS", entry, "an IPv4 EGRESS_SOURCE can't reach an IPv6 destination, so give an IPv4 one"
-        )
+    _check_family("EGRESS_PORTS", entry, to.host, family_of(own[0]))
     if to.host in own or not is_usable(to.host):
         raise _error(
             "EGRESS_PORTS", entry, "the destination must be a unicast address outside the cluster and the node"

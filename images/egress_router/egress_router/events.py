@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What wakes the router: signals, changes in the kernel's tables, ARP about the address, news from the resolver.
+"""What wakes the router: signals, changes in the kernel's tables, the neighbours' talk, news from the resolver.
 
 Netlink messages serve as a bell only: what they say is not read, the state is looked at instead. So a lost message
 (ENOBUFS) costs nothing, and there is one way of finding out what is wrong, not two.
@@ -16,32 +16,39 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from types import FrameType
-from typing import Final
+from typing import Final, Protocol
 
-from egress_router.arp import ArpSocket
+from egress_router.family import Family
 from egress_router.namespace import Namespace
 
 _NETLINK_ROUTE: Final = 0
 _NETLINK_NETFILTER: Final = 12
-# linux/rtnetlink.h: links, IPv4 addresses, IPv4 routes, IPv4 rules, IPv4 per-interface settings, as a bit mask.
-_ROUTE_GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x80 | 1 << 23
+# linux/rtnetlink.h: RTNLGRP_LINK as a bit mask.
+_LINKS: Final = 0x1
 # linux/netfilter/nfnetlink.h: NFNLGRP_NFTABLES is the seventh group.
 _NFTABLES_GROUP: Final = 1 << 6
 # Seconds: a burst of changes, such as a pod starting on the node, is looked at once.
 _SETTLE: Final = 0.05
 
 
+class HasFileno(Protocol):
+    """What can be waited for."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
+
+
 class Events:
     """One place to wait. To be made and used by the main thread, as signals reach no other."""
 
-    def __init__(self, pod: Namespace, node: Namespace) -> None:
+    def __init__(self, pod: Namespace, node: Namespace, family: Family) -> None:
         """Watch both namespaces and SIGTERM, SIGINT; raise OSError."""
         self.stopping = False
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._bells: list[socket.socket] = [
-            _bell(pod, _NETLINK_ROUTE, _ROUTE_GROUPS),
+            _bell(pod, _NETLINK_ROUTE, _LINKS | family.route_groups),
             _bell(pod, _NETLINK_NETFILTER, _NFTABLES_GROUP),
-            _bell(node, _NETLINK_ROUTE, _ROUTE_GROUPS),
+            _bell(node, _NETLINK_ROUTE, _LINKS | family.route_groups),
         ]
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -53,31 +60,31 @@ class Events:
         with suppress(BlockingIOError):
             os.write(self._write, b"\0")
 
-    def wait(self, seconds: float, *, bells: bool, arp: ArpSocket | None) -> bool:
-        """Return on a signal or ``wake``, at the latest after ``seconds``; on netlink changes and ARP if asked to.
+    def wait(self, seconds: float, *, bells: bool, neighbours: HasFileno | None) -> bool:
+        """Return on a signal or ``wake``, at the latest after ``seconds``; on changes and neighbours' talk if asked to.
 
-        Whether ARP and nothing else ended the wait.
+        Whether that talk and nothing else ended the wait.
 
         A router that keeps failing must not be woken by its own attempts, nor one that waits by the holder's answers.
         """
         if not bells:
             self._drain()
-        sources: list[socket.socket | ArpSocket] = [*self._bells] if bells else []
-        if arp is not None:
-            sources.append(arp)
+        sources: list[HasFileno] = [*self._bells] if bells else []
+        if neighbours is not None:
+            sources.append(neighbours)
         woken = self._select(sources, seconds)
-        if arp is not None and woken == {arp.fileno()}:
+        if neighbours is not None and woken == {neighbours.fileno()}:
             return True
         if woken and not self.stopping:
             time.sleep(_SETTLE)
             self._drain()
         return False
 
-    def wait_for_arp(self, seconds: float, arp: ArpSocket) -> bool:
-        """Whether ARP came in within ``seconds``; a signal ends the wait early."""
+    def wait_for_neighbours(self, seconds: float, neighbours: HasFileno) -> bool:
+        """Whether a neighbour was heard within ``seconds``; a signal ends the wait early."""
         deadline = time.monotonic() + seconds
         while not self.stopping and (left := deadline - time.monotonic()) > 0:
-            if arp.fileno() in self._select([arp], left):
+            if neighbours.fileno() in self._select([neighbours], left):
                 return True
             self._drain_pipe()
         return False
@@ -85,7 +92,7 @@ class Events:
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self.stopping = True
 
-    def _select(self, sources: Iterable[socket.socket | ArpSocket], seconds: float) -> set[int]:
+    def _select(self, sources: Iterable[HasFileno], seconds: float) -> set[int]:
         with selectors.DefaultSelector() as selector:
             selector.register(self._read, selectors.EVENT_READ)
             for source in sources:

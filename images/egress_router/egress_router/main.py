@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = parse(os.environ)
         pod, node = Namespace.own(), _host_namespace(options.host_ns)
-        Router(config, pod, node, pod_interface(pod), options.resolv_conf).run()
+        Router(config, pod, node, pod_interface(pod, config.family), options.resolv_conf).run()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EX_CONFIG

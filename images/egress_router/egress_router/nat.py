@@ -1,29 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Loads the pod's nftables table and reads it back, by libnftables.
-
-The library is called directly: its C interface is the same in every release of ``libnftables.so.1``, while Debian's
-Python binding is bound to one Python and brings a JSON schema validator along. A transaction is all or nothing.
-"""
+"""Loads the nftables tables and reads them back."""
 
 from __future__ import annotations
 
-import ctypes
-import json
 from collections.abc import Mapping
-from ipaddress import IPv4Address
-from threading import Lock
-from typing import Final
+from ipaddress import IPv6Address
 
 from egress_router import ruleset
 from egress_router.config import Config, ServedPort
+from egress_router.family import Address
+from egress_router.namespace import Namespace
+from egress_router.nftables import Nftables, NftablesError
 from egress_router.ruleset import Json, PodInterface
-
-_OUTPUT_JSON: Final = 1 << 4
-
-
-class NftablesError(OSError):
-    """The kernel or the library refused a transaction; the text is libnftables' own."""
 
 
 class Nat:
@@ -32,89 +21,88 @@ class Nat:
     def __init__(self, config: Config, pod: PodInterface) -> None:
         self._config = config
         self._pod = pod
-        self._library = _library()
-        # The health port's thread reads counters while the main one may be loading.
-        self._lock = Lock()
-        self._addresses: dict[ServedPort, IPv4Address] = {}
+        self._nftables = Nftables()
+        self._addresses: dict[ServedPort, Address] = {}
         self._fingerprint: Json = {}
 
-    def load(self, addresses: Mapping[ServedPort, IPv4Address]) -> None:
+    def load(self, addresses: Mapping[ServedPort, Address]) -> None:
         """Replace the whole table, atomically; raise ``NftablesError``."""
-        self._run(ruleset.load(self._config, self._pod, addresses))
+        self._nftables.run(ruleset.load(self._config, self._pod, addresses))
         self._remember(addresses)
 
-    def redirect_to(self, addresses: Mapping[ServedPort, IPv4Address]) -> bool:
+    def redirect_to(self, addresses: Mapping[ServedPort, Address]) -> bool:
         """Change the destinations' addresses in place if they differ; whether they did."""
         if dict(addresses) == self._addresses:
             return False
-        self._run(ruleset.redirect_to(addresses))
+        self._nftables.run(ruleset.redirect_to(addresses))
         self._remember(addresses)
         return True
 
-    def addresses(self) -> Mapping[ServedPort, IPv4Address]:
+    def addresses(self) -> Mapping[ServedPort, Address]:
         """Where each served port leads since the last transaction; refused ports are missing."""
         return self._addresses
 
     def is_intact(self) -> bool:
         """Whether the table is as it was when this object last wrote it."""
         try:
-            return ruleset.fingerprint(self._run(ruleset.listing())) == self._fingerprint
+            return ruleset.fingerprint(self._nftables.run(ruleset.listing())) == self._fingerprint
         except NftablesError:
             return False
 
-    def installed(self) -> dict[ServedPort, IPv4Address]:
+    def installed(self) -> dict[ServedPort, Address]:
         """The destinations' addresses in the table as it stands: after a restart, those of the router before."""
         try:
-            return ruleset.addresses_in(self._run(ruleset.listing()))
+            return ruleset.addresses_in(self._nftables.run(ruleset.listing()))
         except NftablesError:
             return {}
 
     def counters(self) -> dict[str, tuple[int, int]]:
         """Packets and bytes by counter name; nothing if the table is gone."""
         try:
-            return ruleset.counters_in(self._run(ruleset.listing()))
+            return ruleset.counters_in(self._nftables.run(ruleset.listing()))
         except NftablesError:
             return {}
 
-    def _remember(self, addresses: Mapping[ServedPort, IPv4Address]) -> None:
+    def _remember(self, addresses: Mapping[ServedPort, Address]) -> None:
         self._addresses = dict(addresses)
-        self._fingerprint = ruleset.fingerprint(self._run(ruleset.listing()))
-
-    def _run(self, commands: Json) -> Json:
-        with self._lock:
-            # A context caches what it saw of the ruleset; a fresh one can't be stale.
-            context = self._library.nft_ctx_new(0)
-            try:
-                return self._run_in(context, json.dumps(commands).encode())
-            finally:
-                self._library.nft_ctx_free(context)
-
-    def _run_in(self, context: int, commands: bytes) -> Json:
-        library = self._library
-        library.nft_ctx_buffer_output(context)
-        library.nft_ctx_buffer_error(context)
-        library.nft_ctx_output_set_flags(context, _OUTPUT_JSON)
-        if library.nft_run_cmd_from_buffer(context, commands) != 0:
-            message = library.nft_ctx_get_error_buffer(context).decode(errors="replace")
-            raise NftablesError(f"nftables: {' '.join(message.split())}")
-        answer: Json = json.loads(library.nft_ctx_get_output_buffer(context) or b"{}")
-        return answer
+        self._fingerprint = ruleset.fingerprint(self._nftables.run(ruleset.listing()))
 
 
-def _library() -> ctypes.CDLL:
-    """libnftables(3), with the types of the functions used here."""
-    library = ctypes.CDLL("libnftables.so.1")
-    context = ctypes.c_void_p
-    library.nft_ctx_new.argtypes = [ctypes.c_uint32]
-    library.nft_ctx_new.restype = context
-    library.nft_ctx_free.argtypes = [context]
-    library.nft_ctx_free.restype = None
-    library.nft_ctx_buffer_output.argtypes = [context]
-    library.nft_ctx_buffer_error.argtypes = [context]
-    library.nft_ctx_output_set_flags.argtypes = [context, ctypes.c_uint]
-    library.nft_run_cmd_from_buffer.argtypes = [context, ctypes.c_char_p]
-    library.nft_ctx_get_output_buffer.argtypes = [context]
-    library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
-    library.nft_ctx_get_error_buffer.argtypes = [context]
-    library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
-    return library
+class NodeGuard:
+    """The node's table for an IPv6 source (``ruleset.guard_node``)."""
+
+    def __init__(self, node: Namespace, link: str, source: IPv6Address) -> None:
+        """``link``: the name of the veth's end on the node; the table has the same."""
+        self._node = node
+        self._link = link
+        self._source = source
+        self._nftables = Nftables()
+        self._fingerprint: Json | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether this object ever wrote the table."""
+        return self._fingerprint is not None
+
+    def load(self) -> None:
+        """Replace the table, atomically; raise ``NftablesError``."""
+        with self._node.entered():
+            self._nftables.run(ruleset.guard_node(self._link, self._link, self._source))
+        self._fingerprint = self._listed()
+
+    def is_intact(self) -> bool:
+        """Whether the table is as it was when this object last wrote it."""
+        return self._fingerprint is not None and self._listed() == self._fingerprint
+
+    def remove(self) -> None:
+        """Leave nothing behind; raise ``NftablesError``."""
+        with self._node.entered():
+            self._nftables.run(ruleset.remove(self._link))
+        self._fingerprint = None
+
+    def _listed(self) -> Json | None:
+        try:
+            with self._node.entered():
+                return ruleset.fingerprint(self._nftables.run(ruleset.listing(self._link)))
+        except NftablesError:
+            return None

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from threading import Event, Lock, Thread
 from typing import Final
 
@@ -20,6 +20,7 @@ import dns.exception
 import dns.resolver
 
 from egress_router.config import Resolve, is_usable
+from egress_router.family import Address, Family
 
 # Seconds. A TTL of 0 must not become a busy loop; a look-up must not hold up the others for long.
 _SHORTEST_TTL: Final = 1.0
@@ -38,7 +39,7 @@ class LookupFailed(Exception):
 class Answer:
     """Addresses in the order of the name server's answer, never empty; ``ttl`` in seconds."""
 
-    addresses: tuple[IPv4Address, ...]
+    addresses: tuple[Address, ...]
     ttl: float
 
 
@@ -46,14 +47,14 @@ class Answer:
 class _Name:
     """What is known of one host name. ``due``: when to ask next (monotonic seconds), None for never again."""
 
-    address: IPv4Address | None
+    address: Address | None
     due: float | None
     failures_in_a_row: int = 0
     failures: int = 0
     asked: bool = False
 
 
-def choose(current: IPv4Address | None, answer: Answer) -> IPv4Address:
+def choose(current: Address | None, answer: Answer) -> Address:
     """Stay with the current address while it is among the answers: round robin must not make flows wander."""
     return current if current in answer.addresses else answer.addresses[0]
 
@@ -66,21 +67,25 @@ def retry_after(failures_in_a_row: int) -> float:
 class NameServer:
     """The name servers and search domains of a resolv.conf file."""
 
-    def __init__(self, resolv_conf: str, forbidden: frozenset[IPv4Address]) -> None:
-        """``forbidden``: addresses that no name may stand for (the router's own); raise OSError."""
+    def __init__(self, resolv_conf: str, family: Family, forbidden: frozenset[Address]) -> None:
+        """Raise OSError.
+
+        ``family``: of the addresses to look for; ``forbidden``: those that no name may stand for (the router's own).
+        """
         try:
             self._resolver = dns.resolver.Resolver(resolv_conf)
         except dns.exception.DNSException as error:
             raise OSError(f"cannot use {resolv_conf}: {error}") from error
+        self._family = family
         self._forbidden = forbidden
 
     def look_up(self, name: str) -> Answer:
-        """The IPv4 addresses of ``name``, with the smallest TTL on the way to them; raise LookupFailed."""
+        """The addresses of ``name``, with the smallest TTL on the way to them; raise LookupFailed."""
         try:
-            found = self._resolver.resolve(name, "A", search=True, lifetime=_LOOKUP_LIFETIME)
+            found = self._resolver.resolve(name, self._family.record, search=True, lifetime=_LOOKUP_LIFETIME)
         except dns.exception.DNSException as error:
             raise LookupFailed(" ".join(str(error).split())) from error
-        addresses = tuple(IPv4Address(record.address) for record in found)
+        addresses = tuple(ip_address(record.address) for record in found)
         usable = tuple(address for address in addresses if is_usable(address) and address not in self._forbidden)
         if not usable:
             raise LookupFailed(f"its addresses {', '.join(map(str, addresses))} can't be a destination")
@@ -92,7 +97,7 @@ class Resolver:
 
     def __init__(
         self,
-        known: dict[str, IPv4Address | None],
+        known: dict[str, Address | None],
         mode: Resolve,
         look_up: Callable[[str], Answer],
         on_change: Callable[[], None],
@@ -117,7 +122,7 @@ class Resolver:
         """Ask for nothing any more."""
         self._stopped.set()
 
-    def addresses(self) -> dict[str, IPv4Address]:
+    def addresses(self) -> dict[str, Address]:
         """What is known, by name."""
         with self._lock:
             return {name: state.address for name, state in self._names.items() if state.address is not None}

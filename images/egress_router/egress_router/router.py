@@ -11,22 +11,25 @@ import logging
 import random
 import time
 from ipaddress import IPv4Address
-from typing import Final
+from typing import Any, Final
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from egress_router.arp import ArpSocket, Role, Sighting
+from egress_router.arp import Arp
 from egress_router.attach import AttachError, Attachment, Uplink
 from egress_router.config import Config, ConfigError, ServedPort
 from egress_router.events import Events
+from egress_router.family import Address
 from egress_router.health import HealthPort, Status
 from egress_router.namespace import Namespace
 from egress_router.nat import Nat
+from egress_router.ndp import Ndp
+from egress_router.neighbours import Neighbours, Role, Sighting
 from egress_router.resolve import Answer, NameServer, Resolver
 from egress_router.ruleset import PodInterface
 
-# All in seconds. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links known to be fast, and a
-# take-over within a second is asked for here.
+# All in seconds, alike for both families. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links
+# known to be fast, and a take-over within a second is asked for here. RFC 4862 §5.1 has one probe and a wait of 1 s.
 _PROBES: Final = 3
 _PROBE_WAIT: Final = 0.15
 _ANNOUNCE_AFTER: Final = (0.0, 0.2, 1.0, 2.0)
@@ -60,7 +63,7 @@ class Router:
         self._nat = Nat(config, interface)
         # After a restart in a running pod, names keep the addresses that were found before.
         installed = self._nat.installed()
-        known: dict[str, IPv4Address | None] = {name: None for name in config.names()}
+        known: dict[str, Address | None] = {name: None for name in config.names()}
         known |= {
             to.host: installed[port]
             for port, to in config.routes.items()
@@ -68,17 +71,17 @@ class Router:
         }
         self._nat.load(self._addresses({name: address for name, address in known.items() if address is not None}))
         log.info("rule set loaded interface=%s address=%s source=%s", interface.name, interface.address, config.source)
-        self._events = Events(pod, node)
+        self._events = Events(pod, node, config.family)
         self._attachment = Attachment(config, pod, node)
         # Asked for now so that a node without the network ends the router with a sentence instead of a retry.
         self._uplink: Uplink | None = self._attachment.uplink()
         forbidden = frozenset({config.source, config.bridge.ip, interface.address})
-        name_server = NameServer(resolv_conf, forbidden) if known else None
+        name_server = NameServer(resolv_conf, config.family, forbidden) if known else None
         self._resolver = Resolver(
             known, config.resolve, name_server.look_up if name_server else _no_names, self._events.wake
         )
         self._health = HealthPort(config.health_port, config.routes, self.status)
-        self._arp: ArpSocket | None = None
+        self._neighbours: Neighbours[Any] | None = None
         self._announcements: list[float] = []
         self._next_look = 0.0
         self._reason: str | None = "starting"
@@ -90,11 +93,11 @@ class Router:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then give the address up."""
         self._resolver.start()
-        only_arp = False
+        only_neighbours = False
         while not self._events.stopping:
-            seconds = self._settle(only_arp)
-            arp = self._arp if self._reason is None else None
-            only_arp = self._events.wait(seconds, bells=self._wakes_on_change, arp=arp)
+            seconds = self._settle(only_neighbours)
+            neighbours = self._neighbours if self._reason is None else None
+            only_neighbours = self._events.wait(seconds, bells=self._wakes_on_change, neighbours=neighbours)
         self._stop()
 
     def status(self) -> Status:
@@ -108,18 +111,18 @@ class Router:
             repairs=self._repairs,
         )
 
-    def _settle(self, only_arp: bool) -> float:
+    def _settle(self, only_neighbours: bool) -> float:
         """Make the data path right as far as possible; seconds until it should be looked at again.
 
-        ``only_arp``: there is news on the wire only, so the rest is not looked at before its time. Another router that
-        waits for the address asks several times a second.
+        ``only_neighbours``: there is news on the wire only, so the rest is not looked at before its time. Another
+        router that waits for the address asks several times a second.
         """
         self._wakes_on_change = False
         # Asked before the look, so that what is known by then is in the rule set when the port opens.
         has_asked_all = self._resolver.has_asked_all()
         try:
-            if only_arp and self._arp is not None and time.monotonic() < self._next_look:
-                self._watch(self._arp)
+            if only_neighbours and self._neighbours is not None and time.monotonic() < self._next_look:
+                self._watch(self._neighbours)
             else:
                 self._stand()
                 self._next_look = time.monotonic() + _FULL_CHECK
@@ -154,12 +157,13 @@ class Router:
         self._keep_rules()
         uplink = self._find_uplink()
         self._leave_if_cut_off(uplink)
-        arp = self._arp_on(uplink)
+        self._attachment.check_node(uplink)
+        neighbours = self._neighbours_on(uplink)
         if not self._attachment.is_held():
             self._health.close()
-            self._claim(uplink, arp)
+            self._claim(uplink, neighbours)
         else:
-            self._watch(arp)
+            self._watch(neighbours)
         self._note_repairs(self._attachment.repair(uplink))
 
     def _keep_rules(self) -> None:
@@ -170,7 +174,7 @@ class Router:
         elif self._nat.redirect_to(wanted):
             log.info("destinations changed addresses=%s", ",".join(f"{port}={to}" for port, to in wanted.items()))
 
-    def _addresses(self, names: dict[str, IPv4Address]) -> dict[ServedPort, IPv4Address]:
+    def _addresses(self, names: dict[str, Address]) -> dict[ServedPort, Address]:
         """Where each served port leads, as far as known."""
         named = {
             port: names[to.host]
@@ -196,15 +200,20 @@ class Router:
         self._wakes_on_change = True
         raise _NotReady(f"uplink {uplink.name} has no carrier; gave {self._config.source} up", _RETRY_BROKEN)
 
-    def _arp_on(self, uplink: Uplink) -> ArpSocket:
-        if self._arp is None or not self._arp.is_on(uplink.index, uplink.mac):
-            if self._arp is not None:
-                self._arp.close()
+    def _neighbours_on(self, uplink: Uplink) -> Neighbours[Any]:
+        if self._neighbours is None or not self._neighbours.is_on(uplink.index, uplink.mac):
+            if self._neighbours is not None:
+                self._neighbours.close()
+                self._neighbours = None
+            source = self._config.source
             with self._node.entered():
-                self._arp = ArpSocket(uplink.name, uplink.index, uplink.mac, self._config.source)
-        return self._arp
+                if isinstance(source, IPv4Address):
+                    self._neighbours = Arp(uplink.name, uplink.index, uplink.mac, source)
+                else:
+                    self._neighbours = Ndp(uplink.name, uplink.index, uplink.mac, source)
+        return self._neighbours
 
-    def _claim(self, uplink: Uplink, arp: ArpSocket) -> None:
+    def _claim(self, uplink: Uplink, neighbours: Neighbours[Any]) -> None:
         """Take the address if nobody holds it; raise ``_NotReady`` otherwise."""
         if self._attachment.is_taken():
             # The kernel tells when that pod's veth goes.
@@ -212,7 +221,7 @@ class Router:
             raise _NotReady(
                 f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN
             )
-        other = self._probe(uplink, arp)
+        other = self._probe(uplink, neighbours)
         if self._events.stopping:
             raise _NotReady("stopping", 0.0)
         if other is not None:
@@ -224,15 +233,15 @@ class Router:
         self._announce_from_now()
         log.info("address claimed source=%s uplink=%s mac=%s", self._config.source, uplink.name, uplink.mac.hex(":"))
 
-    def _probe(self, uplink: Uplink, arp: ArpSocket) -> Sighting | None:
-        """Another station that holds or claims the address, if there is one (RFC 5227 §2.1.1)."""
-        for _stale in arp.sightings():
+    def _probe(self, uplink: Uplink, neighbours: Neighbours[Any]) -> Sighting | None:
+        """Another station that holds or claims the address, if there is one (RFC 5227 §2.1.1, RFC 4862 §5.4)."""
+        for _stale in neighbours.sightings():
             pass
         for _number in range(_PROBES):
-            arp.probe(uplink.address)
+            neighbours.probe(uplink.address)
             deadline = time.monotonic() + _PROBE_WAIT * random.uniform(0.9, 1.1)
-            while self._events.wait_for_arp(deadline - time.monotonic(), arp):
-                for seen in arp.sightings():
+            while self._events.wait_for_neighbours(deadline - time.monotonic(), neighbours):
+                for seen in neighbours.sightings():
                     # Two that probe at once would defer to each other for ever: the lower MAC address goes on.
                     if seen.role is Role.HOLDS or seen.mac < uplink.mac:
                         return seen
@@ -248,11 +257,11 @@ class Router:
         # Two that began together must not meet again.
         return steady * random.uniform(0.5, 1.0)
 
-    def _watch(self, arp: ArpSocket) -> None:
+    def _watch(self, neighbours: Neighbours[Any]) -> None:
         """Answer those that probe for the address, defend it once, then yield (RFC 5227 §2.4, choice b)."""
-        for seen in arp.sightings():
+        for seen in neighbours.sightings():
             if seen.role is Role.PROBES:
-                arp.answer(seen)
+                neighbours.answer(seen)
                 continue
             self._conflicts += 1
             now = time.monotonic()
@@ -260,7 +269,7 @@ class Router:
                 self._attachment.withdraw(self._uplink)
                 raise _NotReady(f"address {self._config.source} is also used by {seen}; gave it up", self._backoff())
             self._defended = now
-            arp.announce()
+            neighbours.announce()
             log.warning("address conflict source=%s other=%s; defended once", self._config.source, seen)
 
     def _note_repairs(self, names: list[str]) -> None:
@@ -279,8 +288,8 @@ class Router:
         now = time.monotonic()
         due = [at for at in self._announcements if at <= now]
         self._announcements = [at for at in self._announcements if at > now]
-        if due and self._arp is not None:
-            self._arp.announce()
+        if due and self._neighbours is not None:
+            self._neighbours.announce()
         return max(0.0, min([self._next_look, *self._announcements]) - now)
 
     def _unresolved(self) -> str | None:

@@ -8,7 +8,8 @@ import struct
 from ipaddress import IPv4Address
 
 import pytest
-from egress_router.arp import Role, Sighting, read
+from egress_router.arp import read
+from egress_router.neighbours import Role, Sighting
 from hypothesis import given
 from hypothesis import strategies as st
 

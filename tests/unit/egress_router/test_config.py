@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 import string
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 import pytest
+from egress_router import family
 from egress_router.config import (
     ConfigError,
     Destination,
@@ -102,12 +103,22 @@ def test_any_text_for_any_variable_is_accepted_or_refused_in_one_sentence(variab
         ({"EGRESS_SOURCE": ""}, "EGRESS_SOURCE is not set: it must be the address allocated to the service."),
         (
             {"EGRESS_SOURCE": "10.70.112"},
-            "EGRESS_SOURCE='10.70.112' is not usable: give an IPv4 address such as 10.70.112.155.",
+            "EGRESS_SOURCE='10.70.112' is not usable: give an IPv4 or IPv6 address such as 10.70.112.155 or"
+            " 2001:db8::155.",
         ),
         (
-            {"EGRESS_SOURCE": "2001:db8::7"},
-            "EGRESS_SOURCE='2001:db8::7' is not usable: this router gives IPv4 source addresses only, so give an IPv4"
-            " address.",
+            {"EGRESS_SOURCE": "10.0.0.1,2001:db8::7", "HOSTNAME": "x-0"},
+            "EGRESS_SOURCE='10.0.0.1,2001:db8::7' is not usable: give two IPv4 addresses or two IPv6 addresses.",
+        ),
+        (
+            {"EGRESS_DESTINATION": "2001:db8::1"},
+            "EGRESS_DESTINATION='2001:db8::1' is not usable: an IPv4 EGRESS_SOURCE can't reach an IPv6 destination, so"
+            " give an IPv4 one.",
+        ),
+        (
+            {"BRIDGE_IP_ADDR": "fd00::1"},
+            "BRIDGE_IP_ADDR='fd00::1' is not usable: give an IPv4 address such as 172.18.0.1, as EGRESS_SOURCE is"
+            " IPv4.",
         ),
         (
             {"EGRESS_SOURCE": "10.0.0.1,10.0.0.2", "HOSTNAME": "x-s1uhm"},
@@ -181,6 +192,67 @@ def test_addresses_that_are_no_destination(host: str) -> None:
 def test_hosts_that_are_neither_address_nor_name(host: str) -> None:
     with pytest.raises(ConfigError):
         parse_ports(f"80/tcp={host}:80")
+
+
+IPV6 = {"EGRESS_SOURCE": "fd70:112::155", "EGRESS_PORTS": "80/tcp=[fd10:10:10::200]:80,53/udp=dest.example:53"}
+
+
+def test_ipv6_source_makes_all_of_it_ipv6() -> None:
+    config = parse(IPV6)
+    assert (config.source, config.family) == (IPv6Address("fd70:112::155"), family.IPV6)
+    assert config.bridge == IPv6Interface("fd00:172:18::1/64")
+    assert config.literals() == {ServedPort(80, Protocol.TCP): IPv6Address("fd10:10:10::200")}
+    assert config.names() == ("dest.example",)
+    assert parse(IPV6 | {"BRIDGE_NETMASK": "128"}).bridge.network.prefixlen == 128
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"EGRESS_PORTS": "80/tcp=10.10.10.200:80"},
+            "EGRESS_PORTS='80/tcp=10.10.10.200:80' is not usable: an IPv6 EGRESS_SOURCE can't reach an IPv4"
+            " destination, so give an IPv6 one.",
+        ),
+        (
+            {"EGRESS_DESTINATION": "fd10:10:10::200,10.10.10.200"},
+            "EGRESS_DESTINATION='fd10:10:10::200,10.10.10.200' is not usable: an IPv6 EGRESS_SOURCE can't reach an IPv4"
+            " destination, so give an IPv6 one.",
+        ),
+        (
+            {"BRIDGE_IP_ADDR": "172.18.0.1"},
+            "BRIDGE_IP_ADDR='172.18.0.1' is not usable: give an IPv6 address such as fd00:172:18::1, as EGRESS_SOURCE"
+            " is IPv6.",
+        ),
+        (
+            {"BRIDGE_NETMASK": "129"},
+            "BRIDGE_NETMASK='129' is not usable: give the number of netmask bits, 1 to 128, such as 64.",
+        ),
+    ],
+)
+def test_families_are_not_mixed(changes: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(IPV6 | changes)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("::", "::1", "fe80::1", "fe80::1%eth0", "fd00::1%eth0", "ff02::1", "ff0e::1"),
+        *("::ffff:10.0.0.1", "::10.0.0.1", "64:ff9b::10.0.0.1"),
+    ],
+)
+def test_ipv6_addresses_that_nothing_is_sent_to_or_from(address: str) -> None:
+    assert not is_usable(IPv6Address(address))
+    for variable, text in (("EGRESS_SOURCE", address), ("EGRESS_PORTS", f"80/tcp=[{address}]:80")):
+        with pytest.raises(ConfigError, match=variable):
+            parse(IPV6 | {variable: text})
+
+
+@pytest.mark.parametrize("address", ["2001:db8::1", "fd10:10:10::200", "2606:4700::1111"])
+def test_ipv6_unicast_is_usable(address: str) -> None:
+    assert is_usable(IPv6Address(address))
 
 
 def test_ipv6_grammar_is_understood() -> None:

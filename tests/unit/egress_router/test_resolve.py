@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 
 import pytest
 from egress_router.config import Resolve
+from egress_router.family import IPV4
 from egress_router.resolve import Answer, LookupFailed, NameServer, Resolver, choose, retry_after
 
 ONE, TWO = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
@@ -93,4 +94,4 @@ def test_without_names_everything_is_known() -> None:
 
 def test_an_unreadable_resolv_conf_is_named() -> None:
     with pytest.raises(OSError, match=r"/nowhere/resolv\.conf"):
-        NameServer("/nowhere/resolv.conf", frozenset())
+        NameServer("/nowhere/resolv.conf", IPV4, frozenset())

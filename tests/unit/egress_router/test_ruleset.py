@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
@@ -114,3 +114,37 @@ def test_fingerprint_tells_changes_from_counting() -> None:
     one, two = [{"concat": ["tcp", 80]}, "10.0.0.1"], [{"concat": ["tcp", 81]}, "10.0.0.1"]
     assert ruleset.fingerprint(listed([one, two])) == ruleset.fingerprint(listed([two, one], packets=7, handle=9))
     assert ruleset.fingerprint(listed([one])) != ruleset.fingerprint(listed([two]))
+
+
+SOURCE6 = IPv6Address("fd70:112::155")
+
+
+@pytest.fixture
+def commands6() -> list[dict[str, Any]]:
+    config = parse({"EGRESS_SOURCE": str(SOURCE6), "EGRESS_PORTS": "80/tcp=[fd10::1]:80,81/tcp=dest.example:80"})
+    pod = ruleset.PodInterface("eth0", IPv6Address("fd00:244:1::229"))
+    found: list[dict[str, Any]] = ruleset.load(config, pod, config.literals())["nftables"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "own", "other"), [("commands", "ipv4", "ipv6"), ("commands6", "ipv6", "ipv4")], ids=["IPv4", "IPv6"]
+)
+def test_the_guard_drops_the_other_family(wanted: str, own: str, other: str, request: pytest.FixtureRequest) -> None:
+    rules = [rule for rule in added(request.getfixturevalue(wanted), "rule") if rule["chain"] == "guard"]
+    dropped = [json.dumps(rule["expr"]) for rule in rules if {"drop": None} in rule["expr"]]
+    assert any(f'"nfproto"}}}}, "right": "{other}"' in rule for rule in dropped)
+    assert not any(f'"right": "{own}"' in rule for rule in dropped)
+
+
+def test_an_ipv6_table_names_no_ipv4(commands6: list[dict[str, Any]]) -> None:
+    table = [command for command in commands6 if "chain" not in command and '"nfproto"' not in json.dumps(command)]
+    assert not re.search(r'"(ip|ipv4|ipv4_addr|icmp)"', json.dumps(table))
+
+
+def test_the_nodes_guard_lets_solicitations_through_only_while_the_route_leads_into_the_veth() -> None:
+    guard = ruleset.guard_node("av0", "av0", SOURCE6)["nftables"]
+    to_source, check, to_group = (rule["expr"] for rule in added(guard, "rule") if rule["chain"] == "asked")
+    assert to_source[0]["mangle"]["value"] == str(SOURCE6)
+    assert (check[0]["match"]["op"], check[0]["match"]["right"], check[1]) == ("!=", "av0", {"drop": None})
+    assert to_group[0]["mangle"]["value"] == "ff02::1:ff00:155"
