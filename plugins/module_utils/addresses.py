@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from itertools import accumulate
-from typing import Container, Iterable, Iterator, Sequence
+from typing import Collection, Container, Iterable, Iterator, Sequence
 
 try:
     import netaddr
@@ -54,6 +54,17 @@ class AddressPool:
     def of(self, ip_family: str) -> AddressPool:
         """Those of one family."""
         return AddressPool(block for block in self._blocks if block.version == _VERSIONS[ip_family])
+
+    def without(self, kept_back: Collection[str]) -> AddressPool:
+        """Those that are none of ``kept_back``, canonical addresses; this very pool where it has none of them."""
+        mine = netaddr.IPSet(address for address in kept_back if address in self)
+        return AddressPool((self._set() - mine).iter_ipranges()) if mine else self
+
+    def _set(self) -> netaddr.IPSet:
+        found = netaddr.IPSet()
+        for block in self._blocks:
+            found.add(block)
+        return found
 
     @property
     def size(self) -> int:

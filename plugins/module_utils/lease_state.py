@@ -4,17 +4,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Mapping
+from typing import Any, Iterable, Iterator, Mapping
 
-from . import addresses, leases
+from . import addresses, leases, territory
 from .argument_specs import STATE, ArgumentSpec
 from .cluster import Cluster, NotFound
 from .errors import EgressError, InvalidInput, PoolExhausted, Refused
 from .leases import BOUND, RELEASED, Changed, Slot
-from .model import EgressNetwork, read_network
+from .model import EgressCloud, EgressNetwork, read_cloud, read_network
 from .outcome import Outcome, returned
-from .resources import EGRESS_ADDRESS, EGRESS_LEASE, EGRESS_NETWORK, NAMESPACE, SERVICE, KubeObject
+from .resources import (
+    EGRESS_ADDRESS,
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+    NAMESPACE,
+    NODE,
+    SERVICE,
+    KubeObject,
+)
 from .service_definition import is_egress_service
 
 ATTEMPTS = 5
@@ -64,6 +74,8 @@ def _acquire(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> 
     slot, wanted = _slot(options), options["address"] and addresses.canonical(options["address"])
     network = _network(cluster, slot)
     before = cluster.get(EGRESS_LEASE, slot.lease)
+    if _phase(before) != BOUND:
+        network = _leasable(cluster, network)
     locks = {item["spec"]["address"]: item["spec"] for item in cluster.list(EGRESS_ADDRESS)}
     taken = {address: str(spec["lease"]) for address, spec in locks.items() if spec["network"] == slot.network}
     ip_family = options["ip_family"] or family_to_ask_for(before, wanted)
@@ -145,6 +157,20 @@ def _network(cluster: Cluster, slot: Slot) -> EgressNetwork:
             f"EgressNetwork {network.name} does not allow project {slot.namespace}; see spec.allowedNamespaces",
         )
     return network
+
+
+def _leasable(cluster: Cluster, network: EgressNetwork) -> EgressNetwork:
+    """The network with what of it may be leased, as the controller sees it too."""
+    of_nodes = (address for node in cluster.list(NODE) for address in territory.node_addresses(node))
+    kept_back = territory.occupied(of_nodes, _readable_clouds(cluster.list(EGRESS_CLOUD)))
+    return territory.divide([network], kept_back)[network.name]
+
+
+def _readable_clouds(found: Iterable[KubeObject]) -> Iterator[EgressCloud]:
+    """One that can't be read has no egress pods, and so no bridge."""
+    for obj in found:
+        with suppress(InvalidInput):
+            yield read_cloud(obj)
 
 
 def _outcome(changed: bool, before: KubeObject | None, after: KubeObject | None) -> Outcome:

@@ -46,6 +46,7 @@ class Resource:
         return "/".join(parts)
 
 
+NODE = Resource("", "v1", "Node", "nodes", namespaced=False)
 NAMESPACE = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
 SERVICE = Resource("", "v1", "Service", "services")
 SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")

@@ -18,6 +18,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_POD_ANNOTATION,
     NAMESPACE,
     NETWORK_POLICY,
+    NODE,
     POD,
     POD_DISRUPTION_BUDGET,
     READY_CONDITION,
@@ -34,6 +35,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 
 from egress_controller.informers import Informer
+from egress_controller.occupied import NodeAddresses
 from egress_controller.outages import Outages
 
 BY_NAMESPACE = "namespace"
@@ -76,6 +78,8 @@ class Caches:
         self._uuids: dict[str, str] = {}
         """The uuid of each cloud, by the cloud's name."""
         self._sccs: Informer | None = None
+        self.node_addresses = NodeAddresses()
+        self.nodes = self._informer(_Watch(NODE))
         self.namespaces = self._informer(_Watch(NAMESPACE))
         self.clouds = self._informer(_Watch(EGRESS_CLOUD))
         self.networks = self._informer(_Watch(EGRESS_NETWORK))
@@ -129,6 +133,7 @@ class Caches:
 
     def _static(self) -> tuple[Informer, ...]:
         return (
+            self.nodes,
             self.namespaces,
             self.clouds,
             self.networks,
@@ -143,6 +148,8 @@ class Caches:
         def notify(event: str, obj: KubeObject) -> None:
             if watch.resource is EGRESS_CLOUD:
                 self._follow_cloud(event, obj)
+            if watch.resource is NODE and not self.node_addresses.update(event, obj):
+                return  # a heartbeat
             self._listener.changed(watch.resource, event, obj)
 
         return Informer(

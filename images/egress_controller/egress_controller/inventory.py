@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Callable, Generic, TypeVar
+from typing import Callable, Generic, Mapping, TypeVar
 
+from ansible_collections.avi.egress.plugins.module_utils import territory
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.model import (
     EgressCloud,
@@ -19,6 +20,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import KubeOb
 
 from egress_controller.caches import Caches
 from egress_controller.informers import Informer
+from egress_controller.occupied import NodeAddresses
 
 T = TypeVar("T")
 
@@ -61,6 +63,36 @@ class Shelf(Generic[T]):
         return sorted(obj["metadata"]["name"] for obj in self._informer.all())
 
 
+class NetworkShelf(Shelf[EgressNetwork]):
+    """The networks, each with the pool that is left of it; worked out anew only when something of it changed."""
+
+    def __init__(self, informer: Informer, clouds: Shelf[EgressCloud], nodes: NodeAddresses) -> None:
+        super().__init__(informer, read_network)
+        self._offered = Shelf(informer, read_network)
+        self._clouds = clouds
+        self._nodes = nodes
+        self._dividing = threading.Lock()
+        self._divided: tuple[object, Mapping[str, EgressNetwork]] = (None, {})
+
+    def look_up(self, name: str) -> EgressNetwork | InvalidInput | None:
+        found = self._offered.look_up(name)
+        return self._divide().get(name) if isinstance(found, EgressNetwork) else found
+
+    def all(self) -> dict[str, EgressNetwork]:
+        return dict(self._divide())
+
+    def _divide(self) -> Mapping[str, EgressNetwork]:
+        networks = self._offered.all()
+        clouds = self._clouds.all()
+        with self._dividing:
+            # Each is one object until it is read anew, so that comparing them costs nothing.
+            stamp = (self._nodes.revision, tuple(clouds.values()), tuple(networks.values()))
+            if self._divided[0] != stamp:
+                kept_back = territory.occupied(self._nodes.all(), clouds.values())
+                self._divided = (stamp, territory.divide(networks.values(), kept_back))
+            return self._divided[1]
+
+
 @dataclass(frozen=True)
 class Inventory:
     """What administrators have set up."""
@@ -70,4 +102,5 @@ class Inventory:
 
     @classmethod
     def of(cls, caches: Caches) -> Inventory:
-        return cls(Shelf(caches.clouds, read_cloud), Shelf(caches.networks, read_network))
+        clouds = Shelf(caches.clouds, read_cloud)
+        return cls(clouds, NetworkShelf(caches.networks, clouds, caches.node_addresses))

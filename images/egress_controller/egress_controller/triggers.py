@@ -14,6 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
     NAMESPACE,
+    NODE,
     POD,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
@@ -76,6 +77,7 @@ class Triggers:
         self._handlers: dict[Resource, Callable[[Caches, str, KubeObject], None]] = {
             SERVICE: self._service,
             NAMESPACE: self._namespace,
+            NODE: self._node,
             EGRESS_CLOUD: self._cloud,
             EGRESS_NETWORK: self._network,
             EGRESS_LEASE: self._lease,
@@ -113,9 +115,15 @@ class Triggers:
         for service in caches.services.of(BY_NAMESPACE, metadata["name"]):
             self._queue.add(service_key(metadata["name"], service["metadata"]["name"]))
 
+    def _node(self, caches: Caches, event: str, node: KubeObject) -> None:
+        """Told only when its addresses changed; they are what the networks do not lease."""
+        self._add_networks(caches)
+        self._add_waiting()
+
     def _cloud(self, caches: Caches, event: str, cloud: KubeObject) -> None:
         if self._is_news(event, cloud, cloud["metadata"].get("generation")):
             self._queue.add(Key("cloud", cloud["spec"]["uuid"]))
+            self._add_networks(caches)  # Its bridges' addresses are none of theirs.
             self._add_services(caches)
 
     def _network(self, caches: Caches, event: str, network: KubeObject) -> None:
@@ -142,8 +150,7 @@ class Triggers:
         self._queue.add_after(Key("network", address["spec"]["network"]), STATUS_DELAY_SECONDS)
         self._queue.add(Key("address", address["metadata"]["name"]))
         if event == DELETED:
-            for key in self._waiting.all():
-                self._queue.add(key)
+            self._add_waiting()
 
     def _part(self, caches: Caches, event: str, part: KubeObject) -> None:
         label = (part["metadata"].get("labels") or {}).get(NAME_LABEL) or ""
@@ -156,6 +163,14 @@ class Triggers:
     def _add_clouds(self, caches: Caches) -> None:
         for cloud in caches.clouds.all():
             self._queue.add(Key("cloud", cloud["spec"]["uuid"]))
+
+    def _add_networks(self, caches: Caches) -> None:
+        for network in caches.networks.all():
+            self._queue.add_after(Key("network", network["metadata"]["name"]), STATUS_DELAY_SECONDS)
+
+    def _add_waiting(self) -> None:
+        for key in self._waiting.all():
+            self._queue.add(key)
 
     def _add_services(self, caches: Caches) -> None:
         for service in caches.marked_services():

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What is left of the networks' addresses for leasing: less what the cluster itself lives at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, Collection, Iterable, Mapping
+
+from . import addresses
+from .model import EgressCloud, EgressNetwork
+from .resources import KubeObject
+
+HOST_ADDRESS_ANNOTATIONS = ("k8s.ovn.org/host-cidrs", "k8s.ovn.org/host-addresses")
+"""Where OVN-Kubernetes lists all addresses of a node: a JSON list of CIDRs, before 4.14 one of addresses."""
+
+
+def node_addresses(node: KubeObject) -> frozenset[str]:
+    """Every address of a Node, canonical: those of its status and of OVN-Kubernetes' annotations.
+
+    What does not parse (host names; annotations that somebody broke) names no address and is passed over.
+    """
+    told = [item.get("address") for item in (node.get("status") or {}).get("addresses") or ()]
+    annotations: Mapping[str, str] = node["metadata"].get("annotations") or {}
+    for key in HOST_ADDRESS_ANNOTATIONS:
+        told += _json_list(annotations.get(key, ""))
+    return frozenset(filter(None, map(_address, told)))
+
+
+def occupied(of_nodes: Iterable[str], clouds: Iterable[EgressCloud]) -> frozenset[str]:
+    """What no network may lease: the nodes' addresses, and the bridges' that every node has for its egress pods."""
+    bridges = (bridge.address for cloud in clouds for bridge in cloud.bridges.values())
+    return frozenset([*of_nodes, *bridges])
+
+
+def divide(networks: Iterable[EgressNetwork], kept_back: Collection[str]) -> dict[str, EgressNetwork]:
+    """The networks by name, each with the pool that it may really lease from."""
+    return {network.name: replace(network, pool=network.pool.without(kept_back)) for network in networks}
+
+
+def _json_list(text: str) -> list[Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _address(told: object) -> str | None:
+    return addresses.canonical(told.partition("/")[0]) if isinstance(told, str) else None

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""No network leases what the cluster itself lives at."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils import territory
+from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from hypothesis import given
+from hypothesis import strategies as st
+
+from .builders import cloud, network, network_object
+from .test_addresses import model_of, subnets
+
+NEARBY = st.integers(0, 40).flatmap(
+    lambda number: st.sampled_from(
+        [str(ipaddress.ip_address("10.70.112.0") + number), str(ipaddress.ip_address("2001:db8::") + number)]
+    )
+)
+
+
+def node(*told: Any, **annotations: str) -> dict[str, Any]:
+    keys = {"cidrs": "k8s.ovn.org/host-cidrs", "addresses": "k8s.ovn.org/host-addresses"}
+    metadata = {"name": "worker", "annotations": {keys[key]: text for key, text in annotations.items()}}
+    return {"kind": "Node", "metadata": metadata, "status": {"addresses": [{"address": each} for each in told]}}
+
+
+@given(st.lists(subnets(), max_size=3), st.sets(NEARBY, max_size=20))
+def test_a_pool_is_what_the_spec_offers_less_what_is_occupied(items: list[dict[str, Any]], occupied: set[str]) -> None:
+    read = read_network(network_object(subnets=items))
+    pool = territory.divide([read], frozenset(occupied))[read.name].pool
+    assert set(pool.candidates(frozenset(), 0)) == model_of(items) - occupied
+
+
+def test_all_addresses_of_a_node_are_kept_back() -> None:
+    told = territory.node_addresses(
+        node("10.70.112.7", "worker.example", "FD70:112::7", cidrs='["10.70.112.8/24"]', addresses='["fd70:112::9"]')
+    )
+    assert told == {"10.70.112.7", "fd70:112::7", "10.70.112.8", "fd70:112::9"}
+
+
+@given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_an_annotation_without_sense_names_no_address_and_hides_none(text: str) -> None:
+    told = territory.node_addresses(node("10.70.112.7", cidrs=text, addresses=text))
+    assert "10.70.112.7" in told
+    for address in told:
+        ipaddress.ip_address(address)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"10.70.112.8": 1}', '"10.70.112.8/24"', "[" + "9" * 5000 + "]", ""])
+def test_an_annotation_of_another_shape_names_no_address(text: str) -> None:
+    assert territory.node_addresses(node(cidrs=text)) == frozenset()
+
+
+def test_a_node_that_says_nothing_has_no_address() -> None:
+    assert territory.node_addresses({"metadata": {"name": "new"}}) == frozenset()
+
+
+def test_the_bridges_of_both_families_are_kept_back() -> None:
+    ours = cloud(bridgeSubnet="10.70.112.5/24", bridgeSubnetV6="fd70:112::5/64")
+    pool = network(subnets=[{"cidr": "10.70.112.0/24"}, {"cidr": "fd70:112::/64"}])
+    left = territory.divide([pool], territory.occupied((), [ours]))[pool.name].pool
+    assert {"10.70.112.5", "fd70:112::5"} <= set(territory.occupied((), [ours]))
+    assert "10.70.112.5" not in left
+    assert "fd70:112::5" not in left
+    assert left.size == pool.pool.size - 2

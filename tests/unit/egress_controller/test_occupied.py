@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The nodes' addresses are followed, and their heartbeats are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.avi.egress.plugins.module_utils.addresses import AddressPool
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_cloud
+from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from egress_controller.inventory import NetworkShelf
+from egress_controller.occupied import NodeAddresses
+
+from .fakes import Store, network, shelf
+
+UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
+
+
+def node(*told: str, heartbeat: int = 0) -> KubeObject:
+    status = {"addresses": [{"address": each} for each in told], "conditions": [{"lastHeartbeatTime": heartbeat}]}
+    return {"kind": "Node", "metadata": {"name": "worker"}, "status": status}
+
+
+def cloud(**spec: Any) -> KubeObject:
+    return {"metadata": {"name": "cloud", "uid": "2", "generation": 1}, "spec": {"uuid": UUID, **spec}}
+
+
+def networks_of(nodes: NodeAddresses, clouds: Store, networks: Store) -> NetworkShelf:
+    return NetworkShelf(networks, shelf(clouds, read_cloud), nodes)  # type: ignore[arg-type]
+
+
+def pool(networks: NetworkShelf) -> AddressPool:
+    found = networks.look_up("dmz")
+    assert isinstance(found, EgressNetwork)
+    assert networks.all() == {"dmz": found}
+    return found.pool
+
+
+def test_a_heartbeat_is_no_change_and_an_address_is_one() -> None:
+    nodes = NodeAddresses()
+    assert nodes.update("ADDED", node("10.70.112.7"))
+    revision = nodes.revision
+    assert not nodes.update("MODIFIED", node("10.70.112.7", heartbeat=1))
+    assert nodes.revision == revision
+    assert nodes.update("MODIFIED", node("10.70.112.8"))
+    assert nodes.revision != revision
+    assert nodes.all() == {"10.70.112.8"}
+    assert nodes.update("DELETED", node("10.70.112.8"))
+    assert nodes.all() == frozenset()
+
+
+def test_pools_follow_the_nodes_and_are_worked_out_once_in_between() -> None:
+    nodes, networks = NodeAddresses(), Store(network("10.70.112.0/29"))
+    found = networks_of(nodes, Store(), networks)
+    before = pool(found)
+    assert "10.70.112.3" in before
+    nodes.update("ADDED", node("10.70.112.3"))
+    after = pool(found)
+    assert "10.70.112.3" not in after
+    nodes.update("MODIFIED", node("10.70.112.3", heartbeat=1))
+    assert pool(found) is after
+    nodes.update("DELETED", node("10.70.112.3"))
+    assert "10.70.112.3" in pool(found)
+
+
+def test_pools_follow_the_clouds_bridges() -> None:
+    clouds, networks = Store(cloud(bridgeSubnet="10.70.112.3/29")), Store(network("10.70.112.0/29"))
+    found = networks_of(NodeAddresses(), clouds, networks)
+    assert "10.70.112.3" not in pool(found)
+    changed = cloud(bridgeSubnet="10.70.112.4/29")
+    changed["metadata"]["generation"] = 2
+    clouds.objects["cloud"] = changed
+    assert "10.70.112.3" in pool(found)
+    assert "10.70.112.4" not in pool(found)
