@@ -22,6 +22,7 @@ DEFAULT_BRIDGE_SUBNET = "172.18.0.1/16"
 DEFAULT_BRIDGE_SUBNET_V6 = "fd00:172:18::1/64"
 DEFAULT_HM_PORT = 4
 DEFAULT_QUARANTINE_SECONDS = 24 * 60 * 60
+DEFAULT_RELEASE_BRAKE_PERCENT = 25
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -89,6 +90,8 @@ class EgressNetwork:
     allowed: NamespaceSelector
     """Projects that may have an address; empty means every included one."""
     quarantine_seconds: int
+    release_brake_percent: int = DEFAULT_RELEASE_BRAKE_PERCENT
+    """The share of its leases that may be given up at once; 100 for any."""
 
     def allows(self, namespace: KubeObject) -> bool:
         return self.allowed.empty or self.allowed.matches(namespace)
@@ -214,6 +217,7 @@ def read_network(obj: KubeObject) -> EgressNetwork:
         uplink=spec.get("uplink"),
         allowed=_selector(spec.get("allowedNamespaces")),
         quarantine_seconds=int(spec.get("quarantineSeconds", DEFAULT_QUARANTINE_SECONDS)),
+        release_brake_percent=int(spec.get("releaseBrakePercent", DEFAULT_RELEASE_BRAKE_PERCENT)),
     )
 
 

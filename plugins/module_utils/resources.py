@@ -16,6 +16,8 @@ API_VERSION = "v1"
 EGRESS_POD_ANNOTATION = "egress_pod"
 AVI_PROXY_ANNOTATION = "avi_proxy"
 SOURCE_IPS_ANNOTATION = f"{API_GROUP}/source-ips"
+MASS_RELEASE_ANNOTATION = f"{API_GROUP}/mass-release"
+"""On an EgressNetwork: ``allow`` confirms that many of its leases are to be given up at once."""
 
 CLOUD_LABEL = f"{API_GROUP}/cloud"
 """On ServiceAccounts and the SCC: the uuid of their EgressCloud, by which they are found when it is gone."""

@@ -58,6 +58,7 @@ class ControllerProcess:
             f"--lease-duration={LEASE_SECONDS}",
             "--renew-deadline=2",
             "--retry-period=1",
+            "--release-grace=0.2",
             *self._flags,
         ]
         path = os.pathsep.join([str(CHECKOUT / ".collections"), str(CHECKOUT / "images/egress_controller")])

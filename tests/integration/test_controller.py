@@ -199,6 +199,18 @@ class World:
         found: str | None = ((self.lease(name) or {}).get("status") or {}).get("phase")
         return found
 
+    def bound(self) -> int:
+        """How many leases of the network are Bound."""
+        return sum((lease.get("status") or {}).get("phase") == "Bound" for lease in self.leases())
+
+    def network_condition(self, kind: str) -> dict[str, Any]:
+        conditions = ((self.cluster.get(EGRESS_NETWORK, self.name) or {}).get("status") or {}).get("conditions") or ()
+        return next((item for item in conditions if item["type"] == kind), {})
+
+    def confirm_mass_release(self) -> None:
+        annotations = {"egress.avi.dev/mass-release": "allow"}
+        self.cluster.patch(EGRESS_NETWORK, self.name, {"metadata": {"annotations": annotations}})
+
     def locks(self) -> list[KubeObject]:
         return [item for item in self.cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == self.name]
 
@@ -730,6 +742,29 @@ def test_an_orphaned_lock_goes_after_two_sightings(world: World, controller: Con
     time.sleep(0.2)
     assert len(world.locks()) == 2, "not at the first sighting"
     wait_for("the orphan to go", lambda: [lock["metadata"]["name"] for lock in world.locks()] == [kept])
+
+
+def test_a_mass_release_stops_until_it_is_confirmed(world: World, controller: ControllerProcess) -> None:
+    world.set_up(prefix=27)
+    names = [f"s{number}" for number in range(12)]
+    for name in names:
+        world.serve(name)
+    wait_for("all to have their leases", lambda: world.bound() == len(names))
+    controller.end()  # as if the services had been lost while nobody looked
+    for name in names:
+        world.delete(name)
+    controller.start()
+
+    wait_for(
+        "the network to say so", lambda: world.network_condition("ReleasesAllowed").get("reason") == "MassRelease", 30
+    )
+    told = world.network_condition("ReleasesAllowed")["message"]
+    assert told.startswith(f"EgressNetwork {world.name}: services of 12 of 12 leases are gone at once, more than 10;")
+    assert world.bound() == len(names), "no address is given up meanwhile"
+
+    world.confirm_mass_release()
+    wait_for("all to be given up", lambda: world.bound() == 0, 30)
+    wait_for("the network to say so", lambda: world.network_condition("ReleasesAllowed")["status"] == "True")
 
 
 def test_a_released_lease_is_freed_when_its_quarantine_ends(world: World, controller: ControllerProcess) -> None:

@@ -87,7 +87,12 @@ def test_the_site_is_installed(ansible: Ansible, cluster: Cluster) -> None:
     assert cloud
     assert network
     assert cloud["spec"]["secureEgressMode"] is True
-    assert network["spec"] == {"uplink": "eth0", "subnets": [SUBNET], "quarantineSeconds": 86400}
+    assert network["spec"] == {
+        "uplink": "eth0",
+        "subnets": [SUBNET],
+        "quarantineSeconds": 86400,
+        "releaseBrakePercent": 25,
+    }
     for project in ("green", "blue"):
         namespace = cluster.get(NAMESPACE, project)
         assert namespace

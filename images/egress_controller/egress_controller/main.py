@@ -15,6 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.errors import EgressErr
 
 from egress_controller import logs
 from egress_controller.accounts import Accounts
+from egress_controller.brake import Brake
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims, OwnLocks
 from egress_controller.clouds import CloudPass
@@ -30,6 +31,7 @@ from egress_controller.networks import NetworkPass
 from egress_controller.outages import Outages
 from egress_controller.queue import WorkQueue
 from egress_controller.reachability import Reachability
+from egress_controller.releases import Releases
 from egress_controller.services import ServicePass
 from egress_controller.settings import Settings, read_settings
 from egress_controller.triggers import Triggers, Waiting
@@ -84,9 +86,11 @@ class Controller:
         cluster, caches, queue, events = self._cluster, self._caches, self._queue, self._events
         inventory = Inventory.of(caches)
         claims, accounts = Claims(cluster, caches, own), Accounts(cluster, caches)
-        service = ServicePass(cluster, caches, inventory, claims, accounts, events, queue, waiting)
+        brake = Brake(self._settings.release_grace)
+        releases = Releases(caches, inventory.networks, claims, brake, events, queue)
+        service = ServicePass(cluster, caches, inventory, claims, releases, accounts, events, queue, waiting)
         cloud = CloudPass(cluster, caches, inventory.clouds, accounts, events)
-        network = NetworkPass(cluster, caches, inventory.networks, events)
+        network = NetworkPass(cluster, caches, inventory.networks, releases, events)
         lease = LeasePass(cluster, caches, inventory.networks, claims, queue)
         address = AddressPass(cluster, caches, inventory.networks, queue, self._settings.orphan_grace)
         return {

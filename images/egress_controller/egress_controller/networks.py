@@ -19,9 +19,11 @@ from egress_controller.caches import BY_NETWORK, Caches
 from egress_controller.claims import is_bound, is_released
 from egress_controller.events import NORMAL, WARNING, Events
 from egress_controller.inventory import Shelf
+from egress_controller.releases import Releases
 from egress_controller.status import condition_of, write_status
 
 AVAILABLE = "AddressesAvailable"
+RELEASES_ALLOWED = "ReleasesAllowed"
 ALMOST_EXHAUSTED_PERCENT = 90
 LARGEST_FIGURE = 2**63 - 1
 """What a field of format int64 holds, which stands for that many or more: an IPv6 /64 alone has twice as many."""
@@ -30,10 +32,13 @@ LARGEST_FIGURE = 2**63 - 1
 class NetworkPass:
     """Reconciles one EgressNetwork's status."""
 
-    def __init__(self, cluster: Cluster, caches: Caches, shelf: Shelf[EgressNetwork], events: Events) -> None:
+    def __init__(
+        self, cluster: Cluster, caches: Caches, shelf: Shelf[EgressNetwork], releases: Releases, events: Events
+    ) -> None:
         self._cluster = cluster
         self._caches = caches
         self._shelf = shelf
+        self._releases = releases
         self._events = events
 
     def run(self, name: str) -> None:
@@ -54,12 +59,17 @@ class NetworkPass:
         }
         self._tell(obj, _condition(name, [stock for stock in stocks if stock.size]), figures)
 
-    def _tell(self, obj: KubeObject, condition: Condition, figures: dict[str, int]) -> None:
-        former = condition_of(obj, AVAILABLE)
-        write_status(self._cluster, EGRESS_NETWORK, obj, {AVAILABLE: condition}, figures)
-        if (former and former["reason"] != condition.reason) or (not former and condition.reason != AVAILABLE):
-            kind = NORMAL if condition.reason == AVAILABLE else WARNING
-            self._events.emit(obj, kind, condition.reason, condition.message)
+    def _tell(self, obj: KubeObject, available: Condition, figures: dict[str, int]) -> None:
+        conditions = {AVAILABLE: available}
+        stopped = self._releases.condition(obj["metadata"]["name"])
+        if stopped or condition_of(obj, RELEASES_ALLOWED):
+            conditions[RELEASES_ALLOWED] = stopped or Condition(True, RELEASES_ALLOWED, "no lease waits to be given up")
+        write_status(self._cluster, EGRESS_NETWORK, obj, conditions, figures)
+        for kind, condition in conditions.items():
+            former = condition_of(obj, kind)
+            if (former or {"reason": kind})["reason"] != condition.reason:
+                event = NORMAL if condition.reason == kind else WARNING
+                self._events.emit(obj, event, condition.reason, condition.message)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ from egress_controller.inventory import Inventory
 from egress_controller.keys import Key, service_key
 from egress_controller.logs import line
 from egress_controller.queue import WorkQueue
+from egress_controller.releases import Releases
 from egress_controller.status import condition_of
 from egress_controller.triggers import Waiting
 
@@ -64,6 +65,7 @@ class ServicePass:
         caches: Caches,
         inventory: Inventory,
         claims: Claims,
+        releases: Releases,
         accounts: Accounts,
         events: Events,
         queue: WorkQueue[Key],
@@ -73,6 +75,7 @@ class ServicePass:
         self._caches = caches
         self._inventory = inventory
         self._claims = claims
+        self._releases = releases
         self._accounts = accounts
         self._events = events
         self._queue = queue
@@ -105,6 +108,7 @@ class ServicePass:
         if pods is None:
             raise NotYet(f"the pods of EgressCloud {cloud.name} are not listed yet")
         network, leases = self._claim(wish, networks)
+        self._releases.needed(leases)
         sources = [lease["status"]["address"] for lease in leases]
         label = egress_pod_name(wish.name)
         observed = replace(
@@ -120,7 +124,8 @@ class ServicePass:
         if unwanted and decided.settled:
             live = replace(observed, pods=self._live_pods(wish.namespace, wish.name))
             if plan.serve(wish, cloud, network, sources, live).settled:
-                self._give_up(unwanted)
+                for lease in unwanted:
+                    self._releases.give_up(lease, "its service uses another")
 
     def _admit(self, service: KubeObject, wish: EgressService) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
         namespace = self._caches.namespaces.get(wish.namespace)
@@ -206,13 +211,8 @@ class ServicePass:
             self._queue.add_after(service_key(namespace, name), STILL_ENDING_SECONDS)
         elif not any(write.resource in CONTROLLERS for write in decided.writes):
             # The controller is gone and so are its pods: nothing can send from the addresses any more.
-            self._give_up(self._claims.to_give_up(namespace, name))
-
-    def _give_up(self, leases: Sequence[KubeObject]) -> None:
-        for lease in leases:
-            self._claims.give_up(lease)
-            address = _address(lease) or "none"
-            _log.info(line("lease-given-up", lease=lease["metadata"]["name"], address=address))
+            leases = self._claims.to_give_up(namespace, name)
+            self._releases.of_ended_service(service_key(namespace, name), leases)
 
     def _observe(
         self, service: KubeObject | None, namespace: str, name: str, wanted: Container[Resource] = PARTS

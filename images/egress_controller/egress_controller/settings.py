@@ -32,6 +32,8 @@ class Settings:
     workers: int
     orphan_grace: float
     """How long an EgressAddress without a lease is watched before it is deleted."""
+    release_grace: float
+    """How long a service must be gone before its leases are given up."""
     log_level: str
 
 
@@ -49,6 +51,7 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
     parser.add_argument("--health-port", type=_port, default=8080)
     parser.add_argument("--workers", type=_positive, default=4)
     parser.add_argument("--orphan-grace", type=float, default=60.0)
+    parser.add_argument("--release-grace", type=float, default=3.0)
     parser.add_argument("--log-level", choices=LOG_LEVELS, default="info")
     given = parser.parse_args(arguments)
     # client-go's rule: a leader must notice that it is none before another one may take over.

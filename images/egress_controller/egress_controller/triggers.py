@@ -13,6 +13,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_CLOUD,
     EGRESS_LEASE,
     EGRESS_NETWORK,
+    MASS_RELEASE_ANNOTATION,
     NAMESPACE,
     NODE,
     POD,
@@ -127,12 +128,15 @@ class Triggers:
             self._add_services(caches)
 
     def _network(self, caches: Caches, event: str, network: KubeObject) -> None:
-        if self._is_news(event, network, network["metadata"].get("generation")):
-            self._queue.add(Key("network", network["metadata"]["name"]))
-            for lease in caches.leases.all():
-                if lease["spec"]["network"] == network["metadata"]["name"]:
-                    self._queue.add(Key("lease", lease["metadata"]["name"]))
-            for address in caches.addresses.of(BY_NETWORK, network["metadata"]["name"]):
+        metadata = network["metadata"]
+        confirmed = (metadata.get("annotations") or {}).get(MASS_RELEASE_ANNOTATION)
+        if self._is_news(event, network, (metadata.get("generation"), confirmed)):
+            self._queue.add(Key("network", metadata["name"]))
+            for lease in caches.leases.of(BY_NETWORK, metadata["name"]):
+                self._queue.add(Key("lease", lease["metadata"]["name"]))
+                # Services that are gone too: their leases may wait for the network's permission to be given up.
+                self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
+            for address in caches.addresses.of(BY_NETWORK, metadata["name"]):
                 self._queue.add(Key("address", address["metadata"]["name"]))
             self._add_services(caches)
 
