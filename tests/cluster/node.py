@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -18,7 +19,7 @@ from tests.cluster.layout import Layout, Node
 from tests.cluster.namespaces import inside
 from tests.cluster.node_init import NodeInit
 from tests.cluster.processes import CHECKOUT, Component, python
-from tests.cluster.requirements import CNI_PLUGINS
+from tests.cluster.requirements import CNI_PLUGINS, SEARCH_PATH
 
 _BOOT_SECONDS = 10
 _CONTAINERD_SECONDS = 20
@@ -27,6 +28,7 @@ _HEALTH_SECONDS = 1
 _HEALTH_PORTS = (10256, 20244)
 SOCKET = "/run/containerd/containerd.sock"
 PAUSE_IMAGE = "localhost/avi-egress-pause:1"
+_SHIMS = Path(__file__).parent / "shims"
 _CNI_CONFIG = Path("/var/lib/cni/net.d")
 
 
@@ -112,6 +114,7 @@ def network_agents(layout: Layout, node: Node) -> list[Component]:
             "--enable-cni=false",
             f"--service-cluster-ip-range={layout.all_services}",
             "--enable-ipv6=true",
+            environment={"PATH": f"{_SHIMS}:{SEARCH_PATH}"},
         ),
     ]
 
@@ -136,9 +139,9 @@ def serves(layout: Layout, node: Node) -> bool:
         return False
 
 
-def _agent(node: Node, name: str, *arguments: str) -> Component:
+def _agent(node: Node, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Component:
     argv = (str(tools.program(name)), *arguments)
-    return Component(f"{node.name}-{name}", argv, role=node.name, node=node.name)
+    return Component(f"{node.name}-{name}", argv, role=node.name, node=node.name, environment=environment or {})
 
 
 def _configuration(layout: Layout, node: Node, name: str) -> Path:
