@@ -107,13 +107,16 @@ def foretell(
     held = leases.address_to_keep(lease, wanted, ip_family)
     if _phase(lease) == BOUND:
         return _outcome(False, lease, lease)
+    if held and held not in network.pool:
+        held = None
     if wanted and wanted not in network.pool:
         raise Refused(
             "AddressNotInNetwork", f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"
         )
     if wanted and taken.get(wanted, slot.lease) != slot.lease:
         raise Refused("AddressTaken", f"EgressNetwork {network.name}: {wanted} is held by {taken[wanted]}")
-    held = held or wanted or _held_by(slot.lease, ip_family, taken)
+    locked = {address: holder for address, holder in taken.items() if address in network.pool}
+    held = held or wanted or _held_by(slot.lease, ip_family, locked)
     pool = network.pool.of(ip_family)
     free = pool.size - sum(address in pool for address in taken)
     if not held and free <= 0:

@@ -91,13 +91,14 @@ def claim(
     same lease: claim again.
 
     A Released lease of the other family gets a new address. Its former one stays locked for the slot, which may take
-    it up again until the quarantine is over (see ``former_quarantine_ends``).
+    it up again until the quarantine is over (see ``former_quarantine_ends``). A Released lease whose address the
+    network does not lease any more gets a new one too.
     """
     lease = store.get(EGRESS_LEASE, slot.lease) or _create(store, EGRESS_LEASE, lease_object(slot))
     held = address_to_keep(lease, wanted, ip_family)
     if held and (lease.get("status") or {}).get("phase") == BOUND:
         return lease
-    if held and _lock(store, slot, lease, held):
+    if held and held in network.pool and _lock(store, slot, lease, held):
         address = held
     else:
         address = _find_address(store, network, slot, lease, taken, wanted, ip_family, random_start)
@@ -243,7 +244,7 @@ def _find_address(
     for orphan in _locks_of(store, slot.lease):
         # Locked before a crash, a lost lease or a change of family: taking it up again is sticky, and nothing leaks.
         address = str(orphan["spec"]["address"])
-        if family_of(address) == ip_family and _lock(store, slot, lease, address):
+        if family_of(address) == ip_family and address in network.pool and _lock(store, slot, lease, address):
             return address
     pool = network.pool.of(ip_family)
     for address in pool.candidates(frozenset(taken), random_start(pool.size) if pool.size else 0):

@@ -103,9 +103,13 @@ class AddressPass:
     def _quarantine(self, orphan: KubeObject, lease: KubeObject | None) -> float | None:
         """Seconds for which an orphan stays in quarantine; None as long as that can't be told.
 
-        A Bound lease never had another address of the same family.
+        A Bound lease never had another address of the same family, but for one that its network ceased to lease.
         """
-        if lease is None or family_of(orphan["spec"]["address"]) == family_of(lease["status"]["address"]):
+        if lease is None:
+            return 0
+        address, network = orphan["spec"]["address"], self._shelf.look_up(lease["spec"]["network"])
+        leasable = not isinstance(network, EgressNetwork) or address in network.pool
+        if leasable and family_of(address) == family_of(lease["status"]["address"]):
             return 0
         seconds = _quarantine_seconds(self._shelf, lease["spec"]["network"])
         if seconds is None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Iterable, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.addresses import IP_FAMILIES
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
@@ -24,6 +24,9 @@ from egress_controller.status import condition_of, write_status
 
 AVAILABLE = "AddressesAvailable"
 RELEASES_ALLOWED = "ReleasesAllowed"
+IN_POOL = "LeasesInPool"
+"""The conditions; where all is well, the reason is the type's own word."""
+SHOWN_LEASES = 5
 ALMOST_EXHAUSTED_PERCENT = 90
 LARGEST_FIGURE = 2**63 - 1
 """What a field of format int64 holds, which stands for that many or more: an IPv6 /64 alone has twice as many."""
@@ -46,7 +49,7 @@ class NetworkPass:
         if obj is None or network is None:
             return
         if isinstance(network, InvalidInput):
-            self._tell(obj, Condition(False, network.reason, str(network)), {})
+            self._tell(obj, {AVAILABLE: Condition(False, network.reason, str(network))}, {})
             return
         leases = self._caches.leases.of(BY_NETWORK, name)
         locked = [str(item["spec"]["address"]) for item in self._caches.addresses.of(BY_NETWORK, name)]
@@ -57,10 +60,11 @@ class NetworkPass:
             "released": sum(is_released(lease) for lease in leases),
             "available": min(sum(stock.free for stock in stocks), LARGEST_FIGURE),
         }
-        self._tell(obj, _condition(name, [stock for stock in stocks if stock.size]), figures)
+        available = _condition(name, [stock for stock in stocks if stock.size])
+        self._tell(obj, {AVAILABLE: available, IN_POOL: _drift(network, leases)}, figures)
 
-    def _tell(self, obj: KubeObject, available: Condition, figures: dict[str, int]) -> None:
-        conditions = {AVAILABLE: available}
+    def _tell(self, obj: KubeObject, found: Mapping[str, Condition], figures: dict[str, int]) -> None:
+        conditions = dict(found)
         stopped = self._releases.condition(obj["metadata"]["name"])
         if stopped or condition_of(obj, RELEASES_ALLOWED):
             conditions[RELEASES_ALLOWED] = stopped or Condition(True, RELEASES_ALLOWED, "no lease waits to be given up")
@@ -91,6 +95,20 @@ class _Stock:
 def _stock(network: EgressNetwork, ip_family: str, locked: Iterable[str]) -> _Stock:
     pool = network.pool.of(ip_family)
     return _Stock(ip_family, pool.size, pool.size - sum(address in pool for address in locked))
+
+
+def _drift(network: EgressNetwork, leases: Iterable[KubeObject]) -> Condition:
+    """Leases that an edit has left outside. Nothing is taken from a running service."""
+    outside = [lease for lease in leases if is_bound(lease) and lease["status"]["address"] not in network.pool]
+    if not outside:
+        return Condition(True, IN_POOL, "every lease in use holds an address that the network leases")
+    shown = [f"{lease['metadata']['name']} ({lease['status']['address']})" for lease in outside[:SHOWN_LEASES]]
+    more = f" and {len(outside) - SHOWN_LEASES} more" if len(outside) > SHOWN_LEASES else ""
+    message = (
+        f"EgressNetwork {network.name}: {len(outside)} leases in use hold addresses that it does not lease any more: "
+        f"{', '.join(shown)}{more}; they stay as they are until they are released"
+    )
+    return Condition(False, "Drift", message)
 
 
 def _condition(name: str, stocks: Sequence[_Stock]) -> Condition:

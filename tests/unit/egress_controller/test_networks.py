@@ -25,8 +25,8 @@ class Silent:
         """Nobody is told."""
 
 
-def status(cidrs: list[str], *locked: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The figures and the condition that are written."""
+def status(cidrs: list[str], *locked: str, kind: str = "AddressesAvailable") -> tuple[dict[str, Any], dict[str, Any]]:
+    """The figures and the condition of a type that are written."""
     server, networks = Server(), Store(network(*cidrs))
     held = Store(*map(lock, locked))
     leases = Store(*(lease(address, "2026-01-01T00:00:00Z") for address in locked[:1]))
@@ -34,7 +34,7 @@ def status(cidrs: list[str], *locked: str) -> tuple[dict[str, Any], dict[str, An
     NetworkPass(server, known, shelf(networks), Allowed(), Silent()).run("dmz")  # type: ignore[arg-type]
     (patch,) = server.patches
     found = patch["status"]
-    (condition,) = found.pop("conditions")
+    (condition,) = (item for item in found.pop("conditions") if item["type"] == kind)
     return found, condition
 
 
@@ -79,3 +79,11 @@ def test_a_network_without_any_address_says_so() -> None:
     _figures, condition = status([])
     assert (condition["status"], condition["reason"]) == ("False", "PoolExhausted")
     assert "there are no addresses to lease" in condition["message"]
+
+
+@pytest.mark.parametrize(("held", "state"), [("10.70.112.1", "True"), ("10.70.99.1", "False")])
+def test_a_lease_in_use_outside_the_pool_is_told(held: str, state: str) -> None:
+    _figures, condition = status([SLASH_30], held, kind="LeasesInPool")
+    assert condition["status"] == state
+    assert ("1 leases in use" in condition["message"]) is (state == "False")
+    assert ("dmz.green.web.0 (10.70.99.1)" in condition["message"]) is (state == "False")
