@@ -38,6 +38,8 @@ LARGEST_BODY = 16 * 2**20
 _OUR_OWN = frozenset(
     {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-length", "expect"}
 )
+_NOT_OURS_TO_SAY = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+"""What the library would add where the client leaves it out."""
 
 
 class FaultProxy:
@@ -48,10 +50,10 @@ class FaultProxy:
     """
 
     def __init__(self, kubeconfig: Path, folder: Path) -> None:
-        """``kubeconfig`` is the way to the API server; that to this proxy is written into ``folder``."""
+        """``kubeconfig`` is the way to the API server; the attribute of that name is the way to this proxy."""
         self.journal = Journal()
         self._upstream = Upstream.of(kubeconfig)
-        self._folder = folder
+        self.kubeconfig = folder / "faults.kubeconfig"
         self._plan = Plan((), 0)
         self._answers: dict[tuple[str, str | None], web.Response] = {}
         self._expired = Expired()
@@ -62,6 +64,7 @@ class FaultProxy:
     def __enter__(self) -> FaultProxy:
         self._thread.start()
         self._started.result(START_SECONDS)
+        kubeconfig_for(self.url, self.kubeconfig)
         return self
 
     def __exit__(
@@ -76,10 +79,6 @@ class FaultProxy:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._started.result()[2]}"
-
-    @property
-    def kubeconfig(self) -> Path:
-        return kubeconfig_for(self.url, self._folder / "faults.kubeconfig")
 
     def use(self, *rules: Rule, seed: int = 0) -> None:
         """From now on these rules, counted from their beginning; none of them: no faults."""
@@ -168,6 +167,7 @@ class FaultProxy:
             request.method,
             URL(self._upstream.host + request.raw_path, encoded=True),
             headers=headers,
+            skip_auto_headers=_NOT_OURS_TO_SAY,
             data=await request.read() or None,
             ssl=self._upstream.tls if own else self._upstream.anonymous_tls,
             allow_redirects=False,

@@ -131,6 +131,14 @@ def test_without_rules_it_disturbs_nothing(client: Client, direct: Client) -> No
         assert events(watch, 3) == [("ADDED", "1"), ("MODIFIED", "ä\n2"), ("DELETED", "ä\n2")]
 
 
+def test_a_body_of_no_stated_type_is_json_as_the_server_takes_it(
+    faults: FaultProxy, group: str, direct: Client
+) -> None:
+    body = json.dumps({"metadata": {"name": f"{group}-a", "labels": {"group": group}}}).encode()
+    assert requests.post(f"{faults.url}{MAPS}", data=body, timeout=TIMEOUT).status_code == 201
+    assert direct.names() == ["a"]
+
+
 def test_an_object_of_a_megabyte_passes_by_answer_and_by_event(client: Client, direct: Client) -> None:
     version = client.version()
     assert client.create("large", "x" * 1_000_000).status_code == 201
