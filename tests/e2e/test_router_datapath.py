@@ -901,13 +901,22 @@ def test_second_node_takes_over(net: Net, lab: Lab, how: str) -> None:
 
 
 @both_families
+def test_the_announcement_replaces_what_a_neighbour_knew(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+    """Without being asked, and even while the neighbour is sure: for IPv6 that takes the override flag."""
+    known = ("lladdr", "02:00:00:00:00:99", "dev", "up0", "nud", "reachable")
+    run("ip", "-n", lab.remote, "neigh", "replace", net.source, *known)
+    router = pod.start().wait_ready()
+    wait_until(lambda: neighbour(lab.remote, net) == node.mac, 5.0, "the neighbour knows the node", router)
+
+
+@both_families
 def test_two_that_start_together_never_both_hold_it(net: Net, lab: Lab) -> None:
     pods = [lab.pod(lab.node(number), number) for number in (1, 2)]
     for pod in pods:
         pod.start()
     wait_until(lambda: any(pod.is_healthy() for pod in pods), 10.0, "one is ready", pods[0].routers[0])
     for _look in range(20):
-        assert [bool(veths(pod.node)) for pod in pods].count(True) <= 1
+        assert [bool(proxied(pod.node, net)) for pod in pods].count(True) <= 1
         time.sleep(0.05)
     assert [pod.is_healthy() for pod in pods].count(True) == 1
 

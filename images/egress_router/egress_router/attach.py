@@ -158,16 +158,27 @@ class Attachment:
                 raise AttachError(f"another pod on this node has just taken {self._source}") from error
             raise
 
+    def prepare(self, uplink: Uplink) -> None:
+        """Put everything in place but the proxy entry, so that the LAN doesn't notice yet."""
+        self._put(self._pieces(uplink)[:-1])
+
     def repair(self, uplink: Uplink) -> list[str]:
         """Put every missing setting in place, in an order in which no packet can go astray; the names of those put."""
+        return self._put(self._pieces(uplink))
+
+    def _pieces(self, uplink: Uplink) -> tuple[_Piece, ...]:
         ends = self._ends()
         if ends is None:
             raise AttachError(f"{EGRESS_INTERFACE} or its peer {self._name} is gone")
         if self._guard is not None and not self._guard.is_loaded:
             # As with the pod's rule set, a restarted router replaces what it finds.
             self._guard.load()
+        return (*self._pod_pieces(*ends), *self._node_pieces(*ends, uplink))
+
+    @staticmethod
+    def _put(pieces: tuple[_Piece, ...]) -> list[str]:
         put: list[str] = []
-        for piece in (*self._pod_pieces(*ends), *self._node_pieces(*ends, uplink)):
+        for piece in pieces:
             if not piece.is_there():
                 piece.put()
                 put.append(piece.name)

@@ -221,17 +221,30 @@ class Router:
             raise _NotReady(
                 f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN
             )
+        self._make_sure(uplink, neighbours)
+        self._attachment.plug(uplink)
+        try:
+            self._attachment.prepare(uplink)
+            # On a busy node that takes long enough for another to probe meanwhile and hear no answer.
+            while list(neighbours.sightings()):
+                self._make_sure(uplink, neighbours)
+        except _NotReady:
+            self._attachment.withdraw(uplink)
+            raise
+        self._attachment.repair(uplink)
+        self._claims += 1
+        self._announce_from_now()
+        self._announce_when_due()
+        log.info("address claimed source=%s uplink=%s mac=%s", self._config.source, uplink.name, uplink.mac.hex(":"))
+
+    def _make_sure(self, uplink: Uplink, neighbours: Neighbours[Any]) -> None:
+        """Raise ``_NotReady`` if another station holds or claims the address."""
         other = self._probe(uplink, neighbours)
         if self._events.stopping:
             raise _NotReady("stopping", 0.0)
         if other is not None:
             verb = "held" if other.role is Role.HOLDS else "being claimed"
             raise _NotReady(f"address {self._config.source} is {verb} by {other}; waiting", self._backoff())
-        self._attachment.plug(uplink)
-        self._attachment.repair(uplink)
-        self._claims += 1
-        self._announce_from_now()
-        log.info("address claimed source=%s uplink=%s mac=%s", self._config.source, uplink.name, uplink.mac.hex(":"))
 
     def _probe(self, uplink: Uplink, neighbours: Neighbours[Any]) -> Sighting | None:
         """Another station that holds or claims the address, if there is one (RFC 5227 §2.1.1, RFC 4862 §5.4)."""
