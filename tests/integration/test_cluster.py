@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
@@ -217,6 +218,33 @@ def test_a_network_policy_refuses(pods: Kubectl, family: str) -> None:
         _eventually(lambda: pods.probe("one", "get", url).returncode != 0, "the policy is not enforced", 10)
     finally:
         pods.must("delete", "networkpolicy", "closed")
+
+
+def test_a_network_policy_follows_its_peers_over_both_families(pods: Kubectl) -> None:
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "friends"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "two"}},
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"friend": "yes"}}}], "ports": [{"port": 8080}]}],
+        },
+    }
+    hosts = [f"[{address}]" if ":" in address else address for address in pods.addresses("two")]
+
+    def reaches(expected: list[bool]) -> bool:
+        return [pods.probe("one", "get", f"http://{host}:8080/").returncode == 0 for host in hosts] == expected
+
+    # One friend stays, so that the enforcer has a set to change and not a rule to write or drop.
+    pods.must("label", "pod", "two", "friend=yes")
+    pods.create(policy)
+    try:
+        for friend, expected in (("no", [False, False]), ("yes", [True, True])) * 3:
+            pods.must("label", "pod", "one", f"friend={friend}", "--overwrite")
+            _eventually(partial(reaches, expected), f"friend={friend} has no effect over both families")
+    finally:
+        pods.must("delete", "networkpolicy", "friends")
+        pods.must("label", "pod", "one", "two", "friend-")
 
 
 @pytest.mark.parametrize(("pod", "address"), [("one", "10.70.112.61"), ("two", "10.70.112.62")])
