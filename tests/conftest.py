@@ -73,11 +73,11 @@ def outside_v6(cluster: Cluster) -> Outside:
 
 
 @pytest.fixture(scope="session")
-def product(cluster: Cluster, images: dict[str, Image], outside: Outside) -> Path:
+def product(cluster: Cluster, images: dict[str, Image], outside: Outside, outside_v6: Outside) -> Path:
     """The kubeconfig of a cluster in which ``avi.egress.site`` has been run, with no project onboarded yet."""
     names = {name: image.name for name, image in images.items()}
     # The quarantine is short, so that the runs of a day on one cluster don't use up its addresses.
-    network = {**outside.network(), "quarantineSeconds": QUARANTINE_SECONDS}
+    network = {**outside.network(outside_v6), "quarantineSeconds": QUARANTINE_SECONDS}
     variables = {**playbook.site_variables(outside, names), "egress_networks": [network], "egress_projects": []}
     playbook.run(cluster.kubeconfig, variables, "site", show=False)
     return cluster.kubeconfig
