@@ -77,7 +77,9 @@ def product(cluster: Cluster, images: dict[str, Image], outside: Outside, outsid
     """The kubeconfig of a cluster in which ``avi.egress.site`` has been run, with no project onboarded yet."""
     names = {name: image.name for name, image in images.items()}
     # The quarantine is short, so that the runs of a day on one cluster don't use up its addresses.
-    network = {**outside.network(outside_v6), "quarantineSeconds": QUARANTINE_SECONDS}
+    # Tests end many services in a minute, which is no accident here.
+    times = {"quarantineSeconds": QUARANTINE_SECONDS, "releaseBrakePercent": 100}
+    network = {**outside.network(outside_v6), **times}
     variables = {**playbook.site_variables(outside, names), "egress_networks": [network], "egress_projects": []}
     playbook.run(cluster.kubeconfig, variables, "site", show=False)
     return cluster.kubeconfig
