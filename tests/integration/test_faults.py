@@ -72,14 +72,16 @@ class Client:
     def clear(self) -> None:
         self._send("DELETE", f"{MAPS}?labelSelector=group={self._group}")
 
-    def list(self) -> requests.Response:
+    def listing(self) -> requests.Response:
         return self._send("GET", f"{MAPS}?labelSelector=group={self._group}")
 
     def names(self) -> list[str]:
-        return sorted(item["metadata"]["name"].removeprefix(f"{self._group}-") for item in self.list().json()["items"])
+        return sorted(
+            item["metadata"]["name"].removeprefix(f"{self._group}-") for item in self.listing().json()["items"]
+        )
 
     def version(self) -> str:
-        return str(self.list().json()["metadata"]["resourceVersion"])
+        return str(self.listing().json()["metadata"]["resourceVersion"])
 
     def watch(self, version: str, seconds: int = TIMEOUT) -> requests.Response:
         query = f"watch=true&resourceVersion={version}&timeoutSeconds={seconds}&labelSelector=group={self._group}"
@@ -113,7 +115,7 @@ def client(faults: FaultProxy, group: str, direct: Client) -> Client:
 
 def events(watch: requests.Response, count: int) -> list[tuple[str, str]]:
     """The type and the value of the next events."""
-    lines = watch.iter_lines(chunk_size=None)
+    lines = watch.iter_lines(chunk_size=65536)
     found = [json.loads(next(lines)) for _number in range(count)]
     return [(event["type"], event["object"].get("data", {}).get("value")) for event in found]
 
@@ -124,7 +126,7 @@ def test_without_rules_it_disturbs_nothing(client: Client, direct: Client) -> No
     assert client.create("a").json()["reason"] == "AlreadyExists"
     assert client.patch("a", "ä\n2").status_code == 200
     assert client.get("a").json() == direct.get("a").json()
-    assert client.list().json()["items"] == direct.list().json()["items"]
+    assert client.listing().json()["items"] == direct.listing().json()["items"]
     assert client.delete("a").status_code == 200
     assert client.get("a").status_code == 404
     with client.watch(version) as watch:
@@ -148,8 +150,8 @@ def test_an_object_of_a_megabyte_passes_by_answer_and_by_event(client: Client, d
 
 
 def test_a_client_with_a_token_of_its_own_is_not_the_administrator(faults: FaultProxy, client: Client) -> None:
-    assert client.list().status_code == 200
-    assert Client(faults.url, "any", TENANT_TOKEN).list().status_code == 403
+    assert client.listing().status_code == 200
+    assert Client(faults.url, "any", TENANT_TOKEN).listing().status_code == 403
 
 
 @pytest.mark.parametrize("fault", [CONFLICT, TOO_MANY_REQUESTS, INTERNAL_ERROR, UNAVAILABLE], ids=lambda f: f.name)
@@ -192,11 +194,11 @@ def test_a_delayed_request_is_done_later(faults: FaultProxy, client: Client, dir
 def test_a_stale_read_is_the_answer_of_before(faults: FaultProxy, client: Client, direct: Client) -> None:
     direct.create("a", "old")
     faults.use(Rule(Stale()))
-    first, listed = client.get("a").json(), client.list().json()
+    first, listed = client.get("a").json(), client.listing().json()
     assert first["data"] == {"value": "old"}
     direct.patch("a", "new")
     assert client.get("a").json() == first
-    assert client.list().json() == listed
+    assert client.listing().json() == listed
     faults.use()
     assert client.get("a").json()["data"] == {"value": "new"}
 
@@ -276,7 +278,7 @@ def test_a_rule_hits_what_it_names_and_nothing_else(faults: FaultProxy, client: 
     direct.create("a")
     assert [client.get("a").status_code for _attempt in range(5)] == [200, 503, 503, 200, 200]
     assert [client.get("spared").status_code for _attempt in range(3)] == [200] * 3
-    assert client.list().status_code == 200
+    assert client.listing().status_code == 200
     assert client.create("b").status_code == 201
     assert direct.get("a").status_code == 200
 
@@ -289,7 +291,7 @@ def test_requests_are_counted_by_verb_and_path(faults: FaultProxy, client: Clien
     client.patch("a", "2")
     client.delete("a")
     client.delete("a")
-    client.list()
+    client.listing()
     client.watch(client.version(), seconds=1).close()
     one = f"{MAPS}/{group}-a"
     assert faults.journal.requests() == {
@@ -330,7 +332,7 @@ def test_a_bad_rule_is_told_and_the_former_rules_stay(faults: FaultProxy, client
     faults.use(Rule(UNAVAILABLE, frozenset({"list"})))
     with pytest.raises(BadRule, match="Conflict: verbs is"):
         faults.use(Rule(CONFLICT, frozenset({"get"})))
-    assert client.list().status_code == 503
+    assert client.listing().status_code == 503
 
 
 def test_an_api_server_that_is_away_gives_no_answer(tmp_path: Path) -> None:
@@ -338,4 +340,4 @@ def test_an_api_server_that_is_away_gives_no_answer(tmp_path: Path) -> None:
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
     away = kubeconfig_for(nobody, tmp_path / "away")
     with FaultProxy(away, tmp_path) as proxy, pytest.raises(requests.ConnectionError):
-        Client(proxy.url, "any").list()
+        Client(proxy.url, "any").listing()
