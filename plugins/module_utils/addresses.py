@@ -30,12 +30,19 @@ _NO_DESTINATIONS = {
     "240.0.0.0/4": "a reserved or broadcast address",
     "::/128": "an unspecified address",
     "::1/128": "a loopback address",
-    "::/96": "an IPv4 address in IPv6's clothes",
-    "::ffff:0:0/96": "an IPv4 address in IPv6's clothes",
+    "::/8": "an IPv4 address in IPv6's clothes",
     "fe80::/10": "a link-local address, where clouds keep their metadata",
     "ff00::/8": "a multicast address",
+    **dict.fromkeys(
+        [
+            *("100::/8", "200::/7", "400::/6", "800::/5", "1000::/4", "4000::/3", "6000::/3", "8000::/3", "a000::/3"),
+            *("c000::/3", "e000::/4", "f000::/5", "f800::/6", "fe00::/9"),
+        ],
+        "a reserved address",
+    ),
 }
-"""Blocks of the IANA special-purpose registries (RFC 6890) that lead to the node, its neighbours or nobody."""
+"""Blocks of the IANA registries that lead to the node, its neighbours or nobody: those of special purpose (RFC 6890),
+and those that are kept for later (RFC 4291 §4). The egress pod refuses the same."""
 _VERSIONS = {IPV4: 4, IPV6: 6}
 _PREFIX = re.compile(r"[0-9]{1,3}")
 

@@ -195,6 +195,8 @@ def _read_bridge(subject: str, spec: Mapping[str, Any], field_name: str, default
     parsed = addresses.subnet(text)
     if parsed is None or not parsed.prefixlen or addresses.family_of(text) != ip_family:
         expected = f"give an {ip_family} address with its prefix, such as {default}"
+    elif what := addresses.why_no_destination(str(parsed.ip)):
+        expected = f"this is {what}; give one of a private network, such as {default}"
     elif parsed.ip in addresses.withheld(parsed, ()):
         expected = f"give the bridge's own address, such as {default}, not its network's"
     else:

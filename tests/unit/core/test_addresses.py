@@ -205,7 +205,8 @@ def test_a_subnet_that_makes_no_sense_is_refused_by_field(field: str, subnet: di
         *(("bridgeSubnet", text) for text in ("172.18.0.0/16", "172.18.255.255/16", "172.18.0.1", "nonsense")),
         *(("bridgeSubnet", text) for text in ("fd00:172:18::1/64", "172.18.0.1/33", "172.18.0.1/0")),
         *(("bridgeSubnetV6", text) for text in ("fd00:172:18::/64", "fd00:172:18::1", "172.18.0.1/16", "nonsense")),
-        *(("bridgeSubnetV6", text) for text in ("fd00:172:18::1/129", "fd00::1/0")),
+        *(("bridgeSubnetV6", text) for text in ("fd00:172:18::1/129", "fd00::1/0", "fe80::1/64", "::1/128")),
+        ("bridgeSubnet", "169.254.1.1/16"),
     ],
 )
 def test_the_bridge_needs_an_address_of_its_own_and_of_its_family(field: str, bridge: str) -> None:
