@@ -50,7 +50,7 @@ MODULE_CLAIM = "module claim"
 """As avi_ipam_lease claims: what is taken is listed each time."""
 CREATE = "create"
 """The least that a lease could cost: one EgressAddress."""
-CATCH_UP_SECONDS = 60.0
+CATCH_UP_SECONDS = 120.0
 LOCK = f"POST {EGRESS_ADDRESS.kind}"
 
 
@@ -217,6 +217,7 @@ class Claimants:
     """``clients`` clients in ``processes`` processes, ready when entered; each round is one Task."""
 
     def __init__(self, connection: Connection, clients: int, processes: int) -> None:
+        self.number = clients
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Pipe] = []
         self._far: list[Pipe] = []

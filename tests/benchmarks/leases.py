@@ -42,6 +42,7 @@ from tests.integration.api_server import ADMIN_TOKEN, ApiServer
 
 CRDS = Path(__file__).parents[2] / "roles/egress/files/crds"
 SERVERS = ("kube-apiserver", "etcd", "kube-controller-manager")
+CLIENTS, OTHERS = "clients", "others"
 PROCESSES = 4
 """At most so many processes of clients; more than there are cores, so that no lock of Python's holds a core idle."""
 KNOWN = 65_534
@@ -86,7 +87,7 @@ class Side:
     waited: dict[str, float]
     """Milliseconds that one request of a kind took, on average."""
     work: dict[str, float]
-    """By program: the servers, ``clients``, and ``others``, who have nothing to do with it."""
+    """By program: SERVERS, CLIENTS, and OTHERS, who have nothing to do with it."""
     busy: float
     """How much of the machine was busy, by whomever; 1 is all of it."""
 
@@ -95,12 +96,13 @@ class Side:
 class Comparison:
     claims: Side
     creates: Side
+    ratio: float
+    """Leases/s to creates/s."""
     ratios: tuple[float, ...]
-    """Leases/s to creates/s, round by round."""
-
-    @property
-    def ratio(self) -> float:
-        return self.claims.rate / self.creates.rate
+    """The same, round by round."""
+    work_ratio: float
+    """Processor time of a create to that of a claim, servers and clients together: the ratio of the rates where
+    nothing but processors holds them up, and free of what others do on the machine."""
 
 
 @dataclass(frozen=True)
@@ -178,36 +180,34 @@ class Bench:
         spent, span = machine.work(*SERVERS).since(before), time.monotonic() - begin
         return _Round(max(sample.end for sample in report.samples) - start, report, spent, span)
 
-    def compare(self, number: int, plan: Plan) -> Comparison:
+    def compare(self, clients: Claimants, plan: Plan) -> Comparison:
         """Claims in empty networks, each time followed by bare creates."""
-        rounds: dict[str, list[_Round]] = {CLAIM: [], CREATE: []}
-        with self.clients(number) as clients:
-            for what in rounds:  # The first of each kind pays for what is loaded only once.
-                self.run(clients, Task(what, self.new_network(), "10.0.0.0/16", number))
-            deadline = time.monotonic() + plan.seconds
-            while len(rounds[CREATE]) < plan.rounds and (time.monotonic() < deadline or not rounds[CREATE]):
-                for what, done in rounds.items():
-                    done.append(self.run(clients, Task(what, self.new_network(), "10.0.0.0/16", plan.claims[number])))
+        number, rounds = clients.number, dict[str, list[_Round]]({CLAIM: [], CREATE: []})
+        for what in rounds:  # The first of each kind pays for what is loaded only once.
+            self.run(clients, Task(what, self.new_network(), "10.0.0.0/16", number))
+        deadline = time.monotonic() + plan.seconds
+        while len(rounds[CREATE]) < plan.rounds and (time.monotonic() < deadline or not rounds[CREATE]):
+            for what, done in rounds.items():
+                done.append(self.run(clients, Task(what, self.new_network(), "10.0.0.0/16", plan.claims[number])))
         return _comparison(number, rounds[CLAIM], rounds[CREATE])
 
-    def fill(self, number: int, cidr: str) -> tuple[Filling, list[LastPercent]]:
-        """A network filled by ``number`` clients. The bare creates beside it fill two others up to 99 %."""
+    def fill(self, clients: Claimants, cidr: str) -> tuple[Filling, list[LastPercent]]:
+        """A network filled by clients. The bare creates beside it fill two others up to 99 %."""
         size = network_of("full", cidr).pool.size
         nearly = [self.new_network(), self.new_network()]
         name, almost = self.new_network(), math.floor(size * 0.99)
-        with self.clients(number) as clients:
-            before = self.run(clients, Task(CREATE, nearly[0], cidr, almost))
-            full = self.run(clients, Task(CLAIM, name, cidr, None))
-            after = self.run(clients, Task(CREATE, nearly[1], cidr, almost))
-            last = [_last(number, self.run(clients, Task(CLAIM, nearly[0], cidr, None)))]
-        with self.clients(WORKERS, 1) as clients:
-            last.append(_last(WORKERS, self.run(clients, Task(CLAIM, nearly[1], cidr, None))))
+        before = self.run(clients, Task(CREATE, nearly[0], cidr, almost))
+        full = self.run(clients, Task(CLAIM, name, cidr, None))
+        after = self.run(clients, Task(CREATE, nearly[1], cidr, almost))
+        last = [_last(clients.number, self.run(clients, Task(CLAIM, nearly[0], cidr, None)))]
+        with self.clients(WORKERS, 1) as workers:
+            last.append(_last(WORKERS, self.run(workers, Task(CLAIM, nearly[1], cidr, None))))
         for network in (name, *nearly):
             self._require_full(network, cidr)
         _require_each_once(full.report.samples, size)
         if any(item.claimed != size - almost for item in last):
             raise AssertionError(f"{size - almost} addresses were free, {[item.claimed for item in last]} were claimed")
-        comparison = _comparison(number, [full], [before, after])
+        comparison = _comparison(clients.number, [full], [before, after])
         return Filling(comparison, size, _creates_by_fill(full.report.samples, size)), last
 
     def claim_as_module(self, count: int) -> tuple[int, Side]:
@@ -240,13 +240,14 @@ def measure(plan: Plan) -> Results:
             server.start()
             bench = Bench(server)
             bench.install()
-            comparisons = []
+            comparisons, *_few, most = [], *plan.claims
             for number, count in plan.claims.items():
-                _say(f"{number} clients, up to {plan.rounds} rounds of {count} claims and {count} creates")
-                comparisons.append(bench.compare(number, plan))
-            most = max(plan.claims)
-            _say(f"filling {plan.full} by {most} clients")
-            filling, last = bench.fill(most, plan.full)
+                with bench.clients(number) as clients:
+                    _say(f"{number} clients, up to {plan.rounds} rounds of {count} claims and {count} creates")
+                    comparisons.append(bench.compare(clients, plan))
+                    if number == most:
+                        _say(f"filling {plan.full}")
+                        filling, last = bench.fill(clients, plan.full)
             _say("claiming as the module does")
             known, module = bench.claim_as_module(plan.module_claims)
             template = bench.cluster.list(EGRESS_ADDRESS, labels=f"{API_GROUP}/network=network-1")[0]
@@ -258,9 +259,14 @@ def measure(plan: Plan) -> Results:
     return Results(os.cpu_count() or 1, comparisons, filling, last, module, known, memory, empty, seconds)
 
 
-def _comparison(clients: int, claims: list[_Round], creates: list[_Round]) -> Comparison:
-    ratios = tuple(_rate([claim]) / _rate([create]) for claim, create in zip(claims, creates))
-    return Comparison(_side(CLAIM, clients, claims), _side(CREATE, clients, creates), ratios)
+def _comparison(number: int, claiming: list[_Round], creating: list[_Round]) -> Comparison:
+    claims, creates = _side(CLAIM, number, claiming), _side(CREATE, number, creating)
+    ratios = tuple(_rate([claim]) / _rate([create]) for claim, create in zip(claiming, creating))
+    return Comparison(claims, creates, claims.rate / creates.rate, ratios, _own_work(creates) / _own_work(claims))
+
+
+def _own_work(side: Side) -> float:
+    return sum(spent for program, spent in side.work.items() if program != OTHERS)
 
 
 def _side(what: str, clients: int, rounds: list[_Round]) -> Side:
@@ -271,7 +277,7 @@ def _side(what: str, clients: int, rounds: list[_Round]) -> Side:
     done = _successes(rounds)
     seconds, machine_work = sum(item.seconds for item in rounds), sum(item.work.machine for item in rounds)
     others = max(0.0, machine_work - total.work - sum(work.values()))
-    spent = {**work, "clients": total.work, "others": others}
+    spent = {**work, CLIENTS: total.work, OTHERS: others}
     latencies = sorted((sample.end - sample.begin) * 1000 for sample in total.samples if sample.address)
     return Side(
         what=what,
@@ -345,20 +351,32 @@ def show(results: Results, console: Console) -> None:
 def _rates(comparisons: list[Comparison]) -> Table:
     table = _table(
         "Claims beside bare creates; the last row fills a network",
-        *("clients", "leases", "leases/s", "p50 ms", "p99 ms", "creates/s", "p50 ms", "p99 ms", "ratio", "by round"),
+        *(
+            "clients",
+            "leases",
+            "leases/s",
+            "p50 ms",
+            "p99 ms",
+            "creates/s",
+            "p50 ms",
+            "p99 ms",
+            "ratio",
+            "by round",
+            "of work",
+        ),
     )
     for item in comparisons:
         claims, creates = item.claims, item.creates
         table.add_row(
             *(f"{claims.clients}", f"{claims.done}", f"{claims.rate:.0f}", f"{claims.p50:.0f}", f"{claims.p99:.0f}"),
             *(f"{creates.rate:.0f}", f"{creates.p50:.0f}", f"{creates.p99:.0f}"),
-            *(f"{item.ratio:.2f}", f"{min(item.ratios):.2f} to {max(item.ratios):.2f}"),
+            *(f"{item.ratio:.2f}", f"{min(item.ratios):.2f} to {max(item.ratios):.2f}", f"{item.work_ratio:.2f}"),
         )
     return table
 
 
 def _work(comparisons: list[Comparison]) -> Table:
-    programs = (*SERVERS, "clients", "others")
+    programs = (*SERVERS, CLIENTS, OTHERS)
     table = _table("Processor time for each, milliseconds", "clients", "what", *programs, "machine busy")
     for item in comparisons:
         for side in (item.claims, item.creates):
