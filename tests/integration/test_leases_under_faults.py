@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils import leases
@@ -328,3 +328,26 @@ def test_a_watch_that_is_cut_misses_nothing_and_lists_nothing_anew(
     wait_for("all to be cut", lambda: faults.journal.faults() == {"CutWatch": len(cut)})
     assert faults.journal.count("list", "/services$|/egressleases$|/egressaddresses$") == 0
     assert len({world.address(name) for name in names} - {None}) == len(names)
+
+
+def network_status(world: World) -> dict[str, Any]:
+    """What the controller says of the network, from its caches."""
+    return dict((world.cluster.get(EGRESS_NETWORK, world.name) or {}).get("status") or {})
+
+
+def test_a_service_made_anew_before_the_watch_tells_of_its_release_has_a_bound_lease(
+    faults: FaultProxy, controller: ControllerProcess, world: World
+) -> None:
+    world.set_up()
+    faults.use(Rule(HoldWatch(3), path="/egressleases$"))
+    faults.cut_watches()
+    world.serve("shop")
+    world.wait_reason("shop", "WaitingForPod")
+    address = world.address("shop")
+    assert address is not None
+    wait_for("the controller to see it Bound", lambda: network_status(world).get("bound") == 1)
+    world.delete("shop")
+    wait_for("the release", lambda: world.phase("shop") == "Released")
+    world.serve("shop")
+    world.wait_reason("shop", "WaitingForPod")
+    assert world.address("shop") == address

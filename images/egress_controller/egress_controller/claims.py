@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Callable, Container
+from typing import Callable, Collection, Container
 
 from ansible_collections.avi.egress.plugins.module_utils import leases
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
@@ -82,11 +82,15 @@ class Claims:
             if lease["metadata"]["name"] not in kept and _is_ours(lease) and not is_released(lease)
         ]
 
-    def claim(self, network: EgressNetwork, slot: Slot, ip_family: str) -> KubeObject:
-        """The slot's Bound lease; PoolExhausted, Refused, or Changed when it is to be tried again."""
+    def claim(self, network: EgressNetwork, slot: Slot, ip_family: str, said: Collection[str] = ()) -> KubeObject:
+        """The slot's Bound lease; PoolExhausted, Refused, or Changed when it is to be tried again.
+
+        ``said`` are the addresses that the service says it has: only for those is the cache believed.
+        """
         known = self._caches.leases.get(slot.lease)
         taken = frozenset() if known and is_bound(known) else self._taken(network.name)
-        return leases.claim(self._store(slot.lease), network, slot, taken, self._now(), ip_family=ip_family)
+        store = self._store(slot.lease, said)
+        return leases.claim(store, network, slot, taken, self._now(), ip_family=ip_family)
 
     def holds(self, slot: Slot, address: str) -> bool:
         """Whether a slot's lease is for this address, on the server's word."""
@@ -104,8 +108,8 @@ class Claims:
     def free(self, lease: KubeObject) -> None:
         leases.free(self._store(lease["metadata"]["name"]), lease)
 
-    def _store(self, lease: str) -> LeaseStore:
-        return _Store(self._cluster, self._caches, self._own, lease)
+    def _store(self, lease: str, said: Collection[str] = ()) -> LeaseStore:
+        return _Store(self._cluster, self._caches, self._own, lease, said)
 
     def _taken(self, network: str) -> frozenset[str]:
         cached = {str(item["spec"]["address"]) for item in self._caches.addresses.of(BY_NETWORK, network)}
@@ -116,22 +120,24 @@ class Claims:
 class _Store:
     """The LeaseStore of one lease."""
 
-    def __init__(self, cluster: Cluster, caches: Caches, own: OwnLocks, lease: str) -> None:
+    def __init__(self, cluster: Cluster, caches: Caches, own: OwnLocks, lease: str, said: Collection[str]) -> None:
         self._cluster = cluster
         self._caches = caches
         self._own = own
         self._lease = lease
+        self._said = said
         self._asked = False
 
     def get(self, resource: Resource, name: str) -> KubeObject | None:
         """A Bound lease comes from the cache, so that a settled service costs no request.
 
-        All else is asked for, and so is a lease that is looked at again: something did not fit then.
+        All else is asked for, and so is a lease that is looked at again: something did not fit then. A service that
+        doesn't say the address yet may be a new one whose predecessor's lease was Released a moment ago.
         """
         if resource is EGRESS_LEASE and not self._asked:
             self._asked = True
             cached = self._caches.leases.get(name)
-            if cached and is_bound(cached):
+            if cached and is_bound(cached) and cached["status"]["address"] in self._said:
                 return cached
         return self._cluster.get(resource, name)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Container, Sequence
+from typing import Collection, Container, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils import plan
 from ansible_collections.avi.egress.plugins.module_utils.annotations import read_service
@@ -29,6 +29,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     READY_CONDITION,
     REPLICATION_CONTROLLER,
     SERVICE,
+    SOURCE_IPS_ANNOTATION,
     STATEFUL_SET,
     KubeObject,
     Resource,
@@ -107,7 +108,7 @@ class ServicePass:
         pods = self._caches.pods(cloud.uuid)
         if pods is None:
             raise NotYet(f"the pods of EgressCloud {cloud.name} are not listed yet")
-        network, leases = self._claim(wish, networks)
+        network, leases = self._claim(wish, networks, _said(service))
         self._releases.needed(leases)
         sources = [lease["status"]["address"] for lease in leases]
         label = egress_pod_name(wish.name)
@@ -160,7 +161,7 @@ class ServicePass:
         )
 
     def _claim(
-        self, wish: EgressService, networks: Sequence[EgressNetwork]
+        self, wish: EgressService, networks: Sequence[EgressNetwork], said: Collection[str]
     ) -> tuple[EgressNetwork, Sequence[KubeObject]]:
         """All the service's leases, of one network: the one it has them of already, or the first that has room."""
         networks = self._reserving(wish, networks)
@@ -169,7 +170,7 @@ class ServicePass:
         exhausted: list[PoolExhausted] = []
         for network in self._preferred(wish, networks):
             try:
-                leases = [self._claims.claim(network, slot, wish.ip_family) for slot in _slots(wish, network)]
+                leases = [self._claims.claim(network, slot, wish.ip_family, said) for slot in _slots(wish, network)]
             except PoolExhausted as error:
                 exhausted.append(error)
             else:
@@ -277,6 +278,12 @@ class ServicePass:
         metadata = service["metadata"]
         name = f"{metadata['namespace']}/{metadata['name']}"
         _log.info(line("condition", service=name, ready=condition.status, reason=condition.reason))
+
+
+def _said(service: KubeObject) -> Collection[str]:
+    """The source addresses that a service was told it has."""
+    annotations = service["metadata"].get("annotations") or {}
+    return str(annotations.get(SOURCE_IPS_ANNOTATION, "")).split(",")
 
 
 def _slots(wish: EgressService, network: EgressNetwork) -> Sequence[Slot]:
