@@ -76,8 +76,8 @@ def _acquire(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> 
     before = cluster.get(EGRESS_LEASE, slot.lease)
     if _phase(before) != BOUND:
         network = _leasable(cluster, network)
-    locks = {item["spec"]["address"]: item["spec"] for item in cluster.list(EGRESS_ADDRESS)}
-    taken = {address: str(spec["lease"]) for address, spec in locks.items() if spec["network"] == slot.network}
+    locks = [item["spec"] for item in cluster.list(EGRESS_ADDRESS)]
+    taken = {str(lock["address"]): str(lock["lease"]) for lock in locks if lock["network"] == slot.network}
     ip_family = options["ip_family"] or family_to_ask_for(before, wanted)
     if check_mode:
         return foretell(network, slot, before, taken, wanted, ip_family)
