@@ -415,6 +415,10 @@ class TestLease:
     def test_claims_at_the_same_time_never_share_an_address(
         self, api: ApiServer, cluster: Cluster, project: str, network: str
     ) -> None:
+        # As many addresses as claimants: two at one slot hold two for a moment, until one of them gives way.
+        ranges = [{"begin": SOURCE, "end": "10.70.112.105"}]
+        cluster.patch(EGRESS_NETWORK, network, {"spec": {"subnets": [{"cidr": "10.70.112.0/24", "ranges": ranges}]}})
+
         def claim(service: str) -> str:
             options = {
                 "network": network,
