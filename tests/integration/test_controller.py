@@ -755,11 +755,13 @@ def test_a_mass_release_stops_until_it_is_confirmed(world: World, controller: Co
         world.delete(name)
     controller.start()
 
+    said = f"EgressNetwork {world.name}: services of 12 of 12 leases are gone at once, more than 10;"
     wait_for(
-        "the network to say so", lambda: world.network_condition("ReleasesAllowed").get("reason") == "MassRelease", 30
+        "the network to speak of all, when each has waited for its grace period",
+        lambda: world.network_condition("ReleasesAllowed").get("message", "").startswith(said),
+        30,
     )
-    told = world.network_condition("ReleasesAllowed")["message"]
-    assert told.startswith(f"EgressNetwork {world.name}: services of 12 of 12 leases are gone at once, more than 10;")
+    assert world.network_condition("ReleasesAllowed")["reason"] == "MassRelease"
     assert world.bound() == len(names), "no address is given up meanwhile"
 
     world.confirm_mass_release()
