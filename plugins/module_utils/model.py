@@ -8,6 +8,7 @@ The readers (``read_*``) are the border: behind them no field is missing, misspe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Mapping, Sequence
 
 from . import addresses
@@ -23,6 +24,8 @@ DEFAULT_BRIDGE_SUBNET_V6 = "fd00:172:18::1/64"
 DEFAULT_HM_PORT = 4
 DEFAULT_QUARANTINE_SECONDS = 24 * 60 * 60
 DEFAULT_RELEASE_BRAKE_PERCENT = 25
+DEFAULT_HISTORY_SECONDS = 90 * 24 * 60 * 60
+DEFAULT_ALMOST_EXHAUSTED_PERCENT = 90
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -90,11 +93,34 @@ class EgressNetwork:
     allowed: NamespaceSelector
     """Projects that may have an address; empty means every included one."""
     quarantine_seconds: int
+    history_seconds: int = DEFAULT_HISTORY_SECONDS
+    """How long a lease stays as a record, counted from when its address was given back."""
     release_brake_percent: int = DEFAULT_RELEASE_BRAKE_PERCENT
     """The share of its leases that may be given up at once; 100 for any."""
+    almost_exhausted_percent: int = DEFAULT_ALMOST_EXHAUSTED_PERCENT
+    reservations: Mapping[str, str] = field(default_factory=dict)
+    """From canonical address to the one project that may have it, by asking for it."""
+    addresses_per_namespace: int | None = None
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """From project to how many addresses it may hold, in place of ``addresses_per_namespace``."""
+    created: str = ""
+    """When it was made (RFC 3339): of two networks that offer the same address, the older one has it."""
 
     def allows(self, namespace: KubeObject) -> bool:
         return self.allowed.empty or self.allowed.matches(namespace)
+
+    def quota(self, namespace: str) -> int | None:
+        """How many addresses a project may hold, those in quarantine included; None for any number."""
+        return self.quotas.get(namespace, self.addresses_per_namespace)
+
+    def leases(self, address: str, namespace: str) -> bool:
+        """Whether a project may have an address of it."""
+        return address in self.pool and self.reservations.get(address, namespace) == namespace
+
+    @cached_property
+    def drawn(self) -> AddressPool:
+        """The addresses that a claim draws from if it asks for none."""
+        return self.pool.without(self.reservations)
 
 
 @dataclass(frozen=True)
@@ -219,8 +245,25 @@ def read_network(obj: KubeObject) -> EgressNetwork:
         uplink=spec.get("uplink"),
         allowed=_selector(spec.get("allowedNamespaces")),
         quarantine_seconds=int(spec.get("quarantineSeconds", DEFAULT_QUARANTINE_SECONDS)),
+        history_seconds=int(spec.get("historySeconds", DEFAULT_HISTORY_SECONDS)),
         release_brake_percent=int(spec.get("releaseBrakePercent", DEFAULT_RELEASE_BRAKE_PERCENT)),
+        almost_exhausted_percent=int(spec.get("almostExhaustedPercent", DEFAULT_ALMOST_EXHAUSTED_PERCENT)),
+        reservations=_read_reservations(f"EgressNetwork {name}", spec.get("reservations") or ()),
+        addresses_per_namespace=spec.get("addressesPerNamespace"),
+        quotas={item["namespace"]: int(item["addresses"]) for item in spec.get("quotas") or ()},
+        created=obj["metadata"].get("creationTimestamp", ""),
     )
+
+
+def _read_reservations(subject: str, items: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for index, item in enumerate(items):
+        where, address = f"spec.reservations[{index}].address", addresses.canonical(item["address"])
+        if address is None:
+            raise InvalidInput(subject, where, item["address"], "give an IPv4 or IPv6 address")
+        if found.setdefault(address, item["namespace"]) != item["namespace"]:
+            raise InvalidInput(subject, where, item["address"], f"{address} is reserved for {found[address]} already")
+    return found
 
 
 def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> tuple[Any, Any]:
