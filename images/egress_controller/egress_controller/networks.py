@@ -27,7 +27,6 @@ RELEASES_ALLOWED = "ReleasesAllowed"
 IN_POOL = "LeasesInPool"
 """The conditions; where all is well, the reason is the type's own word."""
 SHOWN_LEASES = 5
-ALMOST_EXHAUSTED_PERCENT = 90
 LARGEST_FIGURE = 2**63 - 1
 """What a field of format int64 holds, which stands for that many or more: an IPv6 /64 alone has twice as many."""
 
@@ -55,12 +54,12 @@ class NetworkPass:
         locked = [str(item["spec"]["address"]) for item in self._caches.addresses.of(BY_NETWORK, name)]
         stocks = [_stock(network, ip_family, locked) for ip_family in IP_FAMILIES]
         figures = {
-            "capacity": min(sum(stock.size for stock in stocks), LARGEST_FIGURE),
+            "capacity": min(network.pool.size, LARGEST_FIGURE),
             "bound": sum(is_bound(lease) for lease in leases),
             "released": sum(is_released(lease) for lease in leases),
             "available": min(sum(stock.free for stock in stocks), LARGEST_FIGURE),
         }
-        available = _condition(name, [stock for stock in stocks if stock.size])
+        available = _condition(network, [stock for stock in stocks if stock.size])
         self._tell(obj, {AVAILABLE: available, IN_POOL: _drift(network, leases)}, figures)
 
     def _tell(self, obj: KubeObject, found: Mapping[str, Condition], figures: dict[str, int]) -> None:
@@ -78,52 +77,61 @@ class NetworkPass:
 
 @dataclass(frozen=True)
 class _Stock:
-    """What a network has of one family."""
+    """What a network has of one family for claims to draw from; reserved addresses are beside it."""
 
     ip_family: str
     size: int
     free: int
+    reserved: int
 
     @property
-    def almost_exhausted(self) -> bool:
-        return (self.size - self.free) * 100 >= self.size * ALMOST_EXHAUSTED_PERCENT
+    def held(self) -> int:
+        return self.size - self.free
 
     def __str__(self) -> str:
         return f"{self.size} {self.ip_family} addresses"
 
 
 def _stock(network: EgressNetwork, ip_family: str, locked: Iterable[str]) -> _Stock:
-    pool = network.pool.of(ip_family)
-    return _Stock(ip_family, pool.size, pool.size - sum(address in pool for address in locked))
+    drawn = network.drawn.of(ip_family)
+    held = sum(address in drawn for address in locked)
+    return _Stock(ip_family, drawn.size, drawn.size - held, network.pool.of(ip_family).size - drawn.size)
 
 
 def _drift(network: EgressNetwork, leases: Iterable[KubeObject]) -> Condition:
     """Leases that an edit has left outside. Nothing is taken from a running service."""
-    outside = [lease for lease in leases if is_bound(lease) and lease["status"]["address"] not in network.pool]
+    outside = [lease for lease in leases if is_bound(lease) and not _would_lease(network, lease)]
     if not outside:
         return Condition(True, IN_POOL, "every lease in use holds an address that the network leases")
     shown = [f"{lease['metadata']['name']} ({lease['status']['address']})" for lease in outside[:SHOWN_LEASES]]
     more = f" and {len(outside) - SHOWN_LEASES} more" if len(outside) > SHOWN_LEASES else ""
     message = (
-        f"EgressNetwork {network.name}: {len(outside)} leases in use hold addresses that it does not lease any more: "
-        f"{', '.join(shown)}{more}; they stay as they are until they are released"
+        f"EgressNetwork {network.name}: {len(outside)} leases in use hold addresses that it does not lease to them "
+        f"any more: {', '.join(shown)}{more}; they stay as they are until they are released"
     )
     return Condition(False, "Drift", message)
 
 
-def _condition(name: str, stocks: Sequence[_Stock]) -> Condition:
+def _would_lease(network: EgressNetwork, lease: KubeObject) -> bool:
+    return network.leases(lease["status"]["address"], lease["spec"]["namespace"])
+
+
+def _condition(network: EgressNetwork, stocks: Sequence[_Stock]) -> Condition:
     """What the original says as IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED (avi-facts, "IPAM").
 
-    Of a network with both families, the scarcer one is told: neither can stand in for the other.
+    Of a network with both families, the scarcer one is told: neither can stand in for the other. Reserved addresses
+    are no help to who draws one, and count for neither.
     """
     remedy = "add a range to spec.subnets or release a lease"
-    subject = f"EgressNetwork {name}"
+    subject, percent = f"EgressNetwork {network.name}", network.almost_exhausted_percent
     if not stocks:
-        return Condition(False, "PoolExhausted", f"{subject}: there are no addresses to lease; {remedy}")
+        reserved = f" ({network.pool.size} are reserved)" if network.pool.size else ""
+        return Condition(False, "PoolExhausted", f"{subject}: there are no addresses to lease{reserved}; {remedy}")
     scarcest = min(stocks, key=lambda stock: Fraction(stock.free, stock.size))
+    beside = f" ({scarcest.reserved} more are reserved)" if scarcest.reserved else ""
     if scarcest.free <= 0:
-        return Condition(False, "PoolExhausted", f"{subject}: all {scarcest} are held; {remedy}")
-    if scarcest.almost_exhausted:
-        message = f"{subject}: {ALMOST_EXHAUSTED_PERCENT} % or more of {scarcest} are held; {remedy}"
+        return Condition(False, "PoolExhausted", f"{subject}: all {scarcest} are held{beside}; {remedy}")
+    if scarcest.held * 100 >= scarcest.size * percent:
+        message = f"{subject}: {scarcest.held} of {scarcest} are held{beside}, {percent} % or more; {remedy}"
         return Condition(True, "PoolAlmostExhausted", message)
-    return Condition(True, AVAILABLE, f"less than {ALMOST_EXHAUSTED_PERCENT} % of {scarcest} are held")
+    return Condition(True, AVAILABLE, f"less than {percent} % of {scarcest} are held")

@@ -68,6 +68,6 @@ def lock(address: str, lease: str = "dmz.green.web.0") -> KubeObject:
 def lease(address: str, bound_at: str, phase: str = "Bound") -> KubeObject:
     return {
         "metadata": {"name": "dmz.green.web.0", "uid": "1"},
-        "spec": {"network": "dmz"},
+        "spec": {"network": "dmz", "namespace": "green"},
         "status": {"phase": phase, "address": address, "boundAt": bound_at},
     }

@@ -25,11 +25,13 @@ class Silent:
         """Nobody is told."""
 
 
-def status(cidrs: list[str], *locked: str, kind: str = "AddressesAvailable") -> tuple[dict[str, Any], dict[str, Any]]:
-    """The figures and the condition of a type that are written."""
-    server, networks = Server(), Store(network(*cidrs))
+def status(
+    cidrs: list[str], *locked: str, kind: str = "AddressesAvailable", phase: str = "Bound", **spec: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The figures and the condition of a type that are written; the first locked address has a lease in ``phase``."""
+    server, networks = Server(), Store(network(*cidrs, **spec))
     held = Store(*map(lock, locked))
-    leases = Store(*(lease(address, "2026-01-01T00:00:00Z") for address in locked[:1]))
+    leases = Store(*(lease(address, "2026-01-01T00:00:00Z", phase) for address in locked[:1]))
     known = caches(networks=networks, addresses=held, leases=leases)
     NetworkPass(server, known, shelf(networks), Allowed(), Silent()).run("dmz")  # type: ignore[arg-type]
     (patch,) = server.patches
@@ -47,6 +49,54 @@ def test_figures_count_both_families() -> None:
     }
 
 
+@pytest.mark.parametrize(("phase", "bound", "released"), [("Bound", 1, 0), ("Released", 0, 1), ("Expired", 0, 0)])
+def test_an_expired_lease_is_neither_in_use_nor_in_quarantine(phase: str, bound: int, released: int) -> None:
+    found, _condition = status([SLASH_30], "10.70.112.1", phase=phase)
+    assert (found["bound"], found["released"]) == (bound, released)
+
+
+RESERVED = [{"address": "10.70.112.1", "namespace": "green"}]
+
+
+@pytest.mark.parametrize(
+    ("locked", "available", "said"),
+    [
+        ([], 5, "less than 90 % of 5 IPv4 addresses are held"),
+        (["10.70.112.1"], 5, "less than 90 % of 5 IPv4 addresses are held"),
+        (["10.70.112.2"], 4, "less than 90 % of 5 IPv4 addresses are held"),
+        ([f"10.70.112.{n}" for n in range(2, 7)], 0, "all 5 IPv4 addresses are held (1 more are reserved)"),
+    ],
+)
+def test_available_are_those_that_a_claim_may_draw(locked: list[str], available: int, said: str) -> None:
+    found, condition = status(["10.70.112.0/29"], *locked, reservations=RESERVED)
+    assert (found["capacity"], found["available"]) == (6, available)
+    assert said in condition["message"]
+
+
+def test_a_network_that_is_all_reserved_has_nothing_to_draw() -> None:
+    found, condition = status(["10.70.112.1/32"], reservations=RESERVED)
+    assert (found["capacity"], found["available"]) == (1, 0)
+    assert condition["reason"] == "PoolExhausted"
+    assert "there are no addresses to lease (1 are reserved)" in condition["message"]
+
+
+@pytest.mark.parametrize(
+    ("percent", "held", "reason", "said"),
+    [
+        (50, 6, "AddressesAvailable", "less than 50 % of 14 IPv4 addresses are held"),
+        (50, 7, "PoolAlmostExhausted", "7 of 14 IPv4 addresses are held, 50 % or more"),
+        (1, 1, "PoolAlmostExhausted", "1 of 14 IPv4 addresses are held, 1 % or more"),
+        (100, 13, "AddressesAvailable", "less than 100 % of 14 IPv4 addresses are held"),
+        (100, 14, "PoolExhausted", "all 14 IPv4 addresses are held"),
+    ],
+)
+def test_the_network_says_from_which_share_on_it_warns(percent: int, held: int, reason: str, said: str) -> None:
+    locked = [f"10.70.112.{number}" for number in range(1, held + 1)]
+    _figures, condition = status(["10.70.112.0/28"], *locked, almostExhaustedPercent=percent)
+    assert condition["reason"] == reason
+    assert said in condition["message"]
+
+
 @pytest.mark.parametrize("cidrs", [[WIDE], [SLASH_30, WIDE], ["::/0"], ["fd00::/65"], ["fd00::/65", "fd01::/65"]])
 def test_figures_fit_into_the_schemas_int64_however_wide_the_network_is(cidrs: list[str]) -> None:
     found, condition = status(cidrs, "fd70:112::1")
@@ -62,7 +112,7 @@ def test_figures_fit_into_the_schemas_int64_however_wide_the_network_is(cidrs: l
         ([SLASH_30], ["10.70.112.1", "10.70.112.2"], "PoolExhausted", "all 2 IPv4 addresses are held"),
         ([SLASH_30, WIDE], ["10.70.112.1", "10.70.112.2"], "PoolExhausted", "all 2 IPv4 addresses are held"),
         (["10.70.112.0/24", "fd70:112::/127"], ["fd70:112::", "fd70:112::1"], "PoolExhausted", "all 2 IPv6 addresses"),
-        (["10.70.112.0/28", WIDE], [f"10.70.112.{n}" for n in range(1, 14)], "PoolAlmostExhausted", "14 IPv4"),
+        (["10.70.112.0/28", WIDE], [f"10.70.112.{n}" for n in range(1, 14)], "PoolAlmostExhausted", "13 of 14 IPv4"),
         ([WIDE], ["fd70:112::1"], "AddressesAvailable", f"{2**64 - 1} IPv6 addresses"),
         (["10.70.112.0/31", "10.70.112.0/24"], [], "AddressesAvailable", "IPv4 addresses"),
     ],
@@ -87,3 +137,10 @@ def test_a_lease_in_use_outside_the_pool_is_told(held: str, state: str) -> None:
     assert condition["status"] == state
     assert ("1 leases in use" in condition["message"]) is (state == "False")
     assert ("dmz.green.web.0 (10.70.99.1)" in condition["message"]) is (state == "False")
+
+
+@pytest.mark.parametrize(("namespace", "state"), [("green", "True"), ("blue", "False")])
+def test_a_lease_in_use_at_an_address_that_became_another_projects_is_told(namespace: str, state: str) -> None:
+    reserved = [{"address": "10.70.112.1", "namespace": namespace}]
+    _figures, condition = status([SLASH_30], "10.70.112.1", kind="LeasesInPool", reservations=reserved)
+    assert condition["status"] == state
