@@ -148,10 +148,15 @@ class World:
         cidr = f"10.{100 + number // 256}.{number % 256}.0/{prefix}"
         self.add_namespace(self.namespace)
         subnets = [{"cidr": item} for item in (cidr, *more)]
-        self.create(EGRESS_NETWORK, self.name, {"subnets": subnets, "quarantineSeconds": quarantine})
+        # On an uplink of its own, as some tests' networks have the same addresses.
+        spec = {"subnets": subnets, "quarantineSeconds": quarantine, "uplink": self.name}
+        self.create(EGRESS_NETWORK, self.name, spec)
         include = {"include": {"matchLabels": {LABEL: self.name}}}
-        spec = {"uuid": self.uuid, "secureEgressMode": secure, "projects": include, "networks": [self.name]}
-        self.create(EGRESS_CLOUD, self.name, spec)
+        self.create(
+            EGRESS_CLOUD,
+            self.name,
+            {"uuid": self.uuid, "secureEgressMode": secure, "projects": include, "networks": [self.name]},
+        )
         return self
 
     def add_namespace(self, name: str) -> None:

@@ -73,7 +73,7 @@ def project(cluster: Cluster) -> str:
 
 @pytest.fixture
 def network(cluster: Cluster) -> str:
-    """An EgressNetwork of three addresses."""
+    """An EgressNetwork of three addresses, on an uplink of its own: all tests' networks have the same ones."""
     name = f"dmz-{uuid.uuid4().hex[:6]}"
     ranges = [{"begin": SOURCE, "end": "10.70.112.102"}]
     subnet = {"cidr": "10.70.112.0/24", "gateway": "10.70.112.1", "ranges": ranges}
@@ -83,7 +83,7 @@ def network(cluster: Cluster) -> str:
             "apiVersion": "egress.avi.dev/v1",
             "kind": "EgressNetwork",
             "metadata": {"name": name},
-            "spec": {"subnets": [subnet]},
+            "spec": {"subnets": [subnet], "uplink": name},
         },
     )
     return name
