@@ -203,8 +203,8 @@ class Pod:
     net: Net
     routers: list[Router] = field(default_factory=list)
 
-    def start(self, **env: str) -> Router:
-        router = Router(self, env)
+    def start(self, *options: str, **env: str) -> Router:
+        router = Router(self, options, env)
         self.routers.append(router)
         return router
 
@@ -264,7 +264,7 @@ class Pod:
 class Router:
     """A running egress router."""
 
-    def __init__(self, pod: Pod, env: dict[str, str]) -> None:
+    def __init__(self, pod: Pod, options: tuple[str, ...], env: dict[str, str]) -> None:
         net = pod.net
         contract = {
             "EGRESS_SOURCE": net.source,
@@ -278,7 +278,7 @@ class Router:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         command = ["ip", "netns", "exec", pod.name, sys.executable, "-u", "-m", "egress_router"]
-        command += ["--host-ns", f"/run/netns/{pod.node.name}"]
+        command += ["--host-ns", f"/run/netns/{pod.node.name}", *options]
         if "resolv_conf" in env:
             command += ["--resolv-conf", env.pop("resolv_conf")]
         self._pod = pod
@@ -400,8 +400,7 @@ class Lab:
         self._ip(self.lan, f"link set {port} master br0 up")
         self.give(namespace, f"{address}/{self.net.lan}", "up0")
         self._ip(namespace, "link set up0 up")
-        mac: str = json.loads(run("ip", "-n", namespace, "-j", "link", "show", "up0"))[0]["address"]
-        return mac
+        return mac_of(namespace)
 
     def give(self, namespace: str, address: str, interface: str) -> None:
         """Add an address, with its prefix length, that is used at once."""
@@ -557,6 +556,12 @@ def neighbour(namespace: str, net: Net) -> str:
     """The MAC that a station believes EGRESS_SOURCE to be at."""
     (entry,) = json.loads(run("ip", "-n", namespace, "-j", "neigh", "show", net.source))
     return str(entry["lladdr"])
+
+
+def mac_of(namespace: str) -> str:
+    """Of its interface on the LAN."""
+    mac: str = json.loads(run("ip", "-n", namespace, "-j", "link", "show", "up0"))[0]["address"]
+    return mac
 
 
 def proxied(node: Node, net: Net) -> set[str]:
@@ -947,6 +952,38 @@ def test_another_station_that_insists_gets_the_address(net: Net, lab: Lab, pod: 
     assert (pod.is_healthy(), veths(node)) == (False, set())
     run("ip", "-n", lab.remote, "address", "del", f"{net.source}/{net.bits}", "dev", "up0")
     wait_until(pod.is_healthy, 4.0, "ready again", router)
+
+
+@both_families
+def test_a_station_that_keeps_the_address_is_told_once_and_then_waited_for(
+    net: Net, lab: Lab, pod: Pod, tmp_path: Path
+) -> None:
+    """As under a kubelet: it makes the termination log, and starts the router anew whenever that ends."""
+    told = tmp_path / "termination-log"
+    told.touch()
+    options = ("--termination-log", str(told), "--patience", "0.5")
+    mac = mac_of(lab.remote)
+
+    def is_told_by(router: Router) -> bool:
+        assert router.process.wait(5) == 75, router.log
+        return told.read_text() == f"conflict address={net.source} held-by={mac}"
+
+    lab.give(lab.remote, f"{net.source}/{net.bits}", "up0")
+    assert is_told_by(pod.start(*options))
+    patient = pod.start(*options)
+    patient.wait_log("is held by")
+    time.sleep(1.5)
+    assert patient.process.poll() is None, "it is not told again"
+    run("ip", "-n", lab.remote, "address", "del", f"{net.source}/{net.bits}", "dev", "up0")
+    wait_until(pod.is_healthy, 4.0, "ready", patient)
+    # That was the end of this conflict: the next one is told.
+    told.write_text("")
+    lab.give(lab.remote, f"{net.source}/{net.bits}", "up0")
+    for _claim in range(2):
+        claim(lab.remote, net)
+        time.sleep(0.5)
+    assert is_told_by(patient)
+    assert veths(pod.node) == set(), "it had given the address up before it ended"
 
 
 # --- facts of the kernel that the design rests on ---------------------------------------------------------------------

@@ -3,7 +3,8 @@
 """The command line of the image: reads the contract, opens the namespaces, runs the router.
 
 Exit codes: 0 after SIGTERM, 78 (EX_CONFIG of sysexits.h) if the contract or the node's network doesn't fit,
-71 (EX_OSERR) if the system refuses something that the router needs.
+71 (EX_OSERR) if the system refuses something that the router needs, 75 (EX_TEMPFAIL) once when another host has the
+address, so that the kubelet tells of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from egress_router.attach import AttachError, pod_interface
 from egress_router.config import ConfigError, parse
+from egress_router.conflict import PATIENCE, TERMINATION_LOG, ConflictTold
 from egress_router.namespace import Namespace
 from egress_router.router import Router
 
@@ -29,6 +31,7 @@ HOST_NAMESPACES: Final = Path("/hostroot/proc/1/ns")
 RESOLV_CONF: Final = "/etc/resolv.conf"
 
 EX_OSERR: Final = 71
+EX_TEMPFAIL: Final = 75
 EX_CONFIG: Final = 78
 
 
@@ -39,7 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = parse(os.environ)
         pod, node = Namespace.own(), _host_namespace(options.host_ns)
-        Router(config, pod, node, pod_interface(pod, config.family), options.resolv_conf).run()
+        interface = pod_interface(pod, config.family)
+        Router(config, pod, node, interface, options.resolv_conf, options.termination_log, options.patience).run()
+    except ConflictTold as told:
+        print(told, file=sys.stderr)
+        return EX_TEMPFAIL
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
@@ -67,6 +74,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--host-ns", type=Path, default=HOST_NAMESPACES, help="the node's network namespace (%(default)s)"
     )
     parser.add_argument("--resolv-conf", default=RESOLV_CONF, help="name servers for destinations (%(default)s)")
+    parser.add_argument(
+        "--termination-log", type=Path, default=TERMINATION_LOG, help="where a conflict is told (%(default)s)"
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long another host may have the address before that is told (%(default)s)",
+    )
     return parser.parse_args(arguments)
 
 

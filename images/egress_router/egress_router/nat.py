@@ -68,6 +68,29 @@ class Nat:
         self._fingerprint = ruleset.fingerprint(self._nftables.run(ruleset.listing()))
 
 
+class ConflictMark:
+    """That the pod has told of a conflict, kept in the namespace in which the calls are made."""
+
+    def __init__(self) -> None:
+        self._nftables = Nftables()
+
+    def is_set(self) -> bool:
+        """Whether an earlier router of this pod has told."""
+        try:
+            self._nftables.run(ruleset.listing(ruleset.TOLD_TABLE))
+        except NftablesError:
+            return False
+        return True
+
+    def set(self) -> None:
+        """From now on it has; raise ``NftablesError``."""
+        self._nftables.run(ruleset.mark(ruleset.TOLD_TABLE))
+
+    def remove(self) -> None:
+        """It may tell again; raise ``NftablesError``."""
+        self._nftables.run(ruleset.remove(ruleset.TOLD_TABLE))
+
+
 class NodeGuard:
     """The node's table for an IPv6 source (``ruleset.guard_node``)."""
 

@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any, Final
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -18,11 +19,12 @@ from pyroute2.netlink.exceptions import NetlinkError
 from egress_router.arp import Arp
 from egress_router.attach import AttachError, Attachment, Uplink
 from egress_router.config import Config, ConfigError, ServedPort
+from egress_router.conflict import PATIENCE, TERMINATION_LOG, Conflict
 from egress_router.events import Events
 from egress_router.family import Address
 from egress_router.health import HealthPort, Status
 from egress_router.namespace import Namespace
-from egress_router.nat import Nat
+from egress_router.nat import ConflictMark, Nat
 from egress_router.ndp import Ndp
 from egress_router.neighbours import Neighbours, Role, Sighting
 from egress_router.resolve import Answer, NameServer, Resolver
@@ -51,13 +53,31 @@ class _NotReady(Exception):
         self.retry = retry
 
 
+class _Held(_NotReady):
+    """Another host has the address; ``mac`` is its six bytes."""
+
+    def __init__(self, reason: str, retry: float, mac: bytes) -> None:
+        super().__init__(reason, retry)
+        self.mac = mac
+
+
 class Router:
     """One router of one pod."""
 
     def __init__(
-        self, config: Config, pod: Namespace, node: Namespace, interface: PodInterface, resolv_conf: str
+        self,
+        config: Config,
+        pod: Namespace,
+        node: Namespace,
+        interface: PodInterface,
+        resolv_conf: str,
+        termination_log: Path = TERMINATION_LOG,
+        patience: float = PATIENCE,
     ) -> None:
-        """Load the rule set at once, before anything else is touched; raise OSError or ``ConfigError``."""
+        """Load the rule set at once, before anything else is touched; raise OSError or ``ConfigError``.
+
+        ``patience``: seconds for which another host may have the address before that is told by ``termination_log``.
+        """
         self._config = config
         self._node = node
         self._nat = Nat(config, interface)
@@ -88,10 +108,11 @@ class Router:
         self._wakes_on_change = True
         self._waiting_since: float | None = None
         self._defended = -_DEFEND_INTERVAL
+        self._conflict = Conflict(config.source, termination_log, patience, ConflictMark())
         self._claims = self._conflicts = self._repairs = 0
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then give the address up."""
+        """Serve until SIGTERM or SIGINT, then give the address up; raise ``ConflictTold`` while there is none."""
         self._resolver.start()
         only_neighbours = False
         while not self._events.stopping:
@@ -132,9 +153,15 @@ class Router:
                 # Nothing is served yet, so no client may be sent here. Once there is an address, it stays.
                 raise _NotReady(self._unresolved() or "nothing to serve", _RETRY_BROKEN)
             return self._serve()
+        except _Held as error:
+            seconds = self._down(str(error), error.retry)
+            self._conflict.held_by(error.mac)
+            return seconds
         except _NotReady as error:
+            self._conflict.not_held()
             return self._down(str(error), error.retry)
         except (AttachError, ConfigError, NetlinkError, OSError) as error:
+            self._conflict.not_held()
             return self._down(str(error), _RETRY_BROKEN)
 
     def _serve(self) -> float:
@@ -236,6 +263,7 @@ class Router:
         self._announce_from_now()
         self._announce_when_due()
         log.info("address claimed source=%s uplink=%s mac=%s", self._config.source, uplink.name, uplink.mac.hex(":"))
+        self._conflict.over()
 
     def _make_sure(self, uplink: Uplink, neighbours: Neighbours[Any]) -> None:
         """Raise ``_NotReady`` if another station holds or claims the address."""
@@ -243,8 +271,10 @@ class Router:
         if self._events.stopping:
             raise _NotReady("stopping", 0.0)
         if other is not None:
-            verb = "held" if other.role is Role.HOLDS else "being claimed"
-            raise _NotReady(f"address {self._config.source} is {verb} by {other}; waiting", self._backoff())
+            address, seconds = self._config.source, self._backoff()
+            if other.role is Role.HOLDS:
+                raise _Held(f"address {address} is held by {other}; waiting", seconds, other.mac)
+            raise _NotReady(f"address {address} is being claimed by {other}; waiting", seconds)
 
     def _probe(self, uplink: Uplink, neighbours: Neighbours[Any]) -> Sighting | None:
         """Another station that holds or claims the address, if there is one (RFC 5227 §2.1.1, RFC 4862 §5.4)."""

@@ -32,6 +32,8 @@ Json = dict[str, Any]
 
 INET: Final = "inet"
 TABLE: Final = "egress"
+# Empty: that it is there says that the pod has told of a conflict. The other table is replaced by each router.
+TOLD_TABLE: Final = "egress_told"
 EGRESS_INTERFACE: Final = "egress0"
 # "AV": any number that no other part of a pod's namespace uses; it is the mark and the routing table's id alike.
 MARK: Final = 0x4156
@@ -115,6 +117,11 @@ def guard_node(table: str, link: str, source: IPv6Address) -> Json:
             *_chain("entrance", "filter", "prerouting", -300, checks, table=table),
         ]
     }
+
+
+def mark(table: str) -> Json:
+    """Commands that see to it that a table is there."""
+    return {"nftables": _anew(table)[:1]}
 
 
 def remove(table: str) -> Json:
