@@ -67,6 +67,20 @@ class AddressPool:
         mine = netaddr.IPSet(address for address in kept_back if address in self)
         return AddressPool((self._set() - mine).iter_ipranges()) if mine else self
 
+    def shared_with(self, other: AddressPool) -> AddressPool:
+        """Those that ``other`` has too."""
+        pairs = ((mine, its) for mine in self._ranges for its in other._ranges if mine[2] == its[2])
+        common = ((max(mine[0], its[0]), min(mine[1], its[1]), mine[2]) for mine, its in pairs)
+        return AddressPool(
+            netaddr.IPRange(netaddr.IPAddress(first, version), netaddr.IPAddress(last, version))
+            for first, last, version in common
+            if first <= last
+        )
+
+    def less(self, other: AddressPool) -> AddressPool:
+        """Those that ``other`` has not."""
+        return AddressPool((self._set() - other._set()).iter_ipranges())
+
     def _set(self) -> netaddr.IPSet:
         found = netaddr.IPSet()
         for block in self._blocks:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
 
 from . import addresses, leases, territory
 from .argument_specs import STATE, ArgumentSpec
 from .cluster import Cluster, NotFound
 from .errors import EgressError, InvalidInput, PoolExhausted, Refused
 from .leases import BOUND, RELEASED, Changed, Slot
-from .model import EgressCloud, EgressNetwork, read_cloud, read_network
+from .model import EgressNetwork, read_cloud, read_network
 from .outcome import Outcome, returned
 from .resources import (
     EGRESS_ADDRESS,
@@ -26,6 +26,8 @@ from .resources import (
     KubeObject,
 )
 from .service_definition import is_egress_service
+
+T = TypeVar("T")
 
 ATTEMPTS = 5
 """How often a change is decided anew when somebody else changes the lease between our read and our write."""
@@ -165,15 +167,16 @@ def _network(cluster: Cluster, slot: Slot) -> EgressNetwork:
 def _leasable(cluster: Cluster, network: EgressNetwork) -> EgressNetwork:
     """The network with what of it may be leased, as the controller sees it too."""
     of_nodes = (address for node in cluster.list(NODE) for address in territory.node_addresses(node))
-    kept_back = territory.occupied(of_nodes, _readable_clouds(cluster.list(EGRESS_CLOUD)))
-    return territory.divide([network], kept_back)[network.name]
+    kept_back = territory.occupied(of_nodes, _readable(read_cloud, cluster.list(EGRESS_CLOUD)))
+    others = (item for item in cluster.list(EGRESS_NETWORK) if item["metadata"]["name"] != network.name)
+    return territory.divide([network, *_readable(read_network, others)], kept_back)[network.name]
 
 
-def _readable_clouds(found: Iterable[KubeObject]) -> Iterator[EgressCloud]:
-    """One that can't be read has no egress pods, and so no bridge."""
+def _readable(read: Callable[[KubeObject], T], found: Iterable[KubeObject]) -> Iterator[T]:
+    """What can't be read is served by no controller, and so in nobody's way."""
     for obj in found:
         with suppress(InvalidInput):
-            yield read_cloud(obj)
+            yield read(obj)
 
 
 def _outcome(changed: bool, before: KubeObject | None, after: KubeObject | None) -> Outcome:

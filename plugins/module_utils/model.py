@@ -105,6 +105,8 @@ class EgressNetwork:
     """From project to how many addresses it may hold, in place of ``addresses_per_namespace``."""
     created: str = ""
     """When it was made (RFC 3339): of two networks that offer the same address, the older one has it."""
+    ceded: Mapping[str, AddressPool] = field(default_factory=dict)
+    """By older network, the addresses that it offers too and that this one so does not lease: no part of ``pool``."""
 
     def allows(self, namespace: KubeObject) -> bool:
         return self.allowed.empty or self.allowed.matches(namespace)

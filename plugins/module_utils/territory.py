@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What is left of the networks' addresses for leasing: less what the cluster itself lives at."""
+"""What is left of the networks' addresses for leasing: less what the cluster itself lives at and others may lease."""
 
 from __future__ import annotations
 
@@ -35,8 +35,26 @@ def occupied(of_nodes: Iterable[str], clouds: Iterable[EgressCloud]) -> frozense
 
 
 def divide(networks: Iterable[EgressNetwork], kept_back: Collection[str]) -> dict[str, EgressNetwork]:
-    """The networks by name, each with the pool that it may really lease from."""
-    return {network.name: replace(network, pool=network.pool.without(kept_back)) for network in networks}
+    """The networks by name, each with the pool that it may really lease from, and what it has ceded.
+
+    The locks of two networks know nothing of each other, so on one link only one of them may lease an address. That is
+    the older one, of the same age the first by name, though it may never lease it: a third may be before it.
+    """
+    by_age = sorted(networks, key=lambda network: (network.created, network.name))
+    divided = {}
+    for number, network in enumerate(by_age):
+        pool, ceded = network.pool, {}
+        for elder in by_age[:number]:
+            if _may_share_a_link(network, elder) and (shared := pool.shared_with(elder.pool)).size:
+                ceded[elder.name] = shared
+                pool = pool.less(shared)
+        divided[network.name] = replace(network, pool=pool.without(kept_back), ceded=ceded)
+    return divided
+
+
+def _may_share_a_link(one: EgressNetwork, other: EgressNetwork) -> bool:
+    """Without an uplink, a network is where each node's routes lead to its subnets, which may be anywhere."""
+    return one.uplink == other.uplink or None in (one.uplink, other.uplink)
 
 
 def _json_list(text: str) -> list[Any]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 
 from tests.integration.api_server import ApiServer
-from tests.integration.controller_process import wait_for
+from tests.integration.controller_process import LEASE_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 
 ROLE = Path(__file__).parents[2] / "roles/egress"
 
@@ -38,6 +39,7 @@ def cluster(api: ApiServer) -> Cluster:
         found.create(CUSTOM_RESOURCE_DEFINITION, body)
         wait_for(f"{body['metadata']['name']} to be served", lambda body=body: is_served(found, body))
     create(found, NAMESPACE, "green")
+    create(found, NAMESPACE, NAMESPACE_OF_CONTROLLER)
     return found
 
 
@@ -56,8 +58,8 @@ def create(cluster: Cluster, resource: Resource, name: str, spec: dict[str, Any]
     return cluster.create(resource, {**body, "spec": spec} if spec else body)
 
 
-def network(cluster: Cluster, *cidrs: str, **spec: Any) -> str:
-    name = f"dmz-{uuid.uuid4().hex[:6]}"
+def network(cluster: Cluster, *cidrs: str, prefix: str = "dmz", **spec: Any) -> str:
+    name = f"{prefix}-{uuid.uuid4().hex[:6]}"
     create(cluster, EGRESS_NETWORK, name, {"subnets": [{"cidr": cidr} for cidr in cidrs], **spec})
     return name
 
@@ -82,3 +84,67 @@ def test_neither_a_nodes_address_nor_a_bridges_is_leased(cluster: Cluster) -> No
         acquire(cluster, dmz, "d")
     with pytest.raises(Refused, match=r"10\.71\.0\.1 is none of its leasable addresses"):
         acquire(cluster, dmz, "d", address="10.71.0.1")
+
+
+def test_what_two_networks_offer_the_older_one_leases(cluster: Cluster) -> None:
+    # Of one second's networks, the first by name counts as the older.
+    old = network(cluster, "10.72.0.0/30", prefix="a-old", uplink="eth1")
+    network(cluster, "10.72.0.0/99", prefix="a-unreadable", uplink="eth1")
+    new = network(cluster, "10.72.0.0/29", prefix="b-new", uplink="eth1")
+    elsewhere = network(cluster, "10.72.0.0/30", prefix="c-elsewhere", uplink="eth2")
+    assert {acquire(cluster, new, name) for name in "abcd"} == {f"10.72.0.{number}" for number in (3, 4, 5, 6)}
+    with pytest.raises(PoolExhausted):
+        acquire(cluster, new, "e")
+    for other in (old, elsewhere):
+        assert {acquire(cluster, other, name) for name in "ab"} == {"10.72.0.1", "10.72.0.2"}
+
+
+def test_a_network_has_its_addresses_until_it_is_gone(cluster: Cluster) -> None:
+    old = network(cluster, "10.73.0.0/30", prefix="a-old", uplink="eth1")
+    new = network(cluster, "10.73.0.0/30", prefix="b-new", uplink="eth1")
+    cluster.patch(EGRESS_NETWORK, old, {"metadata": {"finalizers": ["example.org/wait"]}})
+    cluster.delete_named(EGRESS_NETWORK, old)
+    with pytest.raises(PoolExhausted):
+        acquire(cluster, new, "a")
+    cluster.patch(EGRESS_NETWORK, old, {"metadata": {"finalizers": None}})
+    wait_for("the old one to go", lambda: cluster.get(EGRESS_NETWORK, old) is None)
+    assert acquire(cluster, new, "a") in ("10.73.0.1", "10.73.0.2")
+
+
+def status(cluster: Cluster, network: str) -> dict[str, Any]:
+    return (cluster.get(EGRESS_NETWORK, network) or {}).get("status") or {}
+
+
+def told(cluster: Cluster, network: str, kind: str) -> tuple[str, str] | None:
+    """Status and reason of a network's condition."""
+    found = (item for item in status(cluster, network).get("conditions") or () if item["type"] == kind)
+    return next(((item["status"], item["reason"]) for item in found), None)
+
+
+@pytest.fixture
+def controller(api: ApiServer, cluster: Cluster, tmp_path: Path) -> Iterator[ControllerProcess]:
+    """One that leads."""
+    made = ControllerProcess(api.kubeconfig, tmp_path / "controller.log", "replica")
+    made.start()
+    try:
+        wait_for("it to lead", lambda: made.leads, LEASE_SECONDS + 3)
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.mark.usefixtures("controller")
+def test_an_overlap_is_told_as_long_as_it_is_there(cluster: Cluster) -> None:
+    old = network(cluster, "10.74.1.0/30", prefix="a-old", uplink="eth1")
+    new = network(cluster, "10.74.0.0/29", prefix="b-new", uplink="eth1")
+    address = acquire(cluster, new, "a")
+    wait_for("its figures", lambda: status(cluster, new).get("bound") == 1)
+    assert told(cluster, new, "NoOverlap") is None
+    cluster.patch(EGRESS_NETWORK, old, {"spec": {"subnets": [{"cidr": f"{address}/32"}]}})
+    wait_for("the overlap", lambda: told(cluster, new, "NoOverlap") == ("False", "Overlaps"))
+    assert told(cluster, new, "LeasesInPool") == ("False", "Drift")
+    assert (status(cluster, new)["capacity"], status(cluster, new)["bound"]) == (5, 1)
+    cluster.delete_named(EGRESS_NETWORK, old)
+    wait_for("its end", lambda: told(cluster, new, "NoOverlap") == ("True", "NoOverlap"))
+    assert told(cluster, new, "LeasesInPool") == ("True", "LeasesInPool")
+    assert status(cluster, new)["capacity"] == 6

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import Iterable, Mapping, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils.addresses import IP_FAMILIES
+from ansible_collections.avi.egress.plugins.module_utils.addresses import IP_FAMILIES, AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
@@ -25,8 +26,10 @@ from egress_controller.status import condition_of, write_status
 AVAILABLE = "AddressesAvailable"
 RELEASES_ALLOWED = "ReleasesAllowed"
 IN_POOL = "LeasesInPool"
+NO_OVERLAP = "NoOverlap"
 """The conditions; where all is well, the reason is the type's own word."""
 SHOWN_LEASES = 5
+SHOWN_ADDRESSES = 2
 LARGEST_FIGURE = 2**63 - 1
 """What a field of format int64 holds, which stands for that many or more: an IPv6 /64 alone has twice as many."""
 
@@ -60,7 +63,10 @@ class NetworkPass:
             "available": min(sum(stock.free for stock in stocks), LARGEST_FIGURE),
         }
         available = _condition(network, [stock for stock in stocks if stock.size])
-        self._tell(obj, {AVAILABLE: available, IN_POOL: _drift(network, leases)}, figures)
+        found = {AVAILABLE: available, IN_POOL: _drift(network, leases)}
+        if network.ceded or condition_of(obj, NO_OVERLAP):
+            found[NO_OVERLAP] = _overlap(network)
+        self._tell(obj, found, figures)
 
     def _tell(self, obj: KubeObject, found: Mapping[str, Condition], figures: dict[str, int]) -> None:
         conditions = dict(found)
@@ -110,6 +116,24 @@ def _drift(network: EgressNetwork, leases: Iterable[KubeObject]) -> Condition:
         f"any more: {', '.join(shown)}{more}; they stay as they are until they are released"
     )
     return Condition(False, "Drift", message)
+
+
+def _overlap(network: EgressNetwork) -> Condition:
+    """What it offers in vain, as an older network on its link offers it too."""
+    if not network.ceded:
+        return Condition(True, NO_OVERLAP, "no older network on its link offers addresses of it")
+    shared = (f"{pool.size} of EgressNetwork {elder} ({_examples(pool)})" for elder, pool in network.ceded.items())
+    message = (
+        f"EgressNetwork {network.name} offers addresses that belong to older networks: {', '.join(shared)}; it leases "
+        "none of them. Take them out of one of the two, or give each its spec.uplink if they are different links"
+    )
+    return Condition(False, "Overlaps", message)
+
+
+def _examples(pool: AddressPool) -> str:
+    return " and ".join(islice(pool.candidates(frozenset(), 0), SHOWN_ADDRESSES)) + (
+        ", for example" if pool.size > SHOWN_ADDRESSES else ""
+    )
 
 
 def _would_lease(network: EgressNetwork, lease: KubeObject) -> bool:

@@ -138,6 +138,7 @@ class Triggers:
                 self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
             for address in caches.addresses.of(BY_NETWORK, metadata["name"]):
                 self._queue.add(Key("address", address["metadata"]["name"]))
+            self._add_networks(caches)  # What it offers, a younger one on its link does not lease.
             self._add_services(caches)
 
     def _lease(self, caches: Caches, event: str, lease: KubeObject) -> None:

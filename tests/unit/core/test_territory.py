@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""No network leases what the cluster itself lives at."""
+"""No network leases what the cluster itself lives at, or what an older one on its link offers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils import territory
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,54 @@ def test_a_pool_is_what_the_spec_offers_less_what_is_occupied(items: list[dict[s
     read = read_network(network_object(subnets=items))
     pool = territory.divide([read], frozenset(occupied))[read.name].pool
     assert set(pool.candidates(frozenset(), 0)) == model_of(items) - occupied
+
+
+@st.composite
+def neighbours(draw: st.DrawFn) -> list[KubeObject]:
+    """Networks of any age, on any of two links or nobody knows which."""
+    count, found = draw(st.integers(0, 4)), []
+    for number in range(count):
+        uplink = draw(st.sampled_from(["eth0", "eth1", None]))
+        obj = network_object(f"n{number}", subnets=draw(st.lists(subnets(), max_size=2)), uplink=uplink)
+        created = f"2026-01-01T00:00:0{draw(st.integers(0, 2))}Z"
+        found.append({**obj, "metadata": {**obj["metadata"], "creationTimestamp": created}})
+    return found
+
+
+@given(neighbours(), st.sets(NEARBY, max_size=5))
+def test_on_one_link_the_oldest_network_has_an_address(objects: list[KubeObject], occupied: set[str]) -> None:
+    divided = territory.divide(map(read_network, objects), occupied)
+    by_age = sorted(objects, key=lambda obj: (obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]))
+    elders: list[tuple[str, str | None, set[str]]] = []
+    for obj in by_age:
+        name, uplink, offered = obj["metadata"]["name"], obj["spec"]["uplink"], model_of(obj["spec"]["subnets"])
+        linked = [(elder, has) for elder, link, has in elders if link == uplink or None in (link, uplink)]
+        lost = offered & set().union(*(has for _elder, has in linked))
+        found, ceded = divided[name], divided[name].ceded
+        assert set(found.pool.candidates(frozenset(), 0)) == offered - lost - occupied
+        assert {address for pool in ceded.values() for address in pool.candidates(frozenset(), 0)} == lost
+        assert all(dict(linked)[elder].issuperset(pool.candidates(frozenset(), 0)) for elder, pool in ceded.items())
+        elders.append((name, uplink, offered))
+
+
+@pytest.mark.parametrize(
+    ("uplinks", "left"),
+    [(("eth0", "eth0"), 0), (("eth0", None), 0), ((None, "eth0"), 0), ((None, None), 0), (("eth0", "eth1"), 254)],
+)
+def test_networks_of_two_uplinks_may_lease_the_same(uplinks: tuple[str | None, str | None], left: int) -> None:
+    pair = [network(name, uplink=uplink) for name, uplink in zip("ab", uplinks)]
+    divided = territory.divide(pair, ())
+    assert (divided["a"].pool.size, divided["b"].pool.size) == (254, left)
+
+
+def test_a_wide_network_is_divided_without_being_expanded() -> None:
+    narrow, wide = (
+        network(name, subnets=[{"cidr": cidr}]) for name, cidr in (("a", "fd70:112::/120"), ("b", "fd70::/16"))
+    )
+    found = territory.divide([wide, narrow], ())
+    assert found["b"].pool.size == wide.pool.size - 255
+    assert found["b"].ceded["a"].size == 255
+    assert found["a"].pool.size == 255
 
 
 def test_all_addresses_of_a_node_are_kept_back() -> None:

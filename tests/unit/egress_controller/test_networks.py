@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""A network tells what it has, and when the addresses of a family run out."""
+"""A network tells what it has, when the addresses of a family run out, and what is not as it should be."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.model import read_cloud
+from egress_controller.inventory import NetworkShelf
 from egress_controller.networks import LARGEST_FIGURE, NetworkPass
+from egress_controller.occupied import NodeAddresses
 
 from .fakes import Server, Store, caches, lease, lock, network, shelf
 
@@ -144,3 +147,44 @@ def test_a_lease_in_use_at_an_address_that_became_another_projects_is_told(names
     reserved = [{"address": "10.70.112.1", "namespace": namespace}]
     _figures, condition = status([SLASH_30], "10.70.112.1", kind="LeasesInPool", reservations=reserved)
     assert condition["status"] == state
+
+
+def named(name: str, created: str, obj: dict[str, Any]) -> dict[str, Any]:
+    return {**obj, "metadata": {**obj["metadata"], "name": name, "creationTimestamp": created}}
+
+
+def conditions(asked: str, *networks: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a network says about itself beside others."""
+    server, store = Server(), Store(*networks)
+    known = caches(networks=store, addresses=Store(), leases=Store())
+    divided = NetworkShelf(store, shelf(Store(), read_cloud), NodeAddresses())  # type: ignore[arg-type]
+    NetworkPass(server, known, divided, Allowed(), Silent()).run(asked)  # type: ignore[arg-type]
+    return {item["type"]: item for patch in server.patches for item in patch["status"].get("conditions", ())}
+
+
+OLD, NEW = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("cidr", "said"),
+    [
+        ("10.70.112.2/32", "belong to older networks: 1 of EgressNetwork old (10.70.112.2); it leases none of them."),
+        ("10.70.112.0/30", "2 of EgressNetwork old (10.70.112.1 and 10.70.112.2);"),
+        ("10.70.112.0/24", "6 of EgressNetwork old (10.70.112.1 and 10.70.112.2, for example);"),
+    ],
+)
+def test_the_younger_of_two_networks_tells_which_addresses_it_does_not_lease(cidr: str, said: str) -> None:
+    old, new = named("old", OLD, network("10.70.112.0/29")), named("new", NEW, network(cidr))
+    told = conditions("new", old, new)["NoOverlap"]
+    assert (told["status"], told["reason"]) == ("False", "Overlaps")
+    assert said in told["message"]
+    assert "spec.uplink" in told["message"]
+    assert "NoOverlap" not in conditions("old", old, new)
+
+
+def test_of_an_overlap_that_is_over_the_network_says_so_and_of_none_it_says_nothing() -> None:
+    alone = named("new", NEW, network("10.70.112.0/29"))
+    assert "NoOverlap" not in conditions("new", alone)
+    former = {"type": "NoOverlap", "status": "False", "reason": "Overlaps", "message": "", "lastTransitionTime": OLD}
+    told = conditions("new", {**alone, "status": {"conditions": [former]}})["NoOverlap"]
+    assert (told["status"], told["reason"]) == ("True", "NoOverlap")
