@@ -16,7 +16,7 @@ from pyroute2 import IPRoute
 from tests.capture import inside
 from tests.cluster import Cluster
 from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
+from tests.demo.outside import DemoError, Outside
 
 from .conftest import NODES, Project
 
@@ -152,6 +152,11 @@ def test_an_exhausted_network_is_told_with_its_size(new_project: Any, kubectl: K
             "quarantineSeconds": 0,
         },
     }
+
+    def figures() -> dict[str, int]:
+        found: dict[str, int] = kubectl.json("get", "egressnetwork", project.name)["status"]
+        return found
+
     kubectl.apply(network)
     try:
         wish = {"destination_ip": outside.destination, "network": project.name}
@@ -165,10 +170,16 @@ def test_an_exhausted_network_is_told_with_its_size(new_project: Any, kubectl: K
         project.wait_ready("second")
         assert project.source_ip("second") == last
         assert project.fetch(project.cluster_ip("second")).seen == last
+        wait_until(lambda: figures()["bound"] == 1, "the address is counted")
+        with pytest.raises(DemoError, match="1 of its addresses are in use and 0 in quarantine"):
+            kubectl.run("delete", "egressnetwork", project.name)
         kubectl.run("-n", project.name, "delete", "service", "second")
         wait_until(lambda: not project.egress_pods("second"), "the pod is gone")
-    finally:
+        wait_until(lambda: figures()["bound"] + figures()["released"] == 0, "the address is free")
         kubectl.run("delete", "egressnetwork", project.name)
+    finally:
+        kubectl.run("annotate", "egressnetwork", project.name, "egress.avi.dev/deletion=allow", check=False)
+        kubectl.run("delete", "egressnetwork", project.name, "--ignore-not-found")
 
 
 def test_deletion_frees_everything_and_the_same_service_gets_its_address_again(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.module_utils import lease_state
@@ -51,6 +52,11 @@ def is_served(cluster: Cluster, body: KubeObject) -> bool:
     except EgressError:
         return False
     return True
+
+
+def release(cluster: Cluster, network: str, service: str) -> None:
+    given = {"state": "absent", "network": network, "namespace": "green", "service": service, "slot": 0}
+    lease_state.reconcile(cluster, {"address": None, "ip_family": None, **given}, False)
 
 
 def create(cluster: Cluster, resource: Resource, name: str, spec: dict[str, Any] | None = None) -> KubeObject:
@@ -148,3 +154,80 @@ def test_an_overlap_is_told_as_long_as_it_is_there(cluster: Cluster) -> None:
     wait_for("its end", lambda: told(cluster, new, "NoOverlap") == ("True", "NoOverlap"))
     assert told(cluster, new, "LeasesInPool") == ("True", "LeasesInPool")
     assert status(cluster, new)["capacity"] == 6
+
+
+@pytest.fixture(scope="module")
+def guarded(cluster: Cluster) -> None:
+    """From here on, the role's admission policies are in force."""
+    template = jinja2.Environment().from_string((ROLE / "templates/admission.yaml.j2").read_text())
+    for body in yaml.safe_load_all(template.render(egress_namespace=NAMESPACE_OF_CONTROLLER)):
+        plural = body["kind"].lower().replace("policy", "policies") if body["kind"].endswith("Policy") else None
+        kind = Resource("admissionregistration.k8s.io", "v1", body["kind"], plural or f"{body['kind'].lower()}s", False)
+        cluster.create(kind, body)
+    probe = network(cluster, "10.75.0.0/30")
+    cluster.patch(EGRESS_NETWORK, probe, {"status": {"bound": 1}}, subresource="status")
+    wait_for("the policy to be in force", lambda: why_not_deleted(cluster, probe, dry_run=True))
+    cluster.patch(EGRESS_NETWORK, probe, {"status": {"bound": 0}}, subresource="status")
+    cluster.delete_named(EGRESS_NETWORK, probe)
+
+
+def why_not_deleted(cluster: Cluster, network: str, *, dry_run: bool = False) -> str:
+    """What the API server says to its deletion; nothing where that is done."""
+    try:
+        cluster.delete_named(EGRESS_NETWORK, network, dry_run=dry_run)
+    except EgressError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.usefixtures("guarded", "controller")
+def test_a_network_in_use_or_in_quarantine_is_not_deleted(cluster: Cluster) -> None:
+    dmz = network(cluster, "10.76.0.0/29")
+    for name in "ab":
+        acquire(cluster, dmz, name)
+    wait_for("both to be counted", lambda: status(cluster, dmz).get("bound") == 2)
+    assert f"EgressNetwork {dmz}: 2 of its addresses are in use and 0 in quarantine; delete" in why_not_deleted(
+        cluster, dmz
+    )
+    release(cluster, dmz, "a")
+    wait_for("the quarantine", lambda: status(cluster, dmz).get("released") == 1)
+    assert "1 of its addresses are in use and 1 in quarantine" in why_not_deleted(cluster, dmz)
+    release(cluster, dmz, "b")
+    wait_for("the second's", lambda: status(cluster, dmz).get("released") == 2)
+    told = why_not_deleted(cluster, dmz)
+    assert "0 of its addresses are in use and 2 in quarantine" in told
+    assert "avi_ipam_lease with state=absent, and wait for the end of the quarantine" in told
+    path = EGRESS_NETWORK.path()
+    with pytest.raises(EgressError, match="2 in quarantine"):
+        cluster._request("DELETE", path, EGRESS_NETWORK, {"fieldSelector": f"metadata.name={dmz}"})
+    cluster.patch(EGRESS_NETWORK, dmz, {"spec": {"quarantineSeconds": 0}})
+    wait_for("the end of the quarantine", lambda: status(cluster, dmz).get("released") == 0)
+    assert why_not_deleted(cluster, dmz) == ""
+    assert cluster.get(EGRESS_NETWORK, dmz) is None
+
+
+@pytest.mark.usefixtures("guarded")
+@pytest.mark.parametrize(("annotation", "deleted"), [("allow", True), ("true", False), ("", False)])
+def test_an_administrator_may_confirm_the_deletion(cluster: Cluster, annotation: str, deleted: bool) -> None:
+    dmz = network(cluster, "10.77.0.0/29")
+    cluster.patch(EGRESS_NETWORK, dmz, {"status": {"released": 1}}, subresource="status")
+    cluster.patch(EGRESS_NETWORK, dmz, {"metadata": {"annotations": {"egress.avi.dev/deletion": annotation}}})
+    assert (why_not_deleted(cluster, dmz) == "") is deleted
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_network_that_nobody_has_counted_yet_may_be_deleted(cluster: Cluster) -> None:
+    assert why_not_deleted(cluster, network(cluster, "10.78.0.0/29")) == ""
+
+
+@pytest.mark.usefixtures("guarded")
+def test_the_definition_goes_with_networks_in_use(cluster: Cluster) -> None:
+    dmz = network(cluster, "10.79.0.0/29")
+    cluster.patch(EGRESS_NETWORK, dmz, {"status": {"bound": 1}}, subresource="status")
+    definition = yaml.safe_load((ROLE / "files/crds/egressnetworks.yaml").read_text())
+    name = definition["metadata"]["name"]
+    cluster.delete_named(CUSTOM_RESOURCE_DEFINITION, name)
+    wait_for("the definition to go", lambda: cluster.get(CUSTOM_RESOURCE_DEFINITION, name) is None)
+    cluster.create(CUSTOM_RESOURCE_DEFINITION, definition)
+    wait_for("it to be served again", lambda: is_served(cluster, definition))
+    assert cluster.get(EGRESS_NETWORK, dmz) is None

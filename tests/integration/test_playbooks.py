@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_CLOUD,
@@ -91,7 +92,9 @@ def test_the_site_is_installed(ansible: Ansible, cluster: Cluster) -> None:
         "uplink": "eth0",
         "subnets": [SUBNET],
         "quarantineSeconds": 86400,
+        "historySeconds": 7776000,
         "releaseBrakePercent": 25,
+        "almostExhaustedPercent": 90,
     }
     for project in ("green", "blue"):
         namespace = cluster.get(NAMESPACE, project)
@@ -211,6 +214,9 @@ def test_uninstalling_in_check_mode_removes_nothing(ansible: Ansible, cluster: C
 
 def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: Cluster) -> None:
     ansible.tasks({"avi.egress.avi_ipam_lease": {"network": "lan", "namespace": "blue", "service": "x"}})
+    cluster.patch(EGRESS_NETWORK, "lan", {"status": {"bound": 1}}, subresource="status")
+    with pytest.raises(EgressError, match="1 of its addresses are in use"):
+        cluster.delete_named(EGRESS_NETWORK, "lan")
 
     runs = [play(ansible, "uninstall") for _ in range(2)]
 
