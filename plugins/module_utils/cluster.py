@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from .connection import Connection, ConnectionFailed
 from .errors import EgressError
-from .leases import AlreadyExists, Changed
+from .lease_store import AlreadyExists, Changed
 from .resources import API_GROUP, KubeObject, Resource
 
 MERGE_PATCH = "application/merge-patch+json"

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Callable, Iterable, Iterator, Mapping, TypeVar
+from typing import Any, Callable, Collection, Iterable, Iterator, Mapping, TypeVar
 
-from . import addresses, leases, territory
+from . import addresses, holdings, leases, locks, territory, transfers
 from .argument_specs import STATE, ArgumentSpec
 from .cluster import Cluster, NotFound
 from .errors import EgressError, InvalidInput, PoolExhausted, Refused
-from .leases import BOUND, RELEASED, Changed, Slot
+from .holdings import BOUND, RELEASED
+from .lease_store import Changed
+from .leases import QUOTA_EXCEEDED, Slot
 from .model import EgressNetwork, read_cloud, read_network
 from .outcome import Outcome, returned
 from .resources import (
@@ -29,6 +31,7 @@ from .service_definition import is_egress_service
 
 T = TypeVar("T")
 
+RELEASED_BY_MODULE = "ReleasedByModule"
 ATTEMPTS = 5
 """How often a change is decided anew when somebody else changes the lease between our read and our write."""
 
@@ -76,20 +79,24 @@ def _acquire(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> 
     slot, wanted = _slot(options), options["address"] and addresses.canonical(options["address"])
     network = _network(cluster, slot)
     before = cluster.get(EGRESS_LEASE, slot.lease)
-    if _phase(before) != BOUND:
+    if not holdings.is_bound(before):
         network = _leasable(cluster, network)
-    locks = [item["spec"] for item in cluster.list(EGRESS_ADDRESS)]
-    taken = {str(lock["address"]): str(lock["lease"]) for lock in locks if lock["network"] == slot.network}
+    locked = {item["spec"]["address"]: item for item in cluster.list(EGRESS_ADDRESS) if _is_of(item, slot.network)}
+    kin = cluster.list(EGRESS_LEASE, labels=leases.project_labels(slot))
     ip_family = options["ip_family"] or family_to_ask_for(before, wanted)
-    if check_mode:
-        return foretell(network, slot, before, taken, wanted, ip_family)
-    after = leases.claim(cluster, network, slot, taken.keys(), datetime.now(UTC), wanted, ip_family)
-    return _outcome(_phase(before) != BOUND, before, after)
+    # Told before anything is written, so that what is refused leaves nothing behind.
+    foretold = foretell(network, slot, before, locked, kin, wanted, ip_family)
+    if check_mode or not foretold.changed:
+        return foretold
+    after = transfers.claim(
+        cluster, network, slot, locked.keys(), lambda: kin, datetime.now(UTC), wanted, ip_family, leases.ADMINISTRATOR
+    )
+    return _outcome(True, before, after)
 
 
 def family_to_ask_for(lease: KubeObject | None, wanted: str | None) -> str:
     """The family where no option names it: the wanted address', else that of what the lease has, else IPv4."""
-    address = wanted or ((lease or {}).get("status") or {}).get("address")
+    address = wanted or holdings.address(lease)
     return addresses.family_of(address) if address else addresses.IPV4
 
 
@@ -97,41 +104,68 @@ def foretell(
     network: EgressNetwork,
     slot: Slot,
     lease: KubeObject | None,
-    taken: Mapping[str, str],
+    locked: Mapping[str, KubeObject],
+    kin: Collection[KubeObject],
     wanted: str | None,
     ip_family: str = addresses.IPV4,
 ) -> Outcome:
-    """What a claim would come to, from what is known now: ``taken`` is the lease that holds each address.
+    """What a claim would come to, from what is known now.
 
+    ``locked``: the EgressAddress of each address that has one; ``kin``: the leases of the project in this network.
     Which free address it would be is drawn only when it is claimed. Refused and PoolExhausted are as in a claim.
     """
-    lease = lease or leases.lease_object(slot)
+    known, lease = lease, lease or leases.lease_object(slot)
     held = leases.address_to_keep(lease, wanted, ip_family)
-    if _phase(lease) == BOUND:
+    if holdings.is_bound(lease):
         return _outcome(False, lease, lease)
-    if held and held not in network.pool:
-        held = None
-    if wanted and wanted not in network.pool:
-        raise Refused(
-            "AddressNotInNetwork", f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"
-        )
-    if wanted and taken.get(wanted, slot.lease) != slot.lease:
-        raise Refused("AddressTaken", f"EgressNetwork {network.name}: {wanted} is held by {taken[wanted]}")
-    locked = {address: holder for address, holder in taken.items() if address in network.pool}
-    held = held or wanted or _held_by(slot.lease, ip_family, locked)
-    pool = network.pool.of(ip_family)
-    free = pool.size - sum(address in pool for address in taken)
-    if not held and free <= 0:
-        raise PoolExhausted(network.name, ip_family, pool.size)
-    address = held or f"one of {free} free"
-    known = lease if "uid" in lease["metadata"] else None
+    try:
+        if not holdings.is_released(lease):
+            leases.check_quota(network, slot, kin)
+        address = _foretell_address(network, slot, locked, held, wanted, ip_family)
+    except (PoolExhausted, Refused) as error:
+        is_short = error.reason in (PoolExhausted.reason, QUOTA_EXCEEDED)
+        sources = transfers.to_take_over(network, slot, kin, ip_family) if is_short and not wanted else ()
+        if not sources:
+            raise
+        address = holdings.address(sources[0]) or ""
     return _outcome(True, known, {**lease, "status": {"phase": BOUND, "address": address}})
+
+
+def _foretell_address(
+    network: EgressNetwork,
+    slot: Slot,
+    locked: Mapping[str, KubeObject],
+    held: str | None,
+    wanted: str | None,
+    ip_family: str,
+) -> str:
+    def mine(address: str) -> bool:
+        lock = locked.get(address)
+        free = lock is None or (lock["spec"]["lease"] == slot.lease and not locks.in_conflict(lock))
+        return free and network.leases(address, slot.namespace)
+
+    if wanted:
+        leases.check_wanted(network, slot.namespace, wanted)
+        if not mine(wanted):
+            raise leases.taken_by(network, locked[wanted])
+        return wanted
+    if held and mine(held):
+        return held
+    own = [address for address, lock in locked.items() if lock["spec"]["lease"] == slot.lease and mine(address)]
+    for address in own:
+        if addresses.family_of(address) == ip_family:
+            return address
+    pool = network.drawn.of(ip_family)
+    free = pool.size - sum(address in pool for address in locked)
+    if free <= 0:
+        raise PoolExhausted(network.name, ip_family, pool.size)
+    return f"one of {free} free"
 
 
 def _release(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
     slot = _slot(options)
     before = cluster.get(EGRESS_LEASE, slot.lease)
-    if before is None or _phase(before) == RELEASED:
+    if before is None or holdings.is_released(before) or holdings.is_expired(before):
         return _outcome(False, before, before)
     service = cluster.get(SERVICE, slot.service, slot.namespace)
     if service and is_egress_service(service):
@@ -143,7 +177,7 @@ def _release(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> 
     if check_mode:
         after = {**before, "status": {**(before.get("status") or {}), "phase": RELEASED}}
         return _outcome(True, before, after)
-    return _outcome(True, before, leases.release(cluster, before, datetime.now(UTC)))
+    return _outcome(True, before, leases.release(cluster, before, datetime.now(UTC), RELEASED_BY_MODULE))
 
 
 def _network(cluster: Cluster, slot: Slot) -> EgressNetwork:
@@ -186,8 +220,8 @@ def _outcome(changed: bool, before: KubeObject | None, after: KubeObject | None)
         _told(after),
         {
             "lease": returned(after) if after else None,
-            "address": ((after or {}).get("status") or {}).get("address"),
-            "phase": _phase(after),
+            "address": holdings.address(after),
+            "phase": holdings.phase(after),
         },
     )
 
@@ -199,13 +233,8 @@ def _told(lease: KubeObject | None) -> dict[str, Any]:
     return {f"EgressLease {lease['metadata']['name']}": fields} if lease else {}
 
 
-def _phase(lease: KubeObject | None) -> str | None:
-    return ((lease or {}).get("status") or {}).get("phase")
-
-
-def _held_by(lease: str, ip_family: str, taken: Mapping[str, str]) -> str | None:
-    held = (address for address, holder in taken.items() if holder == lease)
-    return next((address for address in held if addresses.family_of(address) == ip_family), None)
+def _is_of(lock: KubeObject, network: str) -> bool:
+    return bool(lock["spec"]["network"] == network)
 
 
 def _slot(options: Mapping[str, Any]) -> Slot:

@@ -12,25 +12,35 @@ from __future__ import annotations
 import random
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Callable, Collection, Protocol
+from datetime import datetime
+from typing import Callable, Collection, Iterable
 
+from . import holdings, locks
 from .addresses import IPV4, family_of
 from .errors import PoolExhausted, Refused
+from .lease_store import AlreadyExists, Changed, LeaseStore
 from .model import EgressNetwork
 from .resources import (
     API_GROUP,
     API_VERSION,
+    CLAIMED_BY_LABEL,
     EGRESS_ADDRESS,
     EGRESS_LEASE,
+    NAMESPACE_LABEL,
+    NETWORK_LABEL,
     KubeObject,
-    Resource,
     address_name,
     lease_name,
 )
 
-BOUND = "Bound"
-RELEASED = "Released"
+CONTROLLER = "controller"
+"""Claimed for a service that is there, and given up with it."""
+ADMINISTRATOR = "administrator"
+"""Leased ahead of a service (``avi_ipam_lease``): it stays until it is given back in the same way."""
+IMPORT = "import"
+"""Brought from another cluster: the controller's as soon as its service is there."""
+
+QUOTA_EXCEEDED = "QuotaExceeded"
 
 
 @dataclass(frozen=True)
@@ -47,31 +57,6 @@ class Slot:
         return lease_name(self.network, self.namespace, self.service, self.number)
 
 
-class AlreadyExists(Exception):
-    """A create met an object of that name."""
-
-
-class Changed(Exception):
-    """A write met an object that is gone, or newer than the one it was decided on."""
-
-
-class LeaseStore(Protocol):
-    """What a claim needs of the API server."""
-
-    def get(self, resource: Resource, name: str) -> KubeObject | None: ...
-
-    def list(self, resource: Resource) -> list[KubeObject]: ...
-
-    def create(self, resource: Resource, body: KubeObject) -> KubeObject:
-        """The stored object; AlreadyExists if the name is taken."""
-
-    def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
-        """The stored object; Changed unless ``metadata.resourceVersion`` is the current one."""
-
-    def delete(self, resource: Resource, obj: KubeObject) -> None:
-        """Deletes exactly this version of the object; Changed if there is another."""
-
-
 def claim(
     store: LeaseStore,
     network: EgressNetwork,
@@ -80,110 +65,193 @@ def claim(
     now: datetime,
     wanted: str | None = None,
     ip_family: str = IPV4,
+    claimed_by: str = ADMINISTRATOR,
     random_start: Callable[[int], int] = random.randrange,
 ) -> KubeObject:
     """The Bound EgressLease of a slot, claiming an address if it has none; the same slot gets the same address again.
 
     ``taken`` are addresses known to be held, a hint that saves requests. Where it misses some, claiming takes longer;
     where it names some that are free, PoolExhausted may come too early, so try again with a newer one. ``wanted`` is
-    the one address that will do; without it, any of ``ip_family``. Raises PoolExhausted, Refused where the wanted
-    address is another's or the lease is Bound to one of the other family, and Changed when somebody else was at the
-    same lease: claim again.
+    the one address that will do; without it, any of ``ip_family`` that is not reserved. Raises PoolExhausted, Refused
+    where the wanted address is another's, the project has its quota, or the lease is Bound to what is not asked for,
+    and Changed when somebody else was at the same lease: claim again.
 
-    A Released lease of the other family gets a new address. Its former one stays locked for the slot, which may take
-    it up again until the quarantine is over (see ``former_quarantine_ends``). A Released lease whose address the
-    network does not lease any more gets a new one too.
+    A lease that is not Bound gets a new address where its own is not what is asked for, is not leased any more or is
+    in conflict. Its former one stays locked for the slot, which may take it up again until its quarantine is over.
     """
-    lease = store.get(EGRESS_LEASE, slot.lease) or _create(store, EGRESS_LEASE, lease_object(slot))
+    lease = ensure(store, slot, claimed_by)
     held = address_to_keep(lease, wanted, ip_family)
-    if held and (lease.get("status") or {}).get("phase") == BOUND:
+    if held and holdings.is_bound(lease):
         return lease
-    if held and held in network.pool and _lock(store, slot, lease, held):
+    if not holdings.is_released(lease) and network.quota(slot.namespace) is not None:
+        check_quota(network, slot, store.list(EGRESS_LEASE, labels=project_labels(slot)))
+    lease = begin(store, lease, claimed_by)
+    if held and network.leases(held, slot.namespace) and locks.lock(store, lease, held) is None:
         address = held
     else:
         address = _find_address(store, network, slot, lease, taken, wanted, ip_family, random_start)
-    bound = {"phase": BOUND, "address": address, "boundAt": timestamp(now)}
     try:
-        return store.replace(EGRESS_LEASE, {**lease, "status": bound}, subresource="status")
+        return write_status(store, lease, holdings.bound(lease, address, now))
     except Changed:
         _unlock_unless_needed(store, slot, lease, address)
         raise
 
 
 def address_to_keep(lease: KubeObject, wanted: str | None, ip_family: str) -> str | None:
-    """What a lease holds, if that is of the family asked for (the wanted address', else ``ip_family``).
+    """What a lease holds, if that is what is asked for: the wanted address, else one of ``ip_family``.
 
-    Refused where it holds another one that cannot be left. One of the other family can, once the lease is Released.
+    Refused where it holds another one that it cannot leave, for it is Bound.
     """
-    name, status = lease["metadata"]["name"], lease.get("status") or {}
-    held: str | None = status.get("address")
+    name, held = lease["metadata"]["name"], holdings.address(lease)
     family = family_of(wanted) if wanted else ip_family
-    if held and family_of(held) != family:
-        if status.get("phase") != BOUND:
-            return None
+    if held is None or (held == (wanted or held) and family_of(held) == family):
+        return held
+    if not holdings.is_bound(lease):
+        return None
+    if family_of(held) != family:
         raise Refused(
             "AddressFamilyMismatch",
             f"EgressLease {name} holds {held}, and an {family} address is asked for; an address never changes under a "
             "running service: remove the egress_pod annotation until the lease is Released, or release it by "
             "avi_ipam_lease if that acquired it",
         )
-    if wanted and held and held != wanted:
-        raise Refused(
-            "AddressMismatch",
-            f"EgressLease {name} holds {held}, not {wanted}; an address never moves by itself: release it first",
-        )
-    return held
+    raise Refused(
+        "AddressMismatch",
+        f"EgressLease {name} holds {held}, not {wanted}; an address never moves by itself: release it first",
+    )
 
 
-def release(store: LeaseStore, lease: KubeObject, now: datetime) -> KubeObject:
-    """The lease as Released: its address stays locked until the quarantine is over, and its slot may have it again."""
-    status = lease.get("status") or {}
-    if status.get("phase") == RELEASED:
+def ensure(store: LeaseStore, slot: Slot, claimed_by: str) -> KubeObject:
+    """The lease of a slot, made if there is none."""
+    if found := store.get(EGRESS_LEASE, slot.lease):
+        return found
+    with suppress(AlreadyExists):
+        return store.create(EGRESS_LEASE, lease_object(slot, claimed_by))
+    if found := store.get(EGRESS_LEASE, slot.lease):
+        return found
+    raise Changed(f"EgressLease {slot.lease} came and went while it was claimed")
+
+
+def write_status(store: LeaseStore, lease: KubeObject, status: holdings.Status) -> KubeObject:
+    """The lease with another status; Changed unless it is still as it was seen."""
+    return store.replace(EGRESS_LEASE, {**lease, "status": status}, subresource="status")
+
+
+def begin(store: LeaseStore, lease: KubeObject, claimed_by: str) -> KubeObject:
+    """A lease that is not Bound as the claimant's, about to lock an address.
+
+    An Expired one is made another version first: whoever finds its new lock to be nobody's and deletes it does so
+    because the lease is over, and a claim that paused for longer than that must not bind it afterwards.
+    """
+    if holdings.is_expired(lease):
+        lease = write_status(store, lease, holdings.reopened(lease))
+    return hand_over(store, lease, claimed_by)
+
+
+def hand_over(store: LeaseStore, lease: KubeObject, claimed_by: str) -> KubeObject:
+    """The lease as somebody's, who is to give it up."""
+    metadata = lease["metadata"]
+    labels = metadata.get("labels") or {}
+    if labels.get(CLAIMED_BY_LABEL, ADMINISTRATOR) == claimed_by:
         return lease
-    released = {**status, "phase": RELEASED, "releasedAt": timestamp(now)}
-    return store.replace(EGRESS_LEASE, {**lease, "status": released}, subresource="status")
+    body = {**lease, "metadata": {**metadata, "labels": {**labels, CLAIMED_BY_LABEL: claimed_by}}}
+    return store.replace(EGRESS_LEASE, body)
+
+
+def claimed_by(lease: KubeObject) -> str:
+    """Whose a lease is."""
+    labels = lease["metadata"].get("labels") or {}
+    return str(labels.get(CLAIMED_BY_LABEL, ADMINISTRATOR))
+
+
+def release(store: LeaseStore, lease: KubeObject, now: datetime, reason: str) -> KubeObject:
+    """The lease as Released: its address stays locked until the quarantine is over, and its slot may have it again.
+
+    ``reason``: one CamelCase word for the lease's history.
+    """
+    if not holdings.is_bound(lease):
+        return lease
+    return write_status(store, lease, holdings.released(lease, now, reason))
 
 
 def free(store: LeaseStore, lease: KubeObject) -> None:
-    """Delete a Released lease, or one that was never bound, and unlock its address.
+    """Unlock the address of a lease that is not Bound, which becomes Expired; one that was never bound is deleted.
 
     The lease goes first and exactly as it was seen, so that a claim that re-binds it meanwhile wins; then its
     address, exactly as the lease had locked it, and what else a claim that broke off had locked for it.
     """
-    held = (lease.get("status") or {}).get("address")
-    address = store.get(EGRESS_ADDRESS, address_name(lease["spec"]["network"], held)) if held else None
-    locked = [address] if address else []
-    locked += [item for item in _locks_of(store, lease["metadata"]["name"]) if item["spec"]["address"] != held]
-    store.delete(EGRESS_LEASE, lease)
+    locked = locks.deletable(store, lease)
+    if holdings.address(lease):
+        write_status(store, lease, holdings.expired(lease))
+    else:
+        store.delete(EGRESS_LEASE, lease)
     for item in locked:
-        if item["spec"]["leaseUID"] == lease["metadata"]["uid"]:
+        with suppress(Changed):  # Claimed again between the two writes.
             store.delete(EGRESS_ADDRESS, item)
 
 
-def quarantine_over(lease: KubeObject, quarantine_seconds: int, now: datetime) -> bool:
-    """Whether a lease is Released long enough that no firewall should trust its address any more."""
-    status = lease.get("status") or {}
-    if status.get("phase") != RELEASED:
-        return False
-    return parse_timestamp(status["releasedAt"]) + timedelta(seconds=quarantine_seconds) <= now
+def relock(store: LeaseStore, lease: KubeObject) -> bool:
+    """Lock the address of a Bound or Released lease whose lock was lost; False where it is another's by now."""
+    address = holdings.address(lease)
+    return address is not None and locks.lock(store, lease, address) is None
 
 
-def former_quarantine_ends(lease: KubeObject, quarantine_seconds: int) -> datetime:
-    """When an address may be given up that a lease, now Bound to another, may have held before.
-
-    Counted from when it was bound to the other, at the earliest then it no longer held the former one.
-    """
-    return parse_timestamp(lease["status"]["boundAt"]) + timedelta(seconds=quarantine_seconds)
+def project_labels(slot: Slot) -> str:
+    """The label selector of the leases that the slot's project has of its network."""
+    return f"{NETWORK_LABEL}={slot.network},{NAMESPACE_LABEL}={slot.namespace}"
 
 
-def lease_object(slot: Slot) -> KubeObject:
+def check_wanted(network: EgressNetwork, namespace: str, wanted: str) -> None:
+    """Refused where a project can't have an address of the network, whoever holds it."""
+    if wanted not in network.pool:
+        raise Refused(
+            "AddressNotInNetwork", f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"
+        )
+    if not network.leases(wanted, namespace):
+        owner = network.reservations[wanted]
+        raise Refused("AddressReserved", f"EgressNetwork {network.name}: {wanted} is reserved for project {owner}")
+
+
+def check_quota(network: EgressNetwork, slot: Slot, leases: Iterable[KubeObject]) -> None:
+    """Refused where the slot's project holds as many of the network's addresses as it may."""
+    quota = network.quota(slot.namespace)
+    others = [lease for lease in leases if is_kin(lease, slot)]
+    held = sum(holdings.is_bound(lease) or holdings.is_released(lease) for lease in others)
+    if quota is not None and held >= quota:
+        raise Refused(
+            QUOTA_EXCEEDED,
+            f"EgressNetwork {network.name}: project {slot.namespace} holds {held} addresses, those in quarantine "
+            f"included, and may hold {quota}; release one, or raise its spec.quotas",
+        )
+
+
+def is_kin(lease: KubeObject, slot: Slot) -> bool:
+    """Whether a lease is another one of the slot's project and network."""
+    spec = lease["spec"]
+    same = (spec["network"], spec["namespace"]) == (slot.network, slot.namespace)
+    return same and bool(lease["metadata"]["name"] != slot.lease)
+
+
+def taken_by(network: EgressNetwork, lock: KubeObject) -> Refused:
+    """Why an address can't be had that is locked."""
+    spec = lock["spec"]
+    if locks.in_conflict(lock):
+        return Refused(
+            "AddressInConflict",
+            f"EgressNetwork {network.name}: a host that it was not leased to answers for {spec['address']}; see "
+            f"EgressAddress {lock['metadata']['name']}, and delete that when it is settled",
+        )
+    return Refused("AddressTaken", f"EgressNetwork {network.name}: {spec['address']} is held by {spec['lease']}")
+
+
+def lease_object(slot: Slot, claimed_by: str = ADMINISTRATOR) -> KubeObject:
     """The EgressLease of a slot, not yet bound."""
     return {
         "apiVersion": f"{API_GROUP}/{API_VERSION}",
         "kind": EGRESS_LEASE.kind,
         "metadata": {
             "name": slot.lease,
-            "labels": {f"{API_GROUP}/network": slot.network, f"{API_GROUP}/namespace": slot.namespace},
+            "labels": {NETWORK_LABEL: slot.network, NAMESPACE_LABEL: slot.namespace, CLAIMED_BY_LABEL: claimed_by},
         },
         "spec": {
             "network": slot.network,
@@ -194,33 +262,9 @@ def lease_object(slot: Slot) -> KubeObject:
     }
 
 
-def address_object(network: str, address: str, lease: KubeObject) -> KubeObject:
-    """The lock on an address, naming the lease that holds it."""
-    return {
-        "apiVersion": f"{API_GROUP}/{API_VERSION}",
-        "kind": EGRESS_ADDRESS.kind,
-        "metadata": {"name": address_name(network, address), "labels": {f"{API_GROUP}/network": network}},
-        "spec": {
-            "network": network,
-            "address": address,
-            "lease": lease["metadata"]["name"],
-            "leaseUID": lease["metadata"]["uid"],
-        },
-    }
-
-
 def slot_of(lease: KubeObject) -> Slot:
     spec = lease["spec"]
     return Slot(spec["network"], spec["namespace"], spec["service"], spec["slot"])
-
-
-def timestamp(moment: datetime) -> str:
-    """A moment as the API writes it: RFC 3339 in UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_timestamp(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def _find_address(
@@ -234,28 +278,21 @@ def _find_address(
     random_start: Callable[[int], int],
 ) -> str:
     if wanted:
-        if wanted not in network.pool:
-            raise Refused(
-                "AddressNotInNetwork", f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"
-            )
-        if not _lock(store, slot, lease, wanted):
-            raise Refused("AddressTaken", f"EgressNetwork {network.name}: {wanted} is held by another lease")
+        check_wanted(network, slot.namespace, wanted)
+        if lock := locks.lock(store, lease, wanted):
+            raise taken_by(network, lock)
         return wanted
-    for orphan in _locks_of(store, slot.lease):
+    for orphan in locks.locks_of(store, slot.lease):
         # Locked before a crash, a lost lease or a change of family: taking it up again is sticky, and nothing leaks.
         address = str(orphan["spec"]["address"])
-        if family_of(address) == ip_family and address in network.pool and _lock(store, slot, lease, address):
+        mine = family_of(address) == ip_family and network.leases(address, slot.namespace)
+        if mine and locks.lock(store, lease, address) is None:
             return address
-    pool = network.pool.of(ip_family)
+    pool = network.drawn.of(ip_family)
     for address in pool.candidates(frozenset(taken), random_start(pool.size) if pool.size else 0):
-        if _lock(store, slot, lease, address):
+        if locks.lock(store, lease, address) is None:
             return address
     raise PoolExhausted(network.name, ip_family, pool.size)
-
-
-def _locks_of(store: LeaseStore, lease: str) -> list[KubeObject]:
-    """The EgressAddresses that name a lease as their holder."""
-    return [item for item in store.list(EGRESS_ADDRESS) if item["spec"]["lease"] == lease]
 
 
 def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> None:
@@ -266,8 +303,8 @@ def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, addr
     own UID into the lock first, and so spares it this deletion.
     """
     current = store.get(EGRESS_LEASE, slot.lease)
-    is_there, status = _same(current, lease), (current or {}).get("status") or {}
-    if is_there and (status.get("phase") != BOUND or status.get("address") == address):
+    is_there = locks.is_same(current, lease)
+    if is_there and (not holdings.is_bound(current) or holdings.address(current) == address):
         return
     lock = store.get(EGRESS_ADDRESS, address_name(slot.network, address))
     if is_there and lock and "claims" in lock["spec"]:
@@ -275,36 +312,3 @@ def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, addr
     if lock and lock["spec"]["leaseUID"] == lease["metadata"]["uid"]:
         with suppress(Changed):
             store.delete(EGRESS_ADDRESS, lock)
-
-
-def _same(current: KubeObject | None, lease: KubeObject) -> bool:
-    return current is not None and bool(current["metadata"]["uid"] == lease["metadata"]["uid"])
-
-
-def _lock(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> bool:
-    """Whether the address is this lease's now: created, or found to be its own (a lost reply, or its own orphan)."""
-    body = address_object(slot.network, address, lease)
-    try:
-        store.create(EGRESS_ADDRESS, body)
-        return True
-    except AlreadyExists:
-        holder = store.get(EGRESS_ADDRESS, body["metadata"]["name"])
-    if holder is None or holder["spec"]["lease"] != slot.lease:
-        return False
-    is_predecessors = holder["spec"]["leaseUID"] != lease["metadata"]["uid"]
-    # Read after the lock, so that a claim of a lease that is gone can't take the lock from its successor.
-    if is_predecessors and not _same(store.get(EGRESS_LEASE, slot.lease), lease):
-        raise Changed(f"EgressLease {slot.lease} was deleted while it was claimed")
-    # Written, not merely read: whoever decided to delete the orphan now meets a newer version. The count makes it one.
-    store.replace(EGRESS_ADDRESS, {**holder, "spec": {**body["spec"], "claims": holder["spec"].get("claims", 1) + 1}})
-    return True
-
-
-def _create(store: LeaseStore, resource: Resource, body: KubeObject) -> KubeObject:
-    try:
-        return store.create(resource, body)
-    except AlreadyExists:
-        found: Any = store.get(resource, body["metadata"]["name"])
-        if found is None:
-            raise Changed(f"{resource.kind} {body['metadata']['name']} came and went while it was claimed") from None
-        return found  # type: ignore[no-any-return]

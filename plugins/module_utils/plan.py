@@ -219,16 +219,17 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
 
 
 def not_reserved(service: EgressService) -> Refused:
-    """``source_ip`` names an address that no lease of the service holds.
+    """``source_ip`` names an address that is not for the service.
 
-    A tenant may only ask for what an administrator has leased for the service ahead: else he could pick the address
-    that another project's firewalls still trust.
+    A tenant may only ask for what an administrator has reserved for the project, or leased for the service ahead: else
+    he could pick the address that another project's firewalls still trust.
     """
     return Refused(
         "AddressNotReserved",
         f"Service {service.namespace}/{service.name}: egress_pod.source_ip is "
-        f"{', '.join(service.egress_pod.source_ips)}, which no lease of this service holds; have it acquired by "
-        "avi_ipam_lease first, or remove the key",
+        f"{', '.join(service.egress_pod.source_ips)}, which no lease of this service holds and no EgressNetwork "
+        "reserves for its project; have it acquired by avi_ipam_lease or reserved in spec.reservations first, or "
+        "remove the key",
     )
 
 

@@ -19,6 +19,13 @@ SOURCE_IPS_ANNOTATION = f"{API_GROUP}/source-ips"
 MASS_RELEASE_ANNOTATION = f"{API_GROUP}/mass-release"
 """On an EgressNetwork: ``allow`` confirms that many of its leases are to be given up at once."""
 
+NETWORK_LABEL = f"{API_GROUP}/network"
+"""On leases and locks: their EgressNetwork."""
+NAMESPACE_LABEL = f"{API_GROUP}/namespace"
+"""On leases: their project."""
+CLAIMED_BY_LABEL = f"{API_GROUP}/claimed-by"
+"""On leases: whose they are, and so who gives them up."""
+
 CLOUD_LABEL = f"{API_GROUP}/cloud"
 """On ServiceAccounts and the SCC: the uuid of their EgressCloud, by which they are found when it is gone."""
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict
 from .cluster import ApiError, Cluster, Expired
 from .connection import ConnectionFailed
 from .errors import EgressError, Refused
-from .leases import BOUND
+from .holdings import BOUND
 from .resources import (
     API_GROUP,
     EGRESS_LEASE,
@@ -29,9 +29,11 @@ from .resources import (
 REFUSALS = frozenset(
     {
         "AddressFamilyMismatch",
+        "AddressInConflict",
         "AddressMismatch",
         "AddressNotInNetwork",
         "AddressNotReserved",
+        "AddressReserved",
         "AddressTaken",
         "AmbiguousCloud",
         "IPFamilyMissing",
@@ -44,6 +46,7 @@ REFUSALS = frozenset(
         "PolicyNotSupported",
         "PoolExhausted",
         "ProjectNotIncluded",
+        "QuotaExceeded",
         "SecureEgressModeOff",
         "ServiceTypeNotAllowed",
     }

@@ -26,12 +26,13 @@ from types import TracebackType
 
 import netaddr
 import urllib3
-from ansible_collections.avi.egress.plugins.module_utils import leases
+from ansible_collections.avi.egress.plugins.module_utils import leases, locks
 from ansible_collections.avi.egress.plugins.module_utils.addresses import IPV4
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted
-from ansible_collections.avi.egress.plugins.module_utils.leases import Changed, Slot
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_ADDRESS,
@@ -188,7 +189,7 @@ class _Client:
 
     def _create(self, network: str, address: str) -> str:
         holder = {"metadata": {"name": f"{network}.bare-{self._number}.service-0.0", "uid": str(uuid.uuid4())}}
-        self._cluster.create(EGRESS_ADDRESS, leases.address_object(network, address, holder))
+        self._cluster.create(EGRESS_ADDRESS, locks.address_object(network, address, holder))
         return address
 
     def _claim(self, network: EgressNetwork, slot: Slot) -> str | None:

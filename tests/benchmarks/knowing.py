@@ -20,7 +20,8 @@ from multiprocessing.connection import Connection as Pipe
 
 from ansible_collections.avi.egress.plugins.module_utils.addresses import IPV4
 from ansible_collections.avi.egress.plugins.module_utils.cluster import LIST_PAGE_SIZE, Cluster, typed
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot, address_object
+from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.locks import address_object
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims, OwnLocks

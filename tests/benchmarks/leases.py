@@ -25,7 +25,7 @@ import urllib3
 import yaml
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.leases import BOUND
+from ansible_collections.avi.egress.plugins.module_utils.holdings import BOUND
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     API_GROUP,
     CUSTOM_RESOURCE_DEFINITION,

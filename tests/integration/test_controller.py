@@ -11,7 +11,7 @@ import statistics
 import time
 import uuid
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
@@ -20,6 +20,7 @@ import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.module_utils import leases
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CUSTOM_RESOURCE_DEFINITION,
@@ -141,15 +142,16 @@ class World:
         self.namespace = self.name
 
     def set_up(
-        self, *, prefix: int = 28, secure: bool = True, quarantine: int = 3600, more: Iterable[str] = ()
+        self, *, prefix: int = 28, secure: bool = True, quarantine: int = 3600, more: Iterable[str] = (), **fields: Any
     ) -> World:
-        """``more`` are further subnets of the network."""
+        """``more`` are further subnets of the network, ``fields`` further ones of its spec."""
         number = next(_subnets)
         cidr = f"10.{100 + number // 256}.{number % 256}.0/{prefix}"
+        self.subnet = IPv4Network(cidr)
         self.add_namespace(self.namespace)
         subnets = [{"cidr": item} for item in (cidr, *more)]
         # On an uplink of its own, as some tests' networks have the same addresses.
-        spec = {"subnets": subnets, "quarantineSeconds": quarantine, "uplink": self.name}
+        spec = {"subnets": subnets, "quarantineSeconds": quarantine, "uplink": self.name, **fields}
         self.create(EGRESS_NETWORK, self.name, spec)
         include = {"include": {"matchLabels": {LABEL: self.name}}}
         self.create(
@@ -224,6 +226,11 @@ class World:
 
     def events(self, name: str) -> list[KubeObject]:
         return self.cluster.list(EVENT, self.namespace, fields=f"involvedObject.name={name}")
+
+    def lease_events(self, name: str) -> set[str]:
+        """The reasons of what was told of a service's lease."""
+        lease = f"{self.name}.{self.namespace}.{name}.0"
+        return {item["reason"] for item in self.cluster.list(EVENT, fields=f"involvedObject.name={lease}")}
 
     def wait_reason(self, name: str, reason: str, seconds: float = 10) -> dict[str, Any]:
         def check() -> dict[str, Any] | None:
@@ -423,7 +430,8 @@ def test_an_exhausted_network_is_told_and_a_freed_address_is_used(world: World, 
     world.delete("first")
     world.wait_served("second")
     assert world.address("second") == address
-    assert world.lease("first") is None
+    former = (world.lease("first") or {})["status"]
+    assert (former["phase"], former["reason"]) == ("Expired", "Transferred"), "of one project: no quarantine between"
 
 
 def test_deletion_frees_and_the_same_service_gets_the_same_address(world: World, controller: ControllerProcess) -> None:
@@ -778,9 +786,90 @@ def test_a_released_lease_is_freed_when_its_quarantine_ends(world: World, contro
     world.set_up(quarantine=2)
     world.serve("shop")
     world.wait_served("shop")
+    address = world.address("shop")
     world.delete("shop")
     wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
-    wait_for("lease and lock to go", lambda: not world.leases() and not world.locks(), 4)
+    wait_for("its address to be anybody's", lambda: world.phase("shop") == "Expired" and not world.locks(), 4)
+    held = (world.lease("shop") or {})["status"]
+    assert (held["reason"], held["address"]) == ("ServiceGone", address)
+    assert {"LeaseReleased", "LeaseExpired"} <= world.lease_events("shop")
+
+
+def test_a_record_that_is_old_enough_is_forgotten(world: World, controller: ControllerProcess) -> None:
+    world.set_up(quarantine=1, historySeconds=2)
+    world.serve("shop")
+    world.wait_served("shop")
+    world.delete("shop")
+    wait_for("the lease to be a record", lambda: world.phase("shop") == "Expired")
+    wait_for("the record to go", lambda: not world.leases())
+    wait_for("an Event", lambda: "LeaseForgotten" in world.lease_events("shop"))
+
+
+def test_a_lease_whose_lock_was_deleted_gets_it_again(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    (lock,) = world.locks()
+    world.cluster.delete(EGRESS_ADDRESS, lock)
+
+    wait_for("the lock to be made again", lambda: lock["spec"] in [item["spec"] for item in world.locks()])
+    wait_for("an Event", lambda: "AddressLockedAgain" in world.lease_events("shop"))
+
+
+def test_a_service_that_an_administrator_had_a_lease_for_keeps_it_and_one_of_the_controllers_becomes_his(
+    world: World, controller: ControllerProcess
+) -> None:
+    """Who gives a lease up is who claimed it last, whoever that was before."""
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    world.delete("shop")
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    network = read_network(world.cluster.get(EGRESS_NETWORK, world.name) or {})
+    slot = Slot(world.name, world.namespace, "shop", 0)
+    claimed = leases.claim(world.cluster, network, slot, (), datetime.now(UTC))
+    assert leases.claimed_by(claimed) == leases.ADMINISTRATOR
+    time.sleep(1)
+    assert world.phase("shop") == "Bound", "no service uses it, and it is not the controller's to give up"
+    leases.release(world.cluster, claimed, datetime.now(UTC), "Tested")
+    world.serve("shop")
+    wait_for("the lease to be Bound", lambda: world.phase("shop") == "Bound")
+    world.delete("shop")
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+
+
+def test_a_project_holds_no_more_addresses_than_its_quota(world: World, controller: ControllerProcess) -> None:
+    world.set_up(addressesPerNamespace=3)
+    names = [f"s{number}" for number in range(8)]
+    for name in names:
+        world.serve(name)
+
+    def those(reason: str) -> list[str]:
+        return [name for name in names if world.condition(name).get("reason") == reason]
+
+    wait_for("3 to be served", lambda: (len(those("WaitingForPod")), len(those("QuotaExceeded"))) == (3, 5))
+    assert world.bound() == 3
+    served = those("WaitingForPod")[0]
+    address = world.address(served)
+    world.delete(served)
+    names.remove(served)
+    wait_for("another to be served in its place", lambda: len(those("WaitingForPod")) == 3)
+    assert world.bound() == 3
+    assert address in {world.address(name) for name in names}, "of one project: no quarantine between"
+
+
+def test_a_reserved_address_is_for_the_service_that_names_it(world: World, controller: ControllerProcess) -> None:
+    world.set_up(prefix=30)
+    (first, second) = (str(address) for address in world.subnet.hosts())
+    reserved = [{"address": first, "namespace": world.namespace}, {"address": second, "namespace": "another"}]
+    world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"reservations": reserved}})
+    world.serve("drawing")
+    world.wait_reason("drawing", "PoolExhausted")
+    world.serve("asking", {"destination_ip": "10.10.10.200", "source_ip": first})
+    world.wait_served("asking")
+    assert world.address("asking") == first
+    world.serve("poaching", {"destination_ip": "10.10.10.200", "source_ip": second})
+    world.wait_reason("poaching", "AddressNotReserved")
 
 
 def test_without_the_definitions_it_says_what_to_run(cluster: Cluster, tmp_path: Path) -> None:

@@ -20,10 +20,11 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import leases
+from ansible_collections.avi.egress.plugins.module_utils import holdings, leases
 from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Cluster
 from ansible_collections.avi.egress.plugins.module_utils.connection import Connection, ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.leases import Changed, Slot
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_LEASE,
@@ -120,7 +121,7 @@ class Claimant:
         def attempt() -> None:
             lease = self._cluster.get(EGRESS_LEASE, slot.lease)
             if lease:
-                leases.release(self._cluster, lease, datetime.now(UTC))
+                leases.release(self._cluster, lease, datetime.now(UTC), "Tested")
 
         _insist(attempt)
 
@@ -129,7 +130,7 @@ class Claimant:
 
         def attempt() -> None:
             lease = self._cluster.get(EGRESS_LEASE, slot.lease)
-            if lease and leases.quarantine_over(lease, 0, datetime.now(UTC)):
+            if lease and holdings.quarantine_over(lease, 0, datetime.now(UTC)):
                 leases.free(self._cluster, lease)
 
         _insist(attempt)
@@ -155,7 +156,8 @@ def storm(probability: float) -> list[Rule]:
 
 def assert_each_address_has_one_lease(world: World) -> None:
     """Every address that a lease says is said by no other, and locked by that lease."""
-    found, locks = world.leases(), {lock["spec"]["address"]: lock["spec"] for lock in world.locks()}
+    found = [lease for lease in world.leases() if not holdings.is_expired(lease)]
+    locks = {lock["spec"]["address"]: lock["spec"] for lock in world.locks()}
     addresses = [lease["status"]["address"] for lease in found]
     assert [address for address, count in Counter(addresses).items() if count > 1] == []
     holders = {lease["status"]["address"]: (lease["metadata"]["name"], lease["metadata"]["uid"]) for lease in found}
@@ -205,7 +207,7 @@ def live(me: Claimant, number: int, slots: Slots, world: World) -> None:
             assert lease_address(world, own) == address
             me.release(own)
             me.free(own)
-            assert lease_address(world, own) is None
+            assert world.phase(own.service) == "Expired"
     me.claim(own)
     me.claim(leaving)
     me.release(leaving)
@@ -215,7 +217,7 @@ def live(me: Claimant, number: int, slots: Slots, world: World) -> None:
 def test_claimants_in_a_storm_share_no_address_and_lose_none(
     faults: FaultProxy, world: World, tmp_path: Path, seed: int
 ) -> None:
-    world.set_up(prefix=26)
+    world.set_up(prefix=26, quarantine=0)
     network = read_network(world.cluster.get(EGRESS_NETWORK, world.name) or {})
     slots, start = Slots.of(world), Barrier(CLIENTS, timeout=PATIENCE_SECONDS)
 
@@ -239,7 +241,7 @@ def test_claimants_in_a_storm_share_no_address_and_lose_none(
     assert_each_address_has_one_lease(world)
     moved = {slot.lease: set(told[slot]) for slot in (*slots.kept, *slots.returned) if len(set(told[slot])) > 1}
     assert moved == {}
-    wanted = {"kept": {"Bound"}, "returned": {"Released"}, "freed": {"Bound"}, "left": {None}}
+    wanted = {"kept": {"Bound"}, "returned": {"Released"}, "freed": {"Bound"}, "left": {"Expired"}}
     assert slots.phases(world) == wanted
     bound = {slot: told[slot][-1] for slot in (*slots.kept, *slots.returned, *slots.freed)}
     assert {slot: lease_address(world, slot) for slot in bound} == bound

@@ -401,7 +401,7 @@ class TestLease:
         assert changed([*results[:1], *results[9:11], results[12]]) == [True] * 4
         name = f"{network}.{project}.x.0"
         told = [item["msg"] for item in results if item.get("failed")]
-        assert told[0] == f"EgressNetwork {network}: {SOURCE} is held by another lease"
+        assert told[0] == f"EgressNetwork {network}: {SOURCE} is held by {name}"
         assert told[1] == f"EgressNetwork {network}: {SOURCE} is held by {name}"
         assert told[2] == f"EgressNetwork {network}: 10.70.112.1 is none of its leasable addresses"
         assert told[3].startswith(f"EgressLease {name} holds {SOURCE}, not 10.70.112.101;")

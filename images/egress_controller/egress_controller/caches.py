@@ -40,6 +40,7 @@ from egress_controller.outages import Outages
 
 BY_NAMESPACE = "namespace"
 BY_NETWORK = "network"
+BY_PROJECT = "project"
 BY_SERVICE = "service"
 BY_LEASE = "lease"
 BY_CLOUD = "cloud"
@@ -83,7 +84,9 @@ class Caches:
         self.namespaces = self._informer(_Watch(NAMESPACE))
         self.clouds = self._informer(_Watch(EGRESS_CLOUD))
         self.networks = self._informer(_Watch(EGRESS_NETWORK))
-        self.leases = self._informer(_Watch(EGRESS_LEASE, indexes={BY_SERVICE: _served, BY_NETWORK: _network}))
+        self.leases = self._informer(
+            _Watch(EGRESS_LEASE, indexes={BY_SERVICE: _served, BY_NETWORK: _network, BY_PROJECT: _project})
+        )
         self.addresses = self._informer(_Watch(EGRESS_ADDRESS, indexes={BY_LEASE: _holder, BY_NETWORK: _network}))
         self.services = self._informer(_Watch(SERVICE, indexes={BY_NAMESPACE: _marked_namespace}))
         self.parts = {part: self._informer(_Watch(part, labels=NAME_LABEL)) for part in PARTS}
@@ -198,6 +201,10 @@ def _served(lease: KubeObject) -> Hashable:
 
 def _network(obj: KubeObject) -> Hashable:
     return str(obj["spec"]["network"])
+
+
+def _project(lease: KubeObject) -> Hashable:
+    return (lease["spec"]["network"], lease["spec"]["namespace"])
 
 
 def _holder(address: KubeObject) -> Hashable:

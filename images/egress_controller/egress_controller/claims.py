@@ -6,27 +6,24 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Callable, Collection, Container
 
-from ansible_collections.avi.egress.plugins.module_utils import leases
+from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.leases import BOUND, RELEASED, LeaseStore, Slot
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import LeaseStore
+from ansible_collections.avi.egress.plugins.module_utils.leases import CONTROLLER, IMPORT, Slot, claimed_by
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
-    API_GROUP,
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
     Resource,
 )
 
-from egress_controller.caches import BY_LEASE, BY_NETWORK, BY_SERVICE, Caches
+from egress_controller.caches import BY_LEASE, BY_NETWORK, BY_PROJECT, BY_SERVICE, Caches
 
-CLAIMED_BY = f"{API_GROUP}/claimed-by"
-"""The label of leases that the controller claimed for a service, and gives up with it. One that an administrator has
-leased ahead of its service (``avi_ipam_lease``) has no such label and stays until it is given back in the same way."""
-CONTROLLER = "controller"
 OWN_LOCK_SECONDS = 60.0
 """Longer than any watch lags; an address that came and went unseen is no longer taken for held after it."""
 
@@ -70,43 +67,70 @@ class Claims:
         self._caches = caches
         self._own = own
         self._now = now
+        self._counting = threading.Lock()
+        """Held by claims of projects with a quota: none of them counts while another is about to add one."""
 
     def of_service(self, namespace: str, name: str) -> list[KubeObject]:
         return self._caches.leases.of(BY_SERVICE, (namespace, name))
 
     def to_give_up(self, namespace: str, name: str, kept: Container[str] = ()) -> list[KubeObject]:
-        """The service's leases but those of the names ``kept``, as far as they are ours and not Released already."""
+        """The service's leases but those of the names ``kept``, as far as they are ours and not given up already."""
         return [
             lease
             for lease in self.of_service(namespace, name)
-            if lease["metadata"]["name"] not in kept and _is_ours(lease) and not is_released(lease)
+            if lease["metadata"]["name"] not in kept
+            and claimed_by(lease) == CONTROLLER
+            and holdings.phase(lease) in (None, holdings.BOUND)
         ]
 
-    def claim(self, network: EgressNetwork, slot: Slot, ip_family: str, said: Collection[str] = ()) -> KubeObject:
+    def claim(
+        self,
+        network: EgressNetwork,
+        slot: Slot,
+        ip_family: str,
+        said: Collection[str] = (),
+        wanted: str | None = None,
+    ) -> KubeObject:
         """The slot's Bound lease; PoolExhausted, Refused, or Changed when it is to be tried again.
 
         ``said`` are the addresses that the service says it has: only for those is the cache believed.
         """
         known = self._caches.leases.get(slot.lease)
-        taken = frozenset() if known and is_bound(known) else self._taken(network.name)
+        taken = frozenset() if holdings.is_bound(known) else self._taken(network.name)
         store = self._store(slot.lease, said)
-        return leases.claim(store, network, slot, taken, self._now(), ip_family=ip_family)
+        project = (slot.network, slot.namespace)
+        with self._counting if network.quota(slot.namespace) is not None else nullcontext():
+            lease = transfers.claim(
+                store,
+                network,
+                slot,
+                taken,
+                lambda: self._caches.leases.of(BY_PROJECT, project),
+                self._now(),
+                wanted,
+                ip_family,
+                CONTROLLER,
+            )
+        return leases.hand_over(store, lease, CONTROLLER) if claimed_by(lease) == IMPORT else lease
 
     def holds(self, slot: Slot, address: str) -> bool:
         """Whether a slot's lease is for this address, on the server's word."""
-        lease = self._cluster.get(EGRESS_LEASE, slot.lease)
-        return lease is not None and (lease.get("status") or {}).get("address") == address
+        return holdings.address(self._cluster.get(EGRESS_LEASE, slot.lease)) == address
 
-    def give_up(self, lease: KubeObject) -> None:
-        """Release a lease, or delete it if it never had an address."""
+    def give_up(self, lease: KubeObject, reason: str) -> None:
+        """Release a lease; one that is not Bound yet is as it was before the claim, or gone."""
         store = self._store(lease["metadata"]["name"])
-        if (lease.get("status") or {}).get("address"):
-            leases.release(store, lease, self._now())
+        if holdings.is_bound(lease):
+            leases.release(store, lease, self._now(), reason)
         else:
             leases.free(store, lease)
 
     def free(self, lease: KubeObject) -> None:
         leases.free(self._store(lease["metadata"]["name"]), lease)
+
+    def relock(self, lease: KubeObject) -> bool:
+        """Lock the lease's address again; False where it is another lease's by now."""
+        return leases.relock(self._store(lease["metadata"]["name"]), lease)
 
     def _store(self, lease: str, said: Collection[str] = ()) -> LeaseStore:
         return _Store(self._cluster, self._caches, self._own, lease, said)
@@ -137,20 +161,18 @@ class _Store:
         if resource is EGRESS_LEASE and not self._asked:
             self._asked = True
             cached = self._caches.leases.get(name)
-            if cached and is_bound(cached) and cached["status"]["address"] in self._said:
+            if cached and holdings.is_bound(cached) and holdings.address(cached) in self._said:
                 return cached
         return self._cluster.get(resource, name)
 
-    def list(self, resource: Resource) -> list[KubeObject]:
-        """The EgressAddresses that this lease holds, as far as they are known here."""
+    def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]:
+        """The EgressAddresses that this lease holds, as far as they are known here; leases as the server has them."""
+        if resource is EGRESS_LEASE:
+            return self._cluster.list(resource, labels=labels)
         own = [item for item in self._own.all() if item["spec"]["lease"] == self._lease]
         return own + self._caches.addresses.of(BY_LEASE, self._lease)
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
-        if resource is EGRESS_LEASE:
-            metadata = body["metadata"]
-            labels = {**metadata.get("labels", {}), CLAIMED_BY: CONTROLLER}
-            body = {**body, "metadata": {**metadata, "labels": labels}}
         stored = self._cluster.create(resource, body)
         if resource is EGRESS_ADDRESS and self._caches.addresses.get(stored["metadata"]["name"]) is None:
             self._own.remember(stored)
@@ -163,17 +185,3 @@ class _Store:
         self._cluster.delete(resource, obj)
         if resource is EGRESS_ADDRESS:
             self._own.forget(obj["metadata"]["name"])
-
-
-def is_bound(lease: KubeObject) -> bool:
-    status = lease.get("status") or {}
-    return status.get("phase") == BOUND and bool(status.get("address"))
-
-
-def is_released(lease: KubeObject) -> bool:
-    return bool((lease.get("status") or {}).get("phase") == RELEASED)
-
-
-def _is_ours(lease: KubeObject) -> bool:
-    labels = lease["metadata"].get("labels") or {}
-    return bool(labels.get(CLAIMED_BY) == CONTROLLER)

@@ -15,7 +15,7 @@ from typing import Any, Callable
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.leases import Changed
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
 from ansible_collections.avi.egress.plugins.module_utils.resources import LEADER_LEASE
 from kubernetes.client import CoordinationV1Api
 from kubernetes.client.exceptions import ApiException

@@ -21,7 +21,7 @@ from egress_controller.claims import Claims, OwnLocks
 from egress_controller.clouds import CloudPass
 from egress_controller.election import Election
 from egress_controller.events import WARNING, Events
-from egress_controller.garbage import AddressPass, LeasePass
+from egress_controller.garbage import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
 from egress_controller.health import HealthServer
 from egress_controller.inventory import Inventory
 from egress_controller.keys import Key
@@ -91,8 +91,10 @@ class Controller:
         service = ServicePass(cluster, caches, inventory, claims, releases, accounts, events, queue, waiting)
         cloud = CloudPass(cluster, caches, inventory.clouds, accounts, events)
         network = NetworkPass(cluster, caches, inventory.networks, releases, events)
-        lease = LeasePass(cluster, caches, inventory.networks, claims, queue)
-        address = AddressPass(cluster, caches, inventory.networks, queue, self._settings.orphan_grace)
+        grace = self._settings.orphan_grace
+        unfinished = Suspects(grace * UNFINISHED_GRACES)
+        lease = LeasePass(cluster, caches, inventory.networks, claims, events, queue, Suspects(grace), unfinished)
+        address = AddressPass(cluster, caches, inventory.networks, events, queue, Suspects(grace))
         return {
             "service": lambda key: service.run(key.namespace, key.name),
             "cloud": lambda key: cloud.run(key.name),

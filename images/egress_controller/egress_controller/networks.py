@@ -12,12 +12,12 @@ from typing import Iterable, Mapping, Sequence
 from ansible_collections.avi.egress.plugins.module_utils.addresses import IP_FAMILIES, AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.holdings import is_bound, is_released
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
 from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_NETWORK, KubeObject
 
 from egress_controller.caches import BY_NETWORK, Caches
-from egress_controller.claims import is_bound, is_released
 from egress_controller.events import NORMAL, WARNING, Events
 from egress_controller.inventory import Shelf
 from egress_controller.releases import Releases

@@ -8,15 +8,15 @@ import logging
 from datetime import timedelta
 from typing import Sequence
 
+from ansible_collections.avi.egress.plugins.module_utils import holdings
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.leases import parse_timestamp
 from ansible_collections.avi.egress.plugins.module_utils.model import DEFAULT_RELEASE_BRAKE_PERCENT, EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
 from ansible_collections.avi.egress.plugins.module_utils.resources import MASS_RELEASE_ANNOTATION, KubeObject
 
 from egress_controller.brake import Brake, Verdict, limit
 from egress_controller.caches import BY_NETWORK, Caches
-from egress_controller.claims import Claims, is_bound, is_released, utc_now
+from egress_controller.claims import Claims, utc_now
 from egress_controller.events import NORMAL, Events
 from egress_controller.inventory import Shelf
 from egress_controller.keys import Key
@@ -26,6 +26,8 @@ from egress_controller.queue import WorkQueue
 RECENT = timedelta(minutes=1)
 """Leases given up this short a while ago count as given up at once."""
 MASS_RELEASE = "MassRelease"
+SERVICE_GONE = "ServiceGone"
+NOT_USED = "NotUsed"
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Releases:
             network = str(lease["spec"]["network"])
             verdict = self._ask(network, lease, owner)
             if verdict is Verdict.GO:
-                self.give_up(lease, "its service is gone or asks for no egress any more")
+                self.give_up(lease, SERVICE_GONE, "its service is gone or asks for no egress any more")
             elif verdict is Verdict.LATER:
                 self._queue.add_after(owner, self._brake.grace_seconds)
             else:
@@ -72,9 +74,9 @@ class Releases:
                 for key in (Key("network", network), *self._brake.waiting(network)):
                     self._queue.add(key)
 
-    def give_up(self, lease: KubeObject, why: str) -> None:
-        """Release a lease and say so."""
-        self._claims.give_up(lease)
+    def give_up(self, lease: KubeObject, reason: str, why: str) -> None:
+        """Release a lease and say so: ``reason`` in one word for its history, ``why`` in a sentence."""
+        self._claims.give_up(lease, reason)
         address = (lease.get("status") or {}).get("address") or "no address"
         _log.info(line("lease-given-up", lease=lease["metadata"]["name"], address=address))
         self._events.emit(lease, NORMAL, "LeaseReleased", f"{address} is given up: {why}")
@@ -103,8 +105,8 @@ class Releases:
         """Leases held, those given up a short while ago, and how many may be at once."""
         leases = self._caches.leases.of(BY_NETWORK, network)
         since = utc_now() - RECENT
-        recent = sum(is_released(lease) and parse_timestamp(lease["status"]["releasedAt"]) > since for lease in leases)
-        held = sum(is_bound(lease) for lease in leases) + recent
+        recent = sum(_was_given_up(lease) and holdings.released_at(lease) > since for lease in leases)
+        held = sum(holdings.is_bound(lease) for lease in leases) + recent
         return held, recent, limit(held, self._percent(network))
 
     def _percent(self, name: str) -> int:
@@ -115,3 +117,7 @@ class Releases:
         if network is None or isinstance(network, InvalidInput):
             return DEFAULT_RELEASE_BRAKE_PERCENT
         return network.release_brake_percent
+
+
+def _was_given_up(lease: KubeObject) -> bool:
+    return holdings.is_released(lease) or holdings.is_expired(lease)

@@ -11,12 +11,13 @@ import logging
 from dataclasses import replace
 from typing import Collection, Container, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils import plan
+from ansible_collections.avi.egress.plugins.module_utils import holdings, plan
 from ansible_collections.avi.egress.plugins.module_utils.annotations import read_service
 from ansible_collections.avi.egress.plugins.module_utils.apply import apply
 from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput, PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.leases import Changed, Slot, timestamp
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork, EgressService
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
@@ -35,17 +36,18 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     Resource,
     egress_pod_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.timestamps import timestamp
 
 from egress_controller.accounts import Accounts
 from egress_controller.caches import BY_NAME_LABEL, NAME_LABEL, PARTS, Caches
-from egress_controller.claims import Claims, is_released, utc_now
+from egress_controller.claims import Claims, utc_now
 from egress_controller.errors import NotYet
 from egress_controller.events import NORMAL, WARNING, Events
 from egress_controller.inventory import Inventory
 from egress_controller.keys import Key, service_key
 from egress_controller.logs import line
 from egress_controller.queue import WorkQueue
-from egress_controller.releases import Releases
+from egress_controller.releases import NOT_USED, Releases
 from egress_controller.status import condition_of
 from egress_controller.triggers import Waiting
 
@@ -126,7 +128,7 @@ class ServicePass:
             live = replace(observed, pods=self._live_pods(wish.namespace, wish.name))
             if plan.serve(wish, cloud, network, sources, live).settled:
                 for lease in unwanted:
-                    self._releases.give_up(lease, "its service uses another")
+                    self._releases.give_up(lease, NOT_USED, "its service uses another")
 
     def _admit(self, service: KubeObject, wish: EgressService) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
         namespace = self._caches.namespaces.get(wish.namespace)
@@ -167,10 +169,14 @@ class ServicePass:
         networks = self._reserving(wish, networks)
         key = service_key(wish.namespace, wish.name)
         self._waiting.add(key)  # Before the attempt, so that an address coming free meanwhile is not missed.
+        wanted = dict(enumerate(wish.egress_pod.source_ips))
         exhausted: list[PoolExhausted] = []
         for network in self._preferred(wish, networks):
             try:
-                leases = [self._claims.claim(network, slot, wish.ip_family, said) for slot in _slots(wish, network)]
+                leases = [
+                    self._claims.claim(network, slot, wish.ip_family, said, wanted.get(slot.number))
+                    for slot in _slots(wish, network)
+                ]
             except PoolExhausted as error:
                 exhausted.append(error)
             else:
@@ -180,23 +186,27 @@ class ServicePass:
         raise next((error for error in exhausted if error.size), exhausted[0])
 
     def _reserving(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
-        """The networks in which the addresses of ``source_ip`` are this service's already; all if it names none."""
+        """The networks in which the addresses of ``source_ip`` are its own or its project's; all if it names none."""
         wanted = wish.egress_pod.source_ips
         if not wanted:
             return networks
         for network in networks:
             slots = _slots(wish, network)
-            if all(self._claims.holds(slot, address) for slot, address in zip(slots, wanted)):
+            if all(self._may_have(network, slot, address) for slot, address in zip(slots, wanted)):
                 return [network]
         raise plan.not_reserved(wish)
 
+    def _may_have(self, network: EgressNetwork, slot: Slot, address: str) -> bool:
+        return network.reservations.get(address) == slot.namespace or self._claims.holds(slot, address)
+
     def _preferred(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
         """The network that the service holds a lease of comes first, then one that it last held, then as given."""
-        held = {lease["spec"]["network"]: lease for lease in self._claims.of_service(*_key(wish)) if _address(lease)}
+        leases = filter(holdings.address, self._claims.of_service(*_key(wish)))
+        held = {lease["spec"]["network"]: lease for lease in leases}
 
         def order(network: EgressNetwork) -> int:
             lease = held.get(network.name)
-            return 2 if lease is None else int(is_released(lease))
+            return 2 if lease is None else int(not holdings.is_bound(lease))
 
         return sorted(networks, key=order)
 
@@ -301,8 +311,3 @@ def _is_verdict(error: ApiError) -> bool:
 
 def _key(wish: EgressService) -> tuple[str, str]:
     return wish.namespace, wish.name
-
-
-def _address(lease: KubeObject) -> str | None:
-    found: str | None = (lease.get("status") or {}).get("address")
-    return found

@@ -8,9 +8,9 @@ from typing import Any, Mapping
 
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.difference import merge_patch
-from ansible_collections.avi.egress.plugins.module_utils.leases import timestamp
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.timestamps import timestamp
 
 from egress_controller.claims import utc_now
 

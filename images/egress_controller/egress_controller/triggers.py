@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable
 
+from ansible_collections.avi.egress.plugins.module_utils import holdings
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CLOUD_LABEL,
     EGRESS_ADDRESS,
@@ -36,7 +37,7 @@ from egress_controller.caches import (
     Caches,
     is_marked,
 )
-from egress_controller.claims import OwnLocks, is_released
+from egress_controller.claims import OwnLocks
 from egress_controller.keys import Key, service_key
 from egress_controller.queue import WorkQueue
 
@@ -145,8 +146,9 @@ class Triggers:
         spec = lease["spec"]
         self._queue.add(service_key(spec["namespace"], spec["service"]))
         self._queue.add_after(Key("network", spec["network"]), STATUS_DELAY_SECONDS)
-        if event != DELETED and is_released(lease):
-            self._queue.add(Key("lease", lease["metadata"]["name"]))
+        self._queue.add(Key("lease", lease["metadata"]["name"]))
+        if holdings.is_released(lease):
+            self._add_waiting(spec["namespace"])  # Its own project may take the address over.
         for address in caches.addresses.of(BY_LEASE, lease["metadata"]["name"]):
             self._queue.add(Key("address", address["metadata"]["name"]))
 
@@ -155,6 +157,7 @@ class Triggers:
         self._queue.add_after(Key("network", address["spec"]["network"]), STATUS_DELAY_SECONDS)
         self._queue.add(Key("address", address["metadata"]["name"]))
         if event == DELETED:
+            self._queue.add(Key("lease", address["spec"]["lease"]))  # Which may still need it.
             self._add_waiting()
 
     def _part(self, caches: Caches, event: str, part: KubeObject) -> None:
@@ -173,9 +176,10 @@ class Triggers:
         for network in caches.networks.all():
             self._queue.add_after(Key("network", network["metadata"]["name"]), STATUS_DELAY_SECONDS)
 
-    def _add_waiting(self) -> None:
+    def _add_waiting(self, namespace: str | None = None) -> None:
         for key in self._waiting.all():
-            self._queue.add(key)
+            if namespace in (None, key.namespace):
+                self._queue.add(key)
 
     def _add_services(self, caches: Caches) -> None:
         for service in caches.marked_services():

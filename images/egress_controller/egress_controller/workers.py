@@ -12,7 +12,7 @@ from typing import Callable, Mapping
 
 from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, NotFound
 from ansible_collections.avi.egress.plugins.module_utils.connection import ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.leases import AlreadyExists, Changed
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import AlreadyExists, Changed
 
 from egress_controller.errors import NotYet
 from egress_controller.keys import Key

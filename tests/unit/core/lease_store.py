@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.avi.egress.plugins.module_utils.leases import AlreadyExists, Changed
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import AlreadyExists, Changed
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
@@ -38,9 +38,14 @@ class MemoryStore:
         self._turn("get")
         return copy.deepcopy(self.objects.get((resource.kind, name)))
 
-    def list(self, resource: Resource) -> list[KubeObject]:
+    def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]:
         self._turn("list")
-        return [copy.deepcopy(obj) for (kind, _name), obj in self.objects.items() if kind == resource.kind]
+        wanted = dict(pair.split("=") for pair in labels.split(",")) if labels else {}
+        return [
+            copy.deepcopy(obj)
+            for (kind, _name), obj in self.objects.items()
+            if kind == resource.kind and wanted.items() <= obj["metadata"].get("labels", {}).items()
+        ]
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
         self._turn("create")
@@ -58,6 +63,9 @@ class MemoryStore:
             if subresource == "status"
             else {**body, "status": current.get("status")}
         )
+        if changed == current:
+            self._written()  # As Kubernetes does it: what changes nothing makes no new version.
+            return copy.deepcopy(current)
         return self._keep(key, changed, uid=current["metadata"]["uid"])
 
     def delete(self, resource: Resource, obj: KubeObject) -> None:

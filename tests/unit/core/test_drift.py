@@ -25,5 +25,5 @@ def test_a_bound_lease_keeps_an_address_that_its_network_does_not_lease_any_more
 
 def test_a_released_lease_gets_an_address_that_its_network_leases() -> None:
     store = MemoryStore()
-    release(store, claim(store, BEFORE, SLOT, (), NOW), NOW)
+    release(store, claim(store, BEFORE, SLOT, (), NOW), NOW, "Tested")
     assert claim(store, AFTER, SLOT, (), NOW)["status"]["address"] == "10.70.113.4"

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import re
 import threading
@@ -14,9 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import leases
+from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, timestamps
 from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.leases import BOUND, RELEASED, Changed, Slot
+from ansible_collections.avi.egress.plugins.module_utils.holdings import BOUND, RELEASED
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_ADDRESS,
@@ -26,7 +27,6 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from .builders import network
 from .lease_store import LostConnection, MemoryStore
@@ -130,25 +130,25 @@ def test_the_same_slot_gets_the_same_address_again() -> None:
     store = MemoryStore()
     first = address_of(claim(store, 200, slot()))
     for _again in range(5):
-        released = leases.release(store, store.leases()[0], NOW)
+        released = leases.release(store, store.leases()[0], NOW, "Tested")
         assert released["status"]["phase"] == RELEASED
-        assert leases.release(store, released, NOW + timedelta(days=1)) == released
+        assert leases.release(store, released, NOW + timedelta(days=1), "Tested") == released
         assert address_of(claim(store, 200, slot())) == first
 
 
 def test_a_released_address_is_nobody_elses_until_it_is_freed() -> None:
     store = MemoryStore()
-    lease = leases.release(store, claim(store, 1, slot()), NOW)
+    lease = leases.release(store, claim(store, 1, slot()), NOW, "Tested")
     with pytest.raises(PoolExhausted):
         claim(store, 1, slot("other"))
     leases.free(store, lease)
-    assert store.objects.keys() == {("EgressLease", "outside.green.other.0")}
+    assert not store.locks()
     assert address_of(claim(store, 1, slot("other"))) == "10.70.112.1"
 
 
 def test_freeing_what_was_bound_again_meanwhile_changes_nothing() -> None:
     store = MemoryStore()
-    seen = leases.release(store, claim(store, 1, slot()), NOW)
+    seen = leases.release(store, claim(store, 1, slot()), NOW, "Tested")
     bound = claim(store, 1, slot())
     with pytest.raises(Changed):
         leases.free(store, seen)
@@ -176,14 +176,14 @@ def test_freeing_a_lease_that_was_never_bound_frees_what_a_crash_left_locked() -
     ],
 )
 def test_quarantine_is_over_after_its_seconds_and_only_for_released_leases(status: Any, over: bool) -> None:
-    assert leases.quarantine_over({"status": status}, 60, NOW) is over
+    assert holdings.quarantine_over({"status": status}, 60, NOW) is over
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)))
 def test_a_moment_survives_being_written(moment: datetime) -> None:
     aware = moment.replace(tzinfo=UTC, microsecond=0)
-    assert leases.parse_timestamp(leases.timestamp(aware)) == aware
-    assert leases.timestamp(aware.astimezone()) == leases.timestamp(aware)
+    assert timestamps.parse_timestamp(timestamps.timestamp(aware)) == aware
+    assert timestamps.timestamp(aware.astimezone()) == timestamps.timestamp(aware)
 
 
 def test_a_wanted_address_is_had_or_refused_by_reason() -> None:
@@ -265,28 +265,23 @@ def test_a_bound_lease_of_the_other_family_is_left_as_it_is_and_the_remedy_told(
 def test_a_released_lease_gets_an_address_of_the_other_family_and_keeps_the_former_one_locked() -> None:
     store = MemoryStore()
     first = address_of(claim_of(store, slot(), "IPv4"))
-    leases.release(store, store.leases()[0], NOW)
+    leases.release(store, store.leases()[0], NOW, "Tested")
     second = address_of(claim_of(store, slot(), "IPv6"))
     assert family_of(second) == "IPv6"
     assert store.locks().keys() == {first, second}, "firewalls may still trust the former one"
-    leases.release(store, store.leases()[0], NOW)
+    leases.release(store, store.leases()[0], NOW, "Tested")
     assert address_of(claim_of(store, slot(), "IPv4")) == first, "the same slot gets the same address again"
-    leases.free(store, leases.release(store, store.leases()[0], NOW))
-    assert not store.objects, "nothing leaks"
-
-
-def test_a_former_address_is_in_quarantine_from_when_the_other_was_bound() -> None:
-    lease = claim_of(MemoryStore(), slot(), "IPv6")
-    assert leases.former_quarantine_ends(lease, 60) == NOW + timedelta(seconds=60)
+    leases.free(store, leases.release(store, store.leases()[0], NOW, "Tested"))
+    assert not store.locks(), "nothing leaks"
 
 
 def test_whoever_decided_to_delete_a_former_address_meets_a_newer_lock_when_it_was_claimed_again() -> None:
     store = MemoryStore()
     first = address_of(claim_of(store, slot(), "IPv4"))
-    leases.release(store, store.leases()[0], NOW)
+    leases.release(store, store.leases()[0], NOW, "Tested")
     claim_of(store, slot(), "IPv6")
     (doomed,) = [lock for lock in store.list(EGRESS_ADDRESS) if lock["spec"]["address"] == first]
-    leases.release(store, store.leases()[0], NOW)
+    leases.release(store, store.leases()[0], NOW, "Tested")
     assert address_of(claim_of(store, slot(), "IPv4")) == first
     with pytest.raises(Changed):
         store.delete(EGRESS_ADDRESS, doomed)
@@ -295,7 +290,7 @@ def test_whoever_decided_to_delete_a_former_address_meets_a_newer_lock_when_it_w
 def test_a_claim_that_lost_to_one_of_the_other_family_leaves_the_former_address_in_quarantine() -> None:
     store = MemoryStore()
     first = address_of(claim_of(store, slot(), "IPv4"))
-    leases.release(store, store.leases()[0], NOW)
+    leases.release(store, store.leases()[0], NOW, "Tested")
     second: list[str] = []
 
     def between(request: str) -> None:
@@ -316,24 +311,24 @@ def test_a_crash_between_any_two_requests_of_a_change_of_family_is_completed_by_
     for after in ("IPv4", "IPv6"):
         store = MemoryStore()
         first = address_of(claim_of(store, slot(), "IPv4", both(9, 9)))
-        leases.release(store, store.leases()[0], NOW)
+        leases.release(store, store.leases()[0], NOW, "Tested")
         store.between = crash_at(request_number)
         with suppress(LostConnection):
             claim_of(store, slot(), "IPv6", both(9, 9))
         store.between = lambda _request: None
         if (store.leases()[0]["status"]["phase"], after) == (BOUND, "IPv4"):
-            leases.release(store, store.leases()[0], NOW)
+            leases.release(store, store.leases()[0], NOW, "Tested")
         found = address_of(claim_of(store, slot(), after, both(9, 9)))
         assert family_of(found) == after
         assert len(store.locks()) <= 2
         assert {first, found} <= store.locks().keys()
-        leases.free(store, leases.release(store, store.leases()[0], NOW))
-        assert not store.objects, "nothing leaks"
+        leases.free(store, leases.release(store, store.leases()[0], NOW, "Tested"))
+        assert not store.locks(), "nothing leaks"
 
 
 def test_a_released_slot_gets_its_address_back_even_if_the_lock_was_lost() -> None:
     store = MemoryStore()
-    lease = leases.release(store, claim(store, 50, slot(), random_start=lambda _size: 7), NOW)
+    lease = leases.release(store, claim(store, 50, slot(), random_start=lambda _size: 7), NOW, "Tested")
     del store.objects["EgressAddress", "outside.10-70-112-8"]
     assert address_of(claim(store, 50, slot(), random_start=lambda _size: 0)) == address_of(lease) == "10.70.112.8"
     assert store.locks().keys() == {"10.70.112.8"}
@@ -341,7 +336,7 @@ def test_a_released_slot_gets_its_address_back_even_if_the_lock_was_lost() -> No
 
 def test_freeing_a_lease_spares_a_lock_that_became_another_leases() -> None:
     store = MemoryStore()
-    lease = leases.release(store, claim(store, 1, slot()), NOW)
+    lease = leases.release(store, claim(store, 1, slot()), NOW, "Tested")
     del store.objects["EgressAddress", "outside.10-70-112-1"]
     other = claim(store, 1, slot("other"))
     leases.free(store, lease)
@@ -350,7 +345,7 @@ def test_freeing_a_lease_spares_a_lock_that_became_another_leases() -> None:
 
 def test_a_claim_of_a_lease_that_is_gone_leaves_its_successors_lock_alone() -> None:
     store = MemoryStore()
-    released = leases.release(store, claim(store, 1, slot()), NOW)
+    released = leases.release(store, claim(store, 1, slot()), NOW, "Tested")
     successor: list[KubeObject] = []
 
     def between(request: str) -> None:
@@ -389,7 +384,7 @@ def test_a_crash_between_any_two_requests_of_a_claim_is_completed_by_the_next(re
     if state == "released":
         lease = claim(store, 50, slot())
         before = address_of(lease)
-        leases.release(store, lease, NOW)
+        leases.release(store, lease, NOW, "Tested")
     store.between = crash_at(request_number)
     with suppress(LostConnection):
         claim(store, 50, slot())
@@ -414,7 +409,7 @@ def test_a_lost_reply_to_any_write_of_a_claim_is_no_loss(write: int) -> None:
 def test_a_crash_between_any_two_requests_of_a_free_can_be_repeated_or_claimed_again(request_number: int) -> None:
     for again in ("free", "claim"):
         store = MemoryStore()
-        lease = leases.release(store, claim(store, 50, slot()), NOW)
+        lease = leases.release(store, claim(store, 50, slot()), NOW, "Tested")
         store.between = crash_at(request_number)
         with suppress(LostConnection):
             leases.free(store, lease)
@@ -433,7 +428,7 @@ def test_two_claims_of_a_slot_and_a_free_in_any_order_leave_one_holder_and_no_le
 ) -> None:
     store = MemoryStore()
     lease = claim(store, 3, slot()) if released else None
-    stale = leases.release(store, lease, NOW) if lease else None
+    stale = leases.release(store, lease, NOW, "Tested") if lease else None
 
     def one() -> KubeObject:
         return claim(store, 3, slot(), random_start=lambda _size: starts[0])
@@ -502,195 +497,6 @@ def interleave(store: MemoryStore, tasks: list[Callable[[], Any]], turns: list[i
             paused.acquire()
     for thread in threads:
         thread.join()
-
-
-# --- the state machine ---
-
-SIZES = {"IPv4": 4, "IPv6": 3}
-BOTH = both(*SIZES.values())
-SLOTS = [slot(name, number) for name in ("a", "b", "c") for number in (0, 1)]
-slots = st.sampled_from(SLOTS)
-families = st.sampled_from(sorted(SIZES))
-
-
-class Leases(RuleBasedStateMachine):
-    """Services come and go; clients crash before or after any request, lose replies and believe stale hints."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store = MemoryStore()
-        self.clean = True
-        """Whether no client has crashed, so that nothing may be locked in vain."""
-        self.bound: dict[str, str] = {}
-        """What each Bound lease holds, by the lease's name: it must not change while it is Bound."""
-        self.seen: list[KubeObject] = []
-        """Leases as some client has seen them, perhaps long ago."""
-        self.history: set[tuple[str, str]] = set()
-        """Which lease (by UID) has held which address; one of the other family stays locked for it."""
-
-    def claimed(self, which: Slot, ip_family: str, taken: Any = (), **fields: Any) -> KubeObject:
-        return leases.claim(self.store, BOTH, which, taken, NOW, ip_family=ip_family, **fields)
-
-    def attempt(self, operation: Callable[[], KubeObject | None]) -> KubeObject | None:
-        try:
-            return operation()
-        except LostConnection:
-            self.clean = False
-        except (Changed, Refused):
-            pass
-        finally:
-            self.store.between = lambda _request: None
-            self.store.lose_reply_of_write = None
-            self.note()
-        return None
-
-    def note(self) -> None:
-        now = {
-            o["metadata"]["name"]: address_of(o)
-            for o in self.store.leases()
-            if (o.get("status") or {}).get("phase") == BOUND
-        }
-        for name, address in now.items():
-            assert self.bound.get(name, address) == address, "an address never changes under a Bound lease"
-        self.bound = now
-        held = [lease for lease in self.store.leases() if (lease.get("status") or {}).get("address")]
-        self.history |= {(lease["metadata"]["uid"], address_of(lease)) for lease in held}
-
-    def hint(self, staleness: int) -> set[str]:
-        held = list(self.store.locks())
-        return set(held[staleness:])
-
-    @rule(which=slots, ip_family=families, start=st.integers(0, 3), staleness=st.integers(0, 3))
-    def claim(self, which: Slot, ip_family: str, start: int, staleness: int) -> None:
-        locks = {a: spec for a, spec in self.store.locks().items() if family_of(a) == ip_family}
-        sticky = [address for address, spec in locks.items() if spec["lease"] == which.lease]
-        free = SIZES[ip_family] - len(locks)
-        before = {o["metadata"]["name"]: o for o in self.store.leases()}.get(which.lease)
-        status = (before or {}).get("status") or {}
-        held = status.get("address")
-        other = held is not None and family_of(held) != ip_family
-        try:
-            start %= SIZES[ip_family]
-            found = self.claimed(which, ip_family, self.hint(staleness), random_start=lambda _size: start)
-        except PoolExhausted:
-            assert free == 0
-            assert not sticky
-            return
-        except Refused:
-            assert other
-            assert status["phase"] == BOUND
-            return
-        finally:
-            self.note()
-        self.seen.append(found)
-        assert family_of(address_of(found)) == ip_family
-        if held and not other:
-            assert address_of(found) == held, "the same slot gets the same address again"
-        elif sticky:
-            assert address_of(found) in sticky
-        if other:
-            assert status["phase"] == RELEASED, "no other family under a running service"
-            assert held in self.store.locks(), "the former address stays in quarantine"
-
-    @rule(which=slots, ip_family=families, at=st.integers(1, 8))
-    def claim_and_crash(self, which: Slot, ip_family: str, at: int) -> None:
-        self.store.between = crash_at(at)
-        with suppress(PoolExhausted):
-            self.attempt(lambda: self.claimed(which, ip_family, self.hint(0)))
-
-    @rule(which=slots, ip_family=families, write=st.integers(1, 3))
-    def claim_and_lose_a_reply(self, which: Slot, ip_family: str, write: int) -> None:
-        self.store.lose_reply_of_write = write
-        with suppress(PoolExhausted):
-            self.attempt(lambda: self.claimed(which, ip_family, self.hint(0)))
-
-    @precondition(lambda self: self.store.leases())
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
-        lease = data.draw(st.sampled_from(self.store.leases()))
-        self.bound.pop(lease["metadata"]["name"], None)
-        self.seen.append(leases.release(self.store, lease, NOW))
-
-    @precondition(lambda self: self.seen)
-    @rule(data=st.data(), lose=st.booleans())
-    def release_what_was_seen(self, data: st.DataObject, lose: bool) -> None:
-        lease = data.draw(st.sampled_from(self.seen))
-        self.store.lose_reply_of_write = 1 if lose else None
-        self.bound.pop(lease["metadata"]["name"], None)
-        self.attempt(lambda: leases.release(self.store, lease, NOW))
-
-    @precondition(lambda self: self.seen)
-    @rule(data=st.data(), at=st.none() | st.integers(1, 6), lose=st.none() | st.integers(1, 2))
-    def free_what_was_seen_released(self, data: st.DataObject, at: int | None, lose: int | None) -> None:
-        released = [o for o in self.seen if (o.get("status") or {}).get("phase") == RELEASED]
-        if not released:
-            return
-        lease = data.draw(st.sampled_from(released))
-        self.store.between = crash_at(at) if at else lambda _request: None
-        self.store.lose_reply_of_write = lose
-        self.attempt(lambda: leases.free(self.store, lease))
-
-    @rule(which=slots, other=slots, ip_family=families, others_family=families)
-    def claim_while_another_claims(self, which: Slot, other: Slot, ip_family: str, others_family: str) -> None:
-        """The other claim runs as a whole just before the last write of this one, the worst of moments."""
-        writes = 0
-
-        def between(request: str) -> None:
-            nonlocal writes
-            if request == "replace" and not writes:
-                writes += 1
-                with suppress(PoolExhausted, Refused):
-                    self.claimed(other, others_family)
-
-        self.store.between = between
-        with suppress(PoolExhausted):
-            self.attempt(lambda: self.claimed(which, ip_family))
-
-    @rule(data=st.data(), again=st.booleans())
-    def give_up_a_former_address(self, data: st.DataObject, again: bool) -> None:
-        """As garbage is collected: by an exact version; ``again``, the slot claims it between decision and deletion."""
-        former = {(kind, name) for kind, name in self.store.objects if kind == EGRESS_ADDRESS.kind}
-        orphans = [lock for lock in map(self.store.objects.__getitem__, sorted(former)) if self._is_former(lock)]
-        if not orphans:
-            return
-        orphan = copy.deepcopy(data.draw(st.sampled_from(orphans)))
-        (holder,) = [o for o in self.store.leases() if o["metadata"]["name"] == orphan["spec"]["lease"]]
-        if again:
-            self.bound.pop(holder["metadata"]["name"], None)
-            leases.release(self.store, holder, NOW)
-            self.claimed(leases.slot_of(holder), family_of(orphan["spec"]["address"]))
-        self.attempt(lambda: self.store.delete(EGRESS_ADDRESS, orphan))
-
-    def _is_former(self, lock: KubeObject) -> bool:
-        holder = [o for o in self.store.leases() if o["metadata"]["name"] == lock["spec"]["lease"]]
-        status = (holder[0].get("status") or {}) if holder else {}
-        return status.get("phase") == BOUND and status["address"] != lock["spec"]["address"]
-
-    @invariant()
-    def no_two_leases_hold_one_address(self) -> None:
-        held = [address_of(o) for o in self.store.leases() if (o.get("status") or {}).get("address")]
-        assert len(held) == len(set(held))
-
-    @invariant()
-    def what_a_lease_holds_is_locked_for_it(self) -> None:
-        locks = self.store.locks()
-        for lease in self.store.leases():
-            if (lease.get("status") or {}).get("address"):
-                lock = locks[address_of(lease)]
-                assert lock["lease"] == lease["metadata"]["name"]
-                assert lock["leaseUID"] == lease["metadata"]["uid"]
-
-    @invariant()
-    def nothing_is_locked_in_vain_unless_somebody_crashed(self) -> None:
-        if self.clean:
-            held = {address_of(o) for o in self.store.leases() if (o.get("status") or {}).get("address")}
-            locks = self.store.locks()
-            former = {address for address, spec in locks.items() if (spec["leaseUID"], address) in self.history}
-            assert held <= locks.keys() <= held | former
-
-
-TestLeases = Leases.TestCase
-TestLeases.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 def test_a_full_pool_is_claimed_to_the_last_address_whatever_the_order() -> None:

@@ -46,6 +46,16 @@ class Server:
         self.patches.append(body)
 
 
+class Told:
+    """The Events; it keeps their reasons and messages."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def emit(self, obj: KubeObject, kind: str, reason: str, message: str) -> None:
+        self.events.append((reason, message))
+
+
 def caches(**stores: Store) -> Any:
     return SimpleNamespace(**stores)
 
@@ -65,9 +75,9 @@ def lock(address: str, lease: str = "dmz.green.web.0") -> KubeObject:
     return {"metadata": {"name": name, "resourceVersion": "7"}, "spec": spec}
 
 
-def lease(address: str, bound_at: str, phase: str = "Bound") -> KubeObject:
+def lease(address: str, bound_at: str, phase: str = "Bound", **status: Any) -> KubeObject:
     return {
         "metadata": {"name": "dmz.green.web.0", "uid": "1"},
         "spec": {"network": "dmz", "namespace": "green"},
-        "status": {"phase": phase, "address": address, "boundAt": bound_at},
+        "status": {"phase": phase, "address": address, "boundAt": bound_at, **status},
     }

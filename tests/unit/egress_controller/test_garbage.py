@@ -8,14 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.leases import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.holdings import HISTORY_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
-from egress_controller.garbage import AddressPass
+from ansible_collections.avi.egress.plugins.module_utils.timestamps import timestamp
+from egress_controller.garbage import AddressPass, Suspects
 from egress_controller.keys import Key
 from egress_controller.queue import WorkQueue
 
 from .clock import Clock
-from .fakes import Server, Store, caches, lease, lock, network, shelf
+from .fakes import Server, Store, Told, caches, lease, lock, network, shelf
 
 GRACE = 60.0
 FOUR, SIX = "10.70.112.155", "fd70:112::155"
@@ -35,8 +36,9 @@ class World:
         self.server = Server(*filter(None, [holder]))
         self.networks = Store(network("10.70.112.0/24", quarantineSeconds=quarantine))
         self.name = orphan["metadata"]["name"]
-        known = caches(addresses=Store(orphan), leases=self.holders)
-        self._pass = AddressPass(self.server, known, shelf(self.networks), self.queue, GRACE, self.clock)  # type: ignore[arg-type]
+        known = caches(addresses=Store(orphan), leases=self.holders, networks=self.networks)
+        suspects, server = Suspects(GRACE, self.clock), self.server
+        self._pass = AddressPass(server, known, shelf(self.networks), Told(), self.queue, suspects)  # type: ignore[arg-type]
 
     def collect(self) -> bool:
         """Whether the lock is deleted in two looks that are a grace period apart."""
@@ -63,8 +65,37 @@ def test_a_leases_own_lock_stays(phase: str, address: str) -> None:
 
 @pytest.mark.parametrize(("former", "present"), [(FOUR, SIX), (SIX, FOUR)])
 def test_the_former_address_of_another_family_goes_when_its_quarantine_is_over(former: str, present: str) -> None:
-    assert not World(lock(former), lease(present, ago(900))).collect()
-    assert World(lock(former), lease(present, ago(1100))).collect()
+    for seconds, gone in ((900, False), (1100, True)):
+        past = {"address": former, "boundAt": ago(9999), "releasedAt": ago(seconds)}
+        assert World(lock(former), lease(present, ago(5), history=[past])).collect() is gone
+
+
+def test_an_address_that_a_lease_may_have_forgotten_is_in_quarantine_from_its_present_holding_on() -> None:
+    past = [{"address": "10.70.112.9", "boundAt": ago(9999), "releasedAt": ago(9999)}] * HISTORY_LENGTH
+    assert not World(lock(FOUR), lease(SIX, ago(900), history=past)).collect()
+    assert World(lock(FOUR), lease(SIX, ago(1100), history=past)).collect()
+
+
+def test_an_address_that_another_lease_gave_back_is_in_quarantine_too() -> None:
+    """A transfer that broke off: the lock names the one that was to have it, which has got another since."""
+    giver = lease(FOUR, ago(5000), "Expired", releasedAt=ago(900))
+    giver["metadata"]["name"] = "dmz.green.giver.0"
+    world = World(lock(FOUR), lease(SIX, ago(5)))
+    world.holders.objects["dmz.green.giver.0"] = giver
+    assert not world.collect()
+
+
+def test_the_lock_of_a_lease_that_is_over_goes_with_its_quarantine() -> None:
+    assert not World(lock(FOUR), lease(FOUR, ago(5000), "Expired", releasedAt=ago(900))).collect()
+    assert World(lock(FOUR), lease(FOUR, ago(5000), "Expired", releasedAt=ago(1100))).collect()
+
+
+def test_an_address_in_conflict_stays_until_an_administrator_deletes_it() -> None:
+    orphan = lock(FOUR)
+    orphan["status"] = {"conditions": [{"type": "Conflict", "status": "True"}]}
+    assert not World(orphan, None).collect()
+    orphan["status"]["conditions"][0]["status"] = "False"
+    assert World(orphan, None).collect()
 
 
 def test_a_former_address_stays_as_long_as_its_lease_may_take_it_up_again() -> None:
@@ -72,8 +103,9 @@ def test_a_former_address_stays_as_long_as_its_lease_may_take_it_up_again() -> N
 
 
 def test_the_server_has_the_last_word_about_a_former_address() -> None:
-    world = World(lock(FOUR), lease(SIX, ago(1100)))
-    world.server.leases = Store(lease(SIX, ago(1)))
+    past = {"address": FOUR, "boundAt": ago(9999)}
+    world = World(lock(FOUR), lease(SIX, ago(5), history=[{**past, "releasedAt": ago(1100)}]))
+    world.server.leases = Store(lease(SIX, ago(5), history=[{**past, "releasedAt": ago(1)}]))
     assert not world.collect(), "it was bound again meanwhile: its quarantine begins anew"
 
 

@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.lease_state import family_to_ask_for, foretell, validate
+from ansible_collections.avi.egress.plugins.module_utils.lease_state import family_to_ask_for, validate
+from ansible_collections.avi.egress.plugins.module_utils.lease_state import foretell as foretell_among
 from ansible_collections.avi.egress.plugins.module_utils.leases import Slot, lease_object
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
 
 SLOT = Slot("dmz", "green", "x", 0)
@@ -17,6 +22,12 @@ SUBNET = {"cidr": "10.70.112.0/24", "ranges": [{"begin": "10.70.112.100", "end":
 SUBNET_V6 = {"cidr": "fd70:112::/64", "ranges": [{"begin": "fd70:112::1", "end": "fd70:112::3"}]}
 DUAL = read_network({"metadata": {"name": "dmz"}, "spec": {"subnets": [SUBNET, SUBNET_V6]}})
 NETWORK = read_network({"metadata": {"name": "dmz"}, "spec": {"subnets": [SUBNET]}})
+
+
+def foretell(network: Any, slot: Slot, lease: Any, holders: Mapping[str, str], *more: Any, kin: Any = ()) -> Outcome:
+    """Of locks by address and holder, and of the project's leases."""
+    locked = {a: {"metadata": {"name": a}, "spec": {"address": a, "lease": name}} for a, name in holders.items()}
+    return foretell_among(network, slot, lease, locked, kin, *more)
 
 
 def lease(phase: str, address: str) -> KubeObject:

@@ -146,7 +146,8 @@ def test_every_refusal_of_the_core_ends_a_wait() -> None:
     core = Path(waiting.__file__).parent
     said = {reason for path in core.glob("*.py") for reason in re.findall(r'Refused\(\s*"(\w+)"', path.read_text())}
 
-    assert said - {"InUse"} <= waiting.REFUSALS  # InUse is a lease's, not a Service's
+    of_leases = {"InUse", "NotReleased", "AlreadyBound"}
+    assert said - of_leases <= waiting.REFUSALS
 
 
 def test_bound_leases() -> None:
