@@ -23,6 +23,7 @@ import yaml
 from ansible_collections.avi.egress.plugins.module_utils import account_state, lease_state
 from ansible_collections.avi.egress.plugins.module_utils.accounts import security_context_constraints
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
@@ -412,6 +413,139 @@ class TestLease:
         assert told[8].startswith(f"EgressNetwork {network}: all 3 IPv4 addresses are held or in quarantine;")
         assert told[9].startswith(f"EgressLease {name}: Service {project}/x uses it; delete the service first")
 
+    def test_an_address_goes_from_service_to_service(
+        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+    ) -> None:
+        other = f"{project}-b"
+        cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+        handed = lease(network, project, "y", transfer_from={"service": "x"})
+        across = lease(network, other, "z", transfer_from={"namespace": project, "service": "y"})
+
+        results = ansible.tasks(
+            lease(network, project, address=SOURCE),
+            service(project),
+            handed,
+            deleted_service(project, wait=False),
+            checked(handed),
+            handed,
+            checked(handed),
+            handed,
+            lease(network, project, "y", state="absent"),
+            checked(across),
+            across,
+            across,
+        )
+
+        assert results[2]["reason"] == "InUse"
+        assert f"Service {project}/x uses it; delete the service first" in results[2]["msg"]
+        assert changed([*results[:2], *results[3:]]) == [
+            *(True, True, True),
+            *(True, True, False, False),
+            *(True, True, True, False),
+        ]
+        assert results[4]["diff"] == results[5]["diff"]
+        assert results[9]["diff"] == results[10]["diff"]
+        assert results[5]["diff"]["after"] == {
+            f"EgressLease {network}.{project}.x.0": {"phase": "Expired", "address": SOURCE},
+            f"EgressLease {network}.{project}.y.0": {"phase": "Bound", "address": SOURCE},
+        }
+        assert [results[number]["address"] for number in (4, 5, 7, 10, 11)] == [SOURCE] * 5
+        (lock,) = [item for item in cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == network]
+        assert lock["spec"]["lease"] == f"{network}.{other}.z.0"
+        given = cluster.get(EGRESS_LEASE, f"{network}.{project}.x.0")
+        assert given
+        assert given["status"]["reason"] == "Transferred"
+
+    def test_many_at_once(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
+        items = [
+            {"network": network, "namespace": project, "service": "a"},
+            {"network": network, "namespace": project, "service": "b", "address": SOURCE},
+            {"network": network, "project": project, "service": "a", "slot": 1},
+            {"network": network, "namespace": project, "service": "none", "state": "absent"},
+        ]
+        many = {"avi.egress.avi_ipam_lease": {"leases": items}}
+
+        results = ansible.tasks(checked(many), many, checked(many), many)
+
+        assert changed(results) == [True, True, False, False]
+        assert [item["address"] for item in results[0]["leases"]] == ["one of 2 free", SOURCE, "one of 1 free", None]
+        assert [item["changed"] for item in results[1]["leases"]] == [True, True, True, False]
+        assert [item["service"] for item in results[1]["leases"]] == ["a", "b", "a", "none"]
+        assert results[0]["diff"]["after"].keys() == results[1]["diff"]["after"].keys()
+        found = [item["address"] for item in results[1]["leases"][:3]]
+        assert sorted(found) == [SOURCE, "10.70.112.101", "10.70.112.102"]
+        assert [item["address"] for item in results[3]["leases"][:3]] == found
+
+    def test_one_bad_item_keeps_all_from_being_written(
+        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+    ) -> None:
+        def many(*items: dict[str, Any], **options: Any) -> dict[str, Any]:
+            given = [{"network": network, "namespace": project, **item} for item in items]
+            return {"avi.egress.avi_ipam_lease": {"leases": given, **options}}
+
+        results = ansible.tasks(
+            many({"service": "a"}, {"service": "b", "address": "10.70.112.1"}),
+            many({"service": "a"}, {"service": "a"}),
+            many({"service": "a"}, {"service": "b"}, {"service": "c"}, {"service": "d"}),
+            many({"service": "a"}, network=network),
+            many({"service": "a"}, state="present"),
+            {"avi.egress.avi_ipam_lease": {"network": network, "service": "a"}},
+        )
+
+        told = [item["msg"] for item in results]
+        b = f"{network}.{project}.b.0"
+        assert told[0] == (f"leases[1], {b}: EgressNetwork {network}: 10.70.112.1 is none of its leasable addresses")
+        assert told[1].endswith("slot is 0; leases[0] has the same; give it once")
+        assert told[2].startswith(f"leases[3], {network}.{project}.d.0: EgressNetwork {network}: all 3 IPv4 addresses")
+        assert told[3] == "parameters are mutually exclusive: leases|network"
+        assert told[4] == "parameters are mutually exclusive: leases|state"
+        assert told[5] == "one of the following is required: namespace, leases"
+        assert not any(item["changed"] for item in results if "changed" in item)
+        assert not cluster.list(EGRESS_LEASE, labels=f"egress.avi.dev/network={network}")
+
+    def test_a_hundred_that_are_as_they_should_be_cost_four_lists(
+        self, api: ApiServer, cluster: Cluster, project: str, network: str
+    ) -> None:
+        other = f"{project}-b"
+        cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+        cluster.patch(EGRESS_NETWORK, network, {"spec": {"subnets": [{"cidr": "10.70.112.0/24"}]}})
+        items = [_item(network, namespace, f"s{number}") for namespace in (project, other) for number in range(50)]
+
+        first, second = api.cluster(), api.cluster()
+        made = lease_state.reconcile(first, {"leases": items}, False)
+        again = lease_state.reconcile(second, {"leases": items}, False)
+
+        assert (made.changed, again.changed) == (True, False)
+        assert len({item["address"] for item in made.values["leases"]}) == 100
+        assert again.values["leases"] == [{**item, "changed": False} for item in made.values["leases"]]
+        assert first.writes == 300
+        assert first.requests - first.writes == 6
+        assert (second.requests, second.writes) == (4, 0)
+
+    def test_a_list_stops_at_what_somebody_else_was_faster_at_and_says_what_was_done(
+        self, api: ApiServer, project: str, network: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        items = [
+            _item(network, project, name, address=address) for name, address in zip("ab", (SOURCE, "10.70.112.101"))
+        ]
+        cluster = api.cluster()
+        create = Cluster.create
+
+        def overtaken(self: Cluster, resource: Resource, body: KubeObject, **options: Any) -> KubeObject:
+            if self is cluster and body["metadata"]["name"] == f"{network}.{project}.b.0":
+                other = _item(network, project, "c", address="10.70.112.101")
+                lease_state.reconcile(api.cluster(), {"leases": [other]}, False)
+            return create(self, resource, body, **options)
+
+        monkeypatch.setattr(Cluster, "create", overtaken)
+        with pytest.raises(EgressError) as caught:
+            lease_state.reconcile(cluster, {"leases": items}, False)
+
+        a, b, c = (f"{network}.{project}.{name}.0" for name in "abc")
+        told = f"leases[1], {b}: EgressNetwork {network}: 10.70.112.101 is held by {c}; changed before: {a}"
+        assert str(caught.value) == told
+        assert (caught.value.reason, caught.value.changed) == ("AddressTaken", True)
+
     def test_claims_at_the_same_time_never_share_an_address(
         self, api: ApiServer, cluster: Cluster, project: str, network: str
     ) -> None:
@@ -472,6 +606,12 @@ class TestConnection:
 
         assert changed(ansible.tasks(account(project), defaults=credentials, environment={"K8S_AUTH_KUBECONFIG": ""}))
         assert changed(ansible.tasks(account(project), environment=variables)) == [False]
+
+
+def _item(network: str, project: str, service: str, **options: Any) -> dict[str, Any]:
+    """One of a list, as the module gets it from Ansible."""
+    given = {"network": network, "namespace": project, "service": service, "slot": 0, "state": "present"}
+    return {**given, "address": None, "ip_family": None, "transfer_from": None, **options}
 
 
 def _set_condition(cluster: Cluster, project: str, reason: str, *, ready: bool) -> None:

@@ -4,67 +4,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.lease_state import family_to_ask_for, validate
-from ansible_collections.avi.egress.plugins.module_utils.lease_state import foretell as foretell_among
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput, PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.lease_foresight import ask, family_to_ask_for
+from ansible_collections.avi.egress.plugins.module_utils.lease_foresight import foretell as foretell_wish
+from ansible_collections.avi.egress.plugins.module_utils.lease_state import validate
+from ansible_collections.avi.egress.plugins.module_utils.lease_task import Step, outcome
+from ansible_collections.avi.egress.plugins.module_utils.lease_wishes import Wish
 from ansible_collections.avi.egress.plugins.module_utils.leases import Slot, lease_object
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.ledger import Ledger
+from ansible_collections.avi.egress.plugins.module_utils.locks import address_object
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
 
 SLOT = Slot("dmz", "green", "x", 0)
 OTHER = "dmz.blue.y.0"
+GIVER = Slot("dmz", "green", "giver", 0)
+STRANGER = Slot("dmz", "blue", "giver", 0)
+FIRST = "10.70.112.100"
+MOMENT = "2026-11-23T06:31:00Z"
 SUBNET = {"cidr": "10.70.112.0/24", "ranges": [{"begin": "10.70.112.100", "end": "10.70.112.102"}]}
 SUBNET_V6 = {"cidr": "fd70:112::/64", "ranges": [{"begin": "fd70:112::1", "end": "fd70:112::3"}]}
 DUAL = read_network({"metadata": {"name": "dmz"}, "spec": {"subnets": [SUBNET, SUBNET_V6]}})
-NETWORK = read_network({"metadata": {"name": "dmz"}, "spec": {"subnets": [SUBNET]}})
+SPEC = {"subnets": [SUBNET]}
+NETWORK = read_network({"metadata": {"name": "dmz"}, "spec": SPEC})
 
 
-def foretell(network: Any, slot: Slot, lease: Any, holders: Mapping[str, str], *more: Any, kin: Any = ()) -> Outcome:
-    """Of locks by address and holder, and of the project's leases."""
-    locked = {a: {"metadata": {"name": a}, "spec": {"address": a, "lease": name}} for a, name in holders.items()}
-    return foretell_among(network, slot, lease, locked, kin, *more)
+class View:
+    """What a survey of the cluster would say."""
+
+    def __init__(self, network: EgressNetwork = NETWORK, services: Collection[Slot] = ()) -> None:
+        self.leasable = {network.name: network}
+        self._services = services
+
+    def admitting(self, slot: Slot) -> EgressNetwork:
+        return self.leasable[slot.network]
+
+    def uses(self, slot: Slot) -> bool:
+        return slot in self._services
 
 
-def lease(phase: str, address: str) -> KubeObject:
-    found = lease_object(SLOT)
+def known(*leases: KubeObject) -> Ledger:
+    """These leases, each with the lock on its address as long as it holds one."""
+    held = [item for item in leases if item["status"]["phase"] != "Expired"]
+    return Ledger(leases, [address_object("dmz", item["status"]["address"], item) for item in held])
+
+
+def lock(address: str, holder: str) -> KubeObject:
+    spec = {"network": "dmz", "address": address, "lease": holder, "leaseUID": "7"}
+    return {"metadata": {"name": f"lock-{address}"}, "spec": spec}
+
+
+def foretell_all(ledger: Ledger, *wishes: Wish, view: View | None = None) -> list[Step]:
+    ask(ledger, wishes)
+    return [foretell_wish(cast("Any", view or View()), ledger, wish) for wish in wishes]
+
+
+def foretell(
+    network: EgressNetwork, found: KubeObject | None, holders: Mapping[str, str], wanted: str | None, family: Any = None
+) -> Step:
+    """Of one wish, among locks by address and holder."""
+    ledger = Ledger([found] if found else [], [lock(address, holder) for address, holder in holders.items()])
+    return foretell_all(ledger, Wish(SLOT, True, wanted, family), view=View(network))[0]
+
+
+def address_of(step: Step) -> Any:
+    return (step.after or {})["status"]["address"]
+
+
+def told(step: Step) -> tuple[Any, Any]:
+    """Both sides of the diff."""
+    result = outcome([step], {})
+    return result.before, result.after
+
+
+def lease(phase: str, address: str, slot: Slot = SLOT, **status: Any) -> KubeObject:
+    found = lease_object(slot)
+    moments = {"boundAt": MOMENT, **({} if phase == "Bound" else {"releasedAt": MOMENT})}
     return {
         **found,
-        "metadata": {**found["metadata"], "uid": "1"},
-        "status": {"phase": phase, "address": address},
+        "metadata": {**found["metadata"], "uid": slot.lease},
+        "status": {"phase": phase, "address": address, **moments, **status},
     }
 
 
 def test_a_new_lease_would_be_drawn_from_the_free_ones() -> None:
-    outcome = foretell(NETWORK, SLOT, None, {"10.70.112.100": OTHER}, None)
+    step = foretell(NETWORK, None, {"10.70.112.100": OTHER}, None)
 
-    assert outcome.changed
-    assert outcome.before == {}
-    assert outcome.values["address"] == "one of 2 free"
+    assert step.changed
+    assert told(step)[0] == {}
+    assert address_of(step) == "one of 2 free"
 
 
 def test_a_bound_lease_stays() -> None:
     bound = lease("Bound", "10.70.112.100")
 
-    outcome = foretell(NETWORK, SLOT, bound, {"10.70.112.100": SLOT.lease}, "10.70.112.100")
+    step = foretell(NETWORK, bound, {"10.70.112.100": SLOT.lease}, "10.70.112.100")
 
-    assert not outcome.changed
-    assert outcome.values["address"] == "10.70.112.100"
+    assert not step.changed
+    assert address_of(step) == "10.70.112.100"
 
 
 def test_a_released_lease_would_get_its_address_again() -> None:
-    outcome = foretell(NETWORK, SLOT, lease("Released", "10.70.112.100"), {"10.70.112.100": SLOT.lease}, None)
+    step = foretell(NETWORK, lease("Released", "10.70.112.100"), {"10.70.112.100": SLOT.lease}, None)
 
-    assert outcome.changed
-    assert outcome.after == {"EgressLease dmz.green.x.0": {"phase": "Bound", "address": "10.70.112.100"}}
+    assert step.changed
+    assert told(step)[1] == {"EgressLease dmz.green.x.0": {"phase": "Bound", "address": "10.70.112.100"}}
 
 
 def test_an_address_that_the_slot_locked_before_is_its_own() -> None:
-    assert foretell(NETWORK, SLOT, None, {"10.70.112.101": SLOT.lease}, None).values["address"] == "10.70.112.101"
+    assert address_of(foretell(NETWORK, None, {"10.70.112.101": SLOT.lease}, None)) == "10.70.112.101"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +131,7 @@ def test_an_address_that_cannot_be_had_is_refused(
     held: str | None, taken: dict[str, str], wanted: str, reason: str
 ) -> None:
     with pytest.raises(Refused) as caught:
-        foretell(NETWORK, SLOT, lease("Bound", held) if held else None, taken, wanted)
+        foretell(NETWORK, lease("Bound", held) if held else None, taken, wanted)
 
     assert caught.value.reason == reason
 
@@ -97,31 +149,31 @@ def test_an_address_that_cannot_be_had_is_refused(
 def test_the_family_is_the_wanted_address_else_the_leases(
     before: KubeObject | None, wanted: str | None, expected: str
 ) -> None:
-    assert family_to_ask_for(before, wanted) == expected
+    assert family_to_ask_for(before, Wish(SLOT, True, wanted)) == expected
 
 
 def test_a_family_that_is_asked_for_is_the_one_that_is_drawn_from() -> None:
     locked = {"10.70.112.100": OTHER, "fd70:112::1": OTHER, "10.70.112.101": SLOT.lease}
 
-    assert foretell(DUAL, SLOT, None, locked, None, "IPv6").values["address"] == "one of 2 free"
-    assert foretell(DUAL, SLOT, None, locked, None, "IPv4").values["address"] == "10.70.112.101"
-    assert foretell(DUAL, SLOT, None, locked, "fd70:112::2", "IPv6").values["address"] == "fd70:112::2"
+    assert address_of(foretell(DUAL, None, locked, None, "IPv6")) == "one of 2 free"
+    assert address_of(foretell(DUAL, None, locked, None, "IPv4")) == "10.70.112.101"
+    assert address_of(foretell(DUAL, None, locked, "fd70:112::2", "IPv6")) == "fd70:112::2"
     with pytest.raises(PoolExhausted, match="has no IPv6 addresses"):
-        foretell(NETWORK, SLOT, None, locked, None, "IPv6")
+        foretell(NETWORK, None, locked, None, "IPv6")
 
 
 def test_a_bound_lease_of_the_other_family_is_refused_in_check_mode_too_and_a_released_one_is_not() -> None:
     taken = {"10.70.112.100": SLOT.lease}
     with pytest.raises(Refused) as caught:
-        foretell(DUAL, SLOT, lease("Bound", "10.70.112.100"), taken, None, "IPv6")
+        foretell(DUAL, lease("Bound", "10.70.112.100"), taken, None, "IPv6")
     assert caught.value.reason == "AddressFamilyMismatch"
 
-    outcome = foretell(DUAL, SLOT, lease("Released", "10.70.112.100"), taken, None, "IPv6")
-    assert outcome.values["address"] == "one of 3 free"
+    step = foretell(DUAL, lease("Released", "10.70.112.100"), taken, None, "IPv6")
+    assert address_of(step) == "one of 3 free"
 
 
 def test_an_address_of_another_family_than_the_one_asked_for_is_refused() -> None:
-    options = {"network": "dmz", "namespace": "green", "service": "x", "slot": 0}
+    options = {"network": "dmz", "namespace": "green", "service": "x", "slot": 0, "state": "present"}
 
     with pytest.raises(InvalidInput, match="ip_family is 'IPv4'; fd70:112::7 is of the other family"):
         validate({**options, "address": "fd70:112::7", "ip_family": "IPv4"})
@@ -133,4 +185,165 @@ def test_an_exhausted_network_says_so_in_check_mode_too() -> None:
     taken = {f"10.70.112.{last}": OTHER for last in (100, 101, 102)}
 
     with pytest.raises(PoolExhausted):
-        foretell(NETWORK, SLOT, None, taken, None)
+        foretell(NETWORK, None, taken, None)
+
+
+def numbered(number: int) -> Slot:
+    return Slot("dmz", "green", f"x{number}", 0)
+
+
+def test_what_is_free_is_less_what_earlier_items_of_a_list_will_draw() -> None:
+    wishes = [Wish(numbered(number), True) for number in range(4)]
+
+    steps = foretell_all(known(), *wishes[:3])
+
+    assert list(map(address_of, steps)) == ["one of 3 free", "one of 2 free", "one of 1 free"]
+    with pytest.raises(PoolExhausted):
+        foretell_all(known(), *wishes)
+
+
+def test_no_item_of_a_list_may_draw_what_another_one_asks_for_or_would_get_again() -> None:
+    expired = lease("Expired", "10.70.112.102", numbered(2))
+    wishes = [Wish(numbered(0), True), Wish(numbered(1), True, "10.70.112.101"), Wish(numbered(2), True)]
+
+    steps = foretell_all(known(expired), *wishes)
+
+    assert list(map(address_of, steps)) == ["one of 1 free", "10.70.112.101", "10.70.112.102"]
+
+
+def test_what_one_item_of_a_list_takes_over_is_not_there_for_the_next() -> None:
+    released = lease("Released", FIRST, GIVER)
+    taken = [lease("Bound", f"10.70.112.{last}", numbered(last)) for last in (101, 102)]
+
+    (step,) = foretell_all(known(released, *taken), Wish(SLOT, True))
+
+    assert told(step) == (
+        {f"EgressLease {GIVER.lease}": {"phase": "Released", "address": FIRST}},
+        {
+            f"EgressLease {GIVER.lease}": {"phase": "Expired", "address": FIRST},
+            f"EgressLease {SLOT.lease}": {"phase": "Bound", "address": FIRST},
+        },
+    )
+    with pytest.raises(PoolExhausted):
+        foretell_all(known(released, *taken), Wish(SLOT, True), Wish(numbered(0), True))
+
+
+@pytest.mark.parametrize("phase", ["Bound", "Released"])
+def test_a_transfer_tells_of_both_leases(phase: str) -> None:
+    (step,) = foretell_all(known(lease(phase, FIRST, GIVER)), Wish(SLOT, True, giver=GIVER))
+
+    assert step.changed
+    assert told(step) == (
+        {f"EgressLease {GIVER.lease}": {"phase": phase, "address": FIRST}},
+        {
+            f"EgressLease {GIVER.lease}": {"phase": "Expired", "address": FIRST},
+            f"EgressLease {SLOT.lease}": {"phase": "Bound", "address": FIRST},
+        },
+    )
+
+
+def test_a_transfer_that_was_made_is_not_made_again_not_even_when_the_giver_has_another_address() -> None:
+    past = [{"address": FIRST, "boundAt": MOMENT, "releasedAt": MOMENT, "reason": "Transferred"}]
+    wish = Wish(SLOT, True, giver=GIVER)
+
+    for giver in (
+        lease("Expired", FIRST, GIVER, reason="Transferred"),
+        lease("Bound", "10.70.112.101", GIVER, history=past),
+    ):
+        (step,) = foretell_all(known(lease("Bound", FIRST), giver), wish)
+        assert not step.changed
+        assert not step.warnings
+    (step,) = foretell_all(known(lease("Bound", FIRST)), wish)
+    assert not step.changed
+    assert step.warnings
+
+
+@pytest.mark.parametrize(
+    ("leases", "wish", "spec", "reason"),
+    [
+        ([], Wish(SLOT, True, giver=GIVER), {}, "NothingToGive"),
+        ([lease("Bound", FIRST, GIVER)], Wish(SLOT, True, "10.70.112.101", giver=GIVER), {}, "AddressMismatch"),
+        (
+            [lease("Bound", FIRST, GIVER), lease("Bound", "10.70.112.101")],
+            Wish(SLOT, True, giver=GIVER),
+            {},
+            "AlreadyBound",
+        ),
+        ([lease("Expired", FIRST, GIVER)], Wish(SLOT, True, giver=GIVER), {}, "AddressTaken"),
+        (
+            [lease("Bound", FIRST, STRANGER)],
+            Wish(SLOT, True, giver=STRANGER),
+            {"reservations": [{"address": FIRST, "namespace": "blue"}]},
+            "AddressReserved",
+        ),
+        (
+            [lease("Bound", FIRST, STRANGER)],
+            Wish(SLOT, True, giver=STRANGER),
+            {"addressesPerNamespace": 0},
+            "QuotaExceeded",
+        ),
+    ],
+)
+def test_a_transfer_that_cannot_be_is_refused(
+    leases: list[KubeObject], wish: Wish, spec: dict[str, Any], reason: str
+) -> None:
+    view = View(read_network({"metadata": {"name": "dmz"}, "spec": {**SPEC, **spec}}))
+
+    with pytest.raises(Refused) as caught:
+        foretell_all(known(*leases), wish, view=view)
+
+    assert caught.value.reason == reason
+
+
+def test_a_quota_does_not_hinder_a_transfer_inside_the_project() -> None:
+    view = View(read_network({"metadata": {"name": "dmz"}, "spec": {**SPEC, "addressesPerNamespace": 1}}))
+
+    (step,) = foretell_all(known(lease("Bound", FIRST, GIVER)), Wish(SLOT, True, giver=GIVER), view=view)
+
+    assert address_of(step) == FIRST
+
+
+def test_no_service_loses_its_address_to_another() -> None:
+    view = View(services=[GIVER])
+
+    with pytest.raises(Refused, match="Service green/giver uses it") as caught:
+        foretell_all(known(lease("Bound", FIRST, GIVER)), Wish(SLOT, True, giver=GIVER), view=view)
+    assert caught.value.reason == "InUse"
+    (step,) = foretell_all(known(lease("Released", FIRST, GIVER)), Wish(SLOT, True, giver=GIVER), view=view)
+    assert address_of(step) == FIRST
+
+
+def item(service: str, **options: Any) -> dict[str, Any]:
+    given = {"network": "dmz", "namespace": "green", "service": service, "slot": 0, "state": "present"}
+    return {**given, "address": None, "ip_family": None, "transfer_from": None, **options}
+
+
+def giver(service: str) -> dict[str, Any]:
+    return {"namespace": None, "service": service, "slot": 0}
+
+
+@pytest.mark.parametrize(
+    ("listed", "sentence"),
+    [
+        ([item("a"), item("a", state="absent")], "leases[1], dmz.green.a.0: slot is 0; leases[0] has the same; "),
+        (
+            [item("a", address="fd70:112::7"), item("b", address="FD70:112::7")],
+            "leases[1], dmz.green.b.0: address is 'FD70:112::7'; leases[0] has the same; ",
+        ),
+        ([item("a", transfer_from=giver("c")), item("b", transfer_from=giver("c"))], "leases[0] has the same; "),
+        ([item("c"), item("b", transfer_from=giver("c"))], "'dmz.green.c.0'; leases[0] acquires that one; "),
+        ([item("c"), item("a.b")], "leases[1], dmz.green.a.b.0: EgressLease dmz.green.a.b.0: service is 'a.b'; "),
+        ([item("a", transfer_from=giver("a"))], "give another lease, for this is its own"),
+        ([item("a", state="absent", transfer_from=giver("b"))], "a lease that is absent gets nothing"),
+        ([item("a", ip_family="IPv4", transfer_from=giver("b"))], "transfer_from has its address already"),
+    ],
+)
+def test_items_that_cannot_all_be_are_refused(listed: list[dict[str, Any]], sentence: str) -> None:
+    with pytest.raises(EgressError) as caught:
+        validate({"leases": listed})
+
+    assert sentence in str(caught.value)
+
+
+def test_an_address_may_be_asked_for_by_one_and_given_back_by_another() -> None:
+    validate({"leases": [item("a", address=FIRST, state="absent"), item("b", address=FIRST)]})

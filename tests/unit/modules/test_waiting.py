@@ -146,7 +146,7 @@ def test_every_refusal_of_the_core_ends_a_wait() -> None:
     core = Path(waiting.__file__).parent
     said = {reason for path in core.glob("*.py") for reason in re.findall(r'Refused\(\s*"(\w+)"', path.read_text())}
 
-    of_leases = {"InUse", "NotReleased", "AlreadyBound"}
+    of_leases = {"InUse", "NotReleased", "NothingToGive", "AlreadyBound"}
     assert said - of_leases <= waiting.REFUSALS
 
 
