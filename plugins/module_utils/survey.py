@@ -40,7 +40,11 @@ class Survey:
     def ledger(self) -> Ledger:
         """All leases and locks as they are now."""
         labels = f"{NAMESPACE_LABEL}={self._only}" if self._only else None
-        return Ledger(self._cluster.list(EGRESS_LEASE, labels=labels), self._cluster.list(EGRESS_ADDRESS))
+        return Ledger(self._cluster.list(EGRESS_LEASE, labels=labels), self._locks)
+
+    @cached_property
+    def _locks(self) -> Collection[KubeObject]:
+        return self._cluster.list(EGRESS_ADDRESS)
 
     @cached_property
     def network_objects(self) -> Mapping[str, KubeObject]:
@@ -73,7 +77,8 @@ class Survey:
         """The networks that can be read, with what of them may be leased, as the controller sees it too."""
         of_nodes = (address for node in self._cluster.list(NODE) for address in territory.node_addresses(node))
         kept_back = territory.occupied(of_nodes, _readable(read_cloud, self._cluster.list(EGRESS_CLOUD)))
-        return territory.divide(_readable(read_network, self.network_objects.values()), kept_back)
+        divided = territory.divide(_readable(read_network, self.network_objects.values()), kept_back)
+        return territory.spare(divided, [lock for lock in self._locks if territory.is_stray(lock, divided)])
 
     def uses(self, slot: Slot) -> bool:
         """Whether the slot's secure egress service is there."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, Collection, Iterable, Mapping
 
 from . import addresses
+from .addresses import AddressPool
 from .model import EgressCloud, EgressNetwork
 from .resources import KubeObject
 
@@ -52,9 +53,32 @@ def divide(networks: Iterable[EgressNetwork], kept_back: Collection[str]) -> dic
     return divided
 
 
-def _may_share_a_link(one: EgressNetwork, other: EgressNetwork) -> bool:
+def is_stray(lock: KubeObject, divided: Mapping[str, EgressNetwork]) -> bool:
+    """Whether an EgressAddress locks what its network does not lease: that was edited since, or is gone.
+
+    Only such a lock can be in the way of another network, for what they lease on one link is divided.
+    """
+    network = divided.get(lock["spec"]["network"])
+    return network is None or lock["spec"]["address"] not in network.pool
+
+
+def spare(divided: Mapping[str, EgressNetwork], strays: Collection[KubeObject]) -> dict[str, EgressNetwork]:
+    """The networks without what others on their link still have locked from before."""
+    return {name: replace(network, pool=_unlocked(network, divided, strays)) for name, network in divided.items()}
+
+
+def _unlocked(
+    network: EgressNetwork, divided: Mapping[str, EgressNetwork], strays: Iterable[KubeObject]
+) -> AddressPool:
+    """The pool less the strays; those of a network that is gone may be on any link."""
+    others = (lock["spec"] for lock in strays if lock["spec"]["network"] != network.name)
+    near = (spec for spec in others if _may_share_a_link(network, divided.get(spec["network"])))
+    return network.pool.without([spec["address"] for spec in near])
+
+
+def _may_share_a_link(one: EgressNetwork, other: EgressNetwork | None) -> bool:
     """Without an uplink, a network is where each node's routes lead to its subnets, which may be anywhere."""
-    return one.uplink == other.uplink or None in (one.uplink, other.uplink)
+    return other is None or one.uplink == other.uplink or None in (one.uplink, other.uplink)
 
 
 def _json_list(text: str) -> list[Any]:

@@ -156,6 +156,22 @@ def test_an_overlap_is_told_as_long_as_it_is_there(cluster: Cluster) -> None:
     assert status(cluster, new)["capacity"] == 6
 
 
+@pytest.mark.usefixtures("controller")
+def test_an_address_in_use_in_another_network_is_not_leased(cluster: Cluster) -> None:
+    old = network(cluster, "10.80.1.0/30", prefix="a-old", uplink="eth1")
+    new = network(cluster, "10.80.0.0/30", prefix="b-new", uplink="eth1", quarantineSeconds=0)
+    address = acquire(cluster, new, "a")
+    wait_for("its figures", lambda: status(cluster, new).get("bound") == 1)
+    cluster.patch(EGRESS_NETWORK, old, {"spec": {"subnets": [{"cidr": f"{address}/32"}]}})
+    wait_for("the overlap", lambda: told(cluster, new, "NoOverlap") == ("False", "Overlaps"))
+    wait_for("the edited network's figures", lambda: status(cluster, old).get("capacity") == 0)
+    with pytest.raises(PoolExhausted):
+        acquire(cluster, old, "b")
+    release(cluster, new, "a")
+    wait_for("the address to be free", lambda: status(cluster, old).get("capacity") == 1)
+    assert acquire(cluster, old, "b") == address
+
+
 @pytest.fixture(scope="module")
 def guarded(cluster: Cluster) -> None:
     """From here on, the role's admission policies are in force."""

@@ -35,7 +35,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 
 from egress_controller.informers import Informer
-from egress_controller.occupied import NodeAddresses
+from egress_controller.occupied import LockNews, NodeAddresses
 from egress_controller.outages import Outages
 
 BY_NAMESPACE = "namespace"
@@ -80,6 +80,7 @@ class Caches:
         """The uuid of each cloud, by the cloud's name."""
         self._sccs: Informer | None = None
         self.node_addresses = NodeAddresses()
+        self.lock_news = LockNews()
         self.nodes = self._informer(_Watch(NODE))
         self.namespaces = self._informer(_Watch(NAMESPACE))
         self.clouds = self._informer(_Watch(EGRESS_CLOUD))
@@ -151,6 +152,8 @@ class Caches:
         def notify(event: str, obj: KubeObject) -> None:
             if watch.resource is EGRESS_CLOUD:
                 self._follow_cloud(event, obj)
+            if watch.resource is EGRESS_ADDRESS:
+                self.lock_news.add(obj["metadata"]["name"])
             if watch.resource is NODE and not self.node_addresses.update(event, obj):
                 return  # a heartbeat
             self._listener.changed(watch.resource, event, obj)

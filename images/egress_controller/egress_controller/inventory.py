@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Callable, Generic, Mapping, TypeVar
+from typing import Callable, Generic, Iterable, Mapping, TypeVar
 
 from ansible_collections.avi.egress.plugins.module_utils import territory
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
@@ -20,7 +20,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import KubeOb
 
 from egress_controller.caches import Caches
 from egress_controller.informers import Informer
-from egress_controller.occupied import NodeAddresses
+from egress_controller.occupied import LockNews, NodeAddresses
 
 T = TypeVar("T")
 
@@ -66,13 +66,20 @@ class Shelf(Generic[T]):
 class NetworkShelf(Shelf[EgressNetwork]):
     """The networks, each with the pool that is left of it; worked out anew only when something of it changed."""
 
-    def __init__(self, informer: Informer, clouds: Shelf[EgressCloud], nodes: NodeAddresses) -> None:
+    def __init__(
+        self, informer: Informer, clouds: Shelf[EgressCloud], nodes: NodeAddresses, locks: Informer, news: LockNews
+    ) -> None:
         super().__init__(informer, read_network)
         self._offered = Shelf(informer, read_network)
         self._clouds = clouds
         self._nodes = nodes
+        self._locks = locks
+        self._news = news
         self._dividing = threading.Lock()
-        self._divided: tuple[object, Mapping[str, EgressNetwork]] = (None, {})
+        self._stamp: object = None
+        self._divided: Mapping[str, EgressNetwork] = {}
+        self._strays: dict[str, KubeObject] = {}
+        self._spared: Mapping[str, EgressNetwork] = {}
 
     def look_up(self, name: str) -> EgressNetwork | InvalidInput | None:
         found = self._offered.look_up(name)
@@ -85,12 +92,29 @@ class NetworkShelf(Shelf[EgressNetwork]):
         networks = self._offered.all()
         clouds = self._clouds.all()
         with self._dividing:
+            changed = self._news.take()
             # Each is one object until it is read anew, so that comparing them costs nothing.
-            stamp = (self._nodes.revision, tuple(clouds.values()), tuple(networks.values()))
-            if self._divided[0] != stamp:
+            stamp = (self._news.missed, self._nodes.revision, tuple(clouds.values()), tuple(networks.values()))
+            is_new = self._stamp != stamp
+            if is_new:
+                self._stamp = stamp
                 kept_back = territory.occupied(self._nodes.all(), clouds.values())
-                self._divided = (stamp, territory.divide(networks.values(), kept_back))
-            return self._divided[1]
+                self._divided = territory.divide(networks.values(), kept_back)
+                self._strays, changed = {}, {lock["metadata"]["name"] for lock in self._locks.all()}
+            if self._sort_out(changed) or is_new:
+                self._spared = territory.spare(self._divided, self._strays.values())
+            return self._spared
+
+    def _sort_out(self, changed: Iterable[str]) -> bool:
+        """Which of the changed locks are strays; whether there are others now."""
+        former = set(self._strays)
+        for name in changed:
+            lock = self._locks.get(name)
+            if lock and territory.is_stray(lock, self._divided):
+                self._strays[name] = lock
+            else:
+                self._strays.pop(name, None)
+        return former != self._strays.keys()
 
 
 @dataclass(frozen=True)
@@ -103,4 +127,5 @@ class Inventory:
     @classmethod
     def of(cls, caches: Caches) -> Inventory:
         clouds = Shelf(caches.clouds, read_cloud)
-        return cls(clouds, NetworkShelf(caches.networks, clouds, caches.node_addresses))
+        nodes, locks, news = caches.node_addresses, caches.addresses, caches.lock_news
+        return cls(clouds, NetworkShelf(caches.networks, clouds, nodes, locks, news))

@@ -158,6 +158,7 @@ class Triggers:
         self._queue.add(Key("address", address["metadata"]["name"]))
         if event == DELETED:
             self._queue.add(Key("lease", address["spec"]["lease"]))  # Which may still need it.
+            self._add_networks(caches)  # It may have been in the way of any.
             self._add_waiting()
 
     def _part(self, caches: Caches, event: str, part: KubeObject) -> None:

@@ -76,6 +76,30 @@ def test_networks_of_two_uplinks_may_lease_the_same(uplinks: tuple[str | None, s
     assert (divided["a"].pool.size, divided["b"].pool.size) == (254, left)
 
 
+def locked(network: str, address: str) -> KubeObject:
+    return {"spec": {"network": network, "address": address}}
+
+
+@pytest.mark.parametrize(
+    ("holder", "uplink", "may"),
+    [("other", "eth0", False), ("other", "eth1", True), ("other", None, False), ("gone", "eth1", False)],
+)
+def test_what_another_network_on_the_link_has_locked_is_not_leased(holder: str, uplink: str | None, may: bool) -> None:
+    other = network("other", uplink=uplink, subnets=[{"cidr": "10.70.113.0/24"}])
+    divided = territory.divide([network("mine", uplink="eth0"), other], ())
+    lock = locked(holder, "10.70.112.9")
+    assert territory.is_stray(lock, divided)
+    assert ("10.70.112.9" in territory.spare(divided, [lock])["mine"].pool) is may
+
+
+def test_a_lock_of_what_its_network_leases_is_no_stray_and_a_stray_is_no_loss_of_its_own() -> None:
+    divided = territory.divide([network("mine")], ["10.70.112.8"])
+    assert not territory.is_stray(locked("mine", "10.70.112.9"), divided)
+    stray = locked("mine", "10.70.112.8")
+    assert territory.is_stray(stray, divided)
+    assert territory.spare(divided, [stray])["mine"].pool is divided["mine"].pool
+
+
 def test_a_wide_network_is_divided_without_being_expanded() -> None:
     narrow, wide = (
         network(name, subnets=[{"cidr": cidr}]) for name, cidr in (("a", "fd70:112::/120"), ("b", "fd70::/16"))

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.model import read_cloud
 from egress_controller.inventory import NetworkShelf
 from egress_controller.networks import LARGEST_FIGURE, NetworkPass
-from egress_controller.occupied import NodeAddresses
+from egress_controller.occupied import LockNews, NodeAddresses
 
 from .fakes import Server, Store, caches, lease, lock, network, shelf
 
@@ -157,7 +157,8 @@ def conditions(asked: str, *networks: dict[str, Any]) -> dict[str, dict[str, Any
     """What a network says about itself beside others."""
     server, store = Server(), Store(*networks)
     known = caches(networks=store, addresses=Store(), leases=Store())
-    divided = NetworkShelf(store, shelf(Store(), read_cloud), NodeAddresses())  # type: ignore[arg-type]
+    clouds, locks, news = shelf(Store(), read_cloud), Store(), LockNews()
+    divided = NetworkShelf(store, clouds, NodeAddresses(), locks, news)  # type: ignore[arg-type]
     NetworkPass(server, known, divided, Allowed(), Silent()).run(asked)  # type: ignore[arg-type]
     return {item["type"]: item for patch in server.patches for item in patch["status"].get("conditions", ())}
 

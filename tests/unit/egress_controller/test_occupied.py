@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The nodes' addresses are followed, and their heartbeats are not."""
+"""What is in the way of leasing an address is followed; a node's heartbeats are not."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ansible_collections.avi.egress.plugins.module_utils.addresses import Addres
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_cloud
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
 from egress_controller.inventory import NetworkShelf
-from egress_controller.occupied import NodeAddresses
+from egress_controller.occupied import KEPT_NAMES, LockNews, NodeAddresses
 
-from .fakes import Store, network, shelf
+from .fakes import Store, lock, network, shelf
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 
@@ -27,7 +27,11 @@ def cloud(**spec: Any) -> KubeObject:
 
 
 def networks_of(nodes: NodeAddresses, clouds: Store, networks: Store) -> NetworkShelf:
-    return NetworkShelf(networks, shelf(clouds, read_cloud), nodes)  # type: ignore[arg-type]
+    return shelf_of(networks, Store(), LockNews(), nodes, clouds)
+
+
+def shelf_of(networks: Store, locks: Store, news: LockNews, nodes: NodeAddresses, clouds: Store) -> NetworkShelf:
+    return NetworkShelf(networks, shelf(clouds, read_cloud), nodes, locks, news)  # type: ignore[arg-type]
 
 
 def pool(networks: NetworkShelf) -> AddressPool:
@@ -73,3 +77,50 @@ def test_pools_follow_the_clouds_bridges() -> None:
     clouds.objects["cloud"] = changed
     assert "10.70.112.3" in pool(found)
     assert "10.70.112.4" not in pool(found)
+
+
+def stray(address: str) -> KubeObject:
+    """A lock of a network that is gone."""
+    obj = lock(address)
+    name = f"gone.{address.replace('.', '-')}"
+    return {**obj, "metadata": {**obj["metadata"], "name": name}, "spec": {**obj["spec"], "network": "gone"}}
+
+
+def test_pools_follow_the_locks_of_other_networks() -> None:
+    networks, locks, news = Store(network("10.70.112.0/29")), Store(stray("10.70.112.3")), LockNews()
+    found = shelf_of(networks, locks, news, NodeAddresses(), Store())
+    assert "10.70.112.3" not in pool(found)
+
+    came = stray("10.70.112.4")
+    locks.objects[came["metadata"]["name"]] = came
+    news.add(came["metadata"]["name"])
+    both = pool(found)
+    assert "10.70.112.4" not in both
+    assert "10.70.112.3" not in both
+
+    del locks.objects["gone.10-70-112-3"]
+    news.add("gone.10-70-112-3")
+    assert "10.70.112.3" in pool(found)
+    assert "10.70.112.4" not in pool(found)
+
+
+def test_its_own_locks_leave_a_pool_as_it_is() -> None:
+    networks, locks, news = Store(network("10.70.112.0/29")), Store(), LockNews()
+    found = shelf_of(networks, locks, news, NodeAddresses(), Store())
+    before = pool(found)
+    mine = lock("10.70.112.3")
+    locks.objects[mine["metadata"]["name"]] = mine
+    news.add(mine["metadata"]["name"])
+    assert pool(found) is before
+
+
+def test_news_that_were_too_many_to_keep_are_found_by_looking_at_all() -> None:
+    networks, locks, news = Store(network("10.70.112.0/29")), Store(), LockNews()
+    found = shelf_of(networks, locks, news, NodeAddresses(), Store())
+    assert "10.70.112.3" in pool(found)
+    came = stray("10.70.112.3")
+    locks.objects[came["metadata"]["name"]] = came
+    for name in (came["metadata"]["name"], *map(str, range(KEPT_NAMES))):
+        news.add(name)
+    assert "10.70.112.3" not in pool(found)
+    assert not news.take()
