@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice
-from typing import Iterable, Mapping, Sequence
+from typing import Iterable, Mapping
 
-from ansible_collections.avi.egress.plugins.module_utils.addresses import IP_FAMILIES, AddressPool
+from ansible_collections.avi.egress.plugins.module_utils.addresses import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.holdings import is_bound, is_released
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
 from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_NETWORK, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.stock import Stock, scarcest, stocks
 
 from egress_controller.caches import BY_NETWORK, Caches
 from egress_controller.events import NORMAL, WARNING, Events
@@ -55,14 +54,14 @@ class NetworkPass:
             return
         leases = self._caches.leases.of(BY_NETWORK, name)
         locked = [str(item["spec"]["address"]) for item in self._caches.addresses.of(BY_NETWORK, name)]
-        stocks = [_stock(network, ip_family, locked) for ip_family in IP_FAMILIES]
+        of_families = stocks(network, locked)
         figures = {
             "capacity": min(network.pool.size, LARGEST_FIGURE),
             "bound": sum(is_bound(lease) for lease in leases),
             "released": sum(is_released(lease) for lease in leases),
-            "available": min(sum(stock.free for stock in stocks), LARGEST_FIGURE),
+            "available": min(sum(stock.free for stock in of_families), LARGEST_FIGURE),
         }
-        available = _condition(network, [stock for stock in stocks if stock.size])
+        available = _condition(network, scarcest(of_families))
         found = {AVAILABLE: available, IN_POOL: _drift(network, leases)}
         if network.ceded or condition_of(obj, NO_OVERLAP):
             found[NO_OVERLAP] = _overlap(network)
@@ -79,29 +78,6 @@ class NetworkPass:
             if (former or {"reason": kind})["reason"] != condition.reason:
                 event = NORMAL if condition.reason == kind else WARNING
                 self._events.emit(obj, event, condition.reason, condition.message)
-
-
-@dataclass(frozen=True)
-class _Stock:
-    """What a network has of one family for claims to draw from; reserved addresses are beside it."""
-
-    ip_family: str
-    size: int
-    free: int
-    reserved: int
-
-    @property
-    def held(self) -> int:
-        return self.size - self.free
-
-    def __str__(self) -> str:
-        return f"{self.size} {self.ip_family} addresses"
-
-
-def _stock(network: EgressNetwork, ip_family: str, locked: Iterable[str]) -> _Stock:
-    drawn = network.drawn.of(ip_family)
-    held = sum(address in drawn for address in locked)
-    return _Stock(ip_family, drawn.size, drawn.size - held, network.pool.of(ip_family).size - drawn.size)
 
 
 def _drift(network: EgressNetwork, leases: Iterable[KubeObject]) -> Condition:
@@ -140,7 +116,7 @@ def _would_lease(network: EgressNetwork, lease: KubeObject) -> bool:
     return network.leases(lease["status"]["address"], lease["spec"]["namespace"])
 
 
-def _condition(network: EgressNetwork, stocks: Sequence[_Stock]) -> Condition:
+def _condition(network: EgressNetwork, scarce: Stock | None) -> Condition:
     """What the original says as IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED (avi-facts, "IPAM").
 
     Of a network with both families, the scarcer one is told: neither can stand in for the other. Reserved addresses
@@ -148,14 +124,13 @@ def _condition(network: EgressNetwork, stocks: Sequence[_Stock]) -> Condition:
     """
     remedy = "add a range to spec.subnets or release a lease"
     subject, percent = f"EgressNetwork {network.name}", network.almost_exhausted_percent
-    if not stocks:
+    if scarce is None:
         reserved = f" ({network.pool.size} are reserved)" if network.pool.size else ""
         return Condition(False, "PoolExhausted", f"{subject}: there are no addresses to lease{reserved}; {remedy}")
-    scarcest = min(stocks, key=lambda stock: Fraction(stock.free, stock.size))
-    beside = f" ({scarcest.reserved} more are reserved)" if scarcest.reserved else ""
-    if scarcest.free <= 0:
-        return Condition(False, "PoolExhausted", f"{subject}: all {scarcest} are held{beside}; {remedy}")
-    if scarcest.held * 100 >= scarcest.size * percent:
-        message = f"{subject}: {scarcest.held} of {scarcest} are held{beside}, {percent} % or more; {remedy}"
+    beside = f" ({scarce.reserved} more are reserved)" if scarce.reserved else ""
+    if scarce.free <= 0:
+        return Condition(False, "PoolExhausted", f"{subject}: all {scarce} are held{beside}; {remedy}")
+    if scarce.held * 100 >= scarce.size * percent:
+        message = f"{subject}: {scarce.held} of {scarce} are held{beside}, {percent} % or more; {remedy}"
         return Condition(True, "PoolAlmostExhausted", message)
-    return Condition(True, AVAILABLE, f"less than {percent} % of {scarcest} are held")
+    return Condition(True, AVAILABLE, f"less than {percent} % of {scarce} are held")
