@@ -546,6 +546,46 @@ class TestLease:
         assert str(caught.value) == told
         assert (caught.value.reason, caught.value.changed) == ("AddressTaken", True)
 
+    def test_who_holds_what_is_told_and_who_held_it(
+        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+    ) -> None:
+        def info(**options: Any) -> dict[str, Any]:
+            return {"avi.egress.avi_ipam_lease_info": {"network": network, **options}}
+
+        ansible.tasks(
+            lease(network, project, address="10.70.112.102"),
+            lease(network, project, "y", address=SOURCE),
+            lease(network, project, "y", state="absent"),
+        )
+        found = cluster.get(EGRESS_LEASE, f"{network}.{project}.x.0")
+        assert found
+        since = found["status"]["boundAt"]
+
+        results = ansible.tasks(
+            checked(info()),
+            info(),
+            info(at=since, address="10.70.112.102"),
+            info(at="2026-01-01T00:00:00Z"),
+            info(project=project, phases=["Released"]),
+            info(phases=["Gone"]),
+            info(at="noon"),
+        )
+
+        assert changed(results[:5]) == [False] * 5
+        assert results[0]["leases"] == results[1]["leases"]
+        assert [(item["service"], item["address"]) for item in results[1]["leases"]] == [
+            ("y", SOURCE),
+            ("x", "10.70.112.102"),
+        ]
+        assert [item["bound_at"] for item in results[2]["leases"]] == [since]
+        assert results[3]["leases"] == []
+        assert [(item["service"], item["reason"]) for item in results[4]["leases"]] == [("y", "ReleasedByModule")]
+        (counted,) = results[1]["networks"]
+        figures = ("capacity", "bound", "released", "available", "percent")
+        assert [counted[key] for key in figures] == [3, 1, 1, 1, 66]
+        assert results[5]["msg"].startswith("value of phases must be one or more of: Bound, Released, Expired")
+        assert results[6]["msg"].startswith("avi_ipam_lease_info: at is 'noon'; give a moment with its zone")
+
     def test_claims_at_the_same_time_never_share_an_address(
         self, api: ApiServer, cluster: Cluster, project: str, network: str
     ) -> None:
