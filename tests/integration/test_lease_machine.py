@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The guarantees of leases (design §6) over some hundred steps on a real API server."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed, LeaseStore
+from ansible_collections.avi.egress.plugins.module_utils.resources import resource_of
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.integration.api_server import ApiServer
+from tests.integration.test_controller import CRDS, define
+from tests.lease_machine import LeaseMachine
+
+EXAMPLES, STEPS = 8, 40
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> Cluster:
+    found = api.cluster()
+    define(found, CRDS)
+    return found
+
+
+def test_the_guarantees_hold_on_a_real_api_server(cluster: Cluster) -> None:
+    class Machine(LeaseMachine):
+        looks_at_each_write = False
+
+        def connect(self) -> LeaseStore:
+            return cluster
+
+        def network_name(self) -> str:
+            return f"machine-{uuid.uuid4().hex[:8]}"
+
+        def teardown(self) -> None:
+            super().teardown()
+            for obj in [*self.leases(), *self.locks()]:
+                with suppress(Changed):
+                    cluster.delete(resource_of(obj), obj)
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            # What fails is told as it was: to look for a smaller example would take an hour of requests.
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
