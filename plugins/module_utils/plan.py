@@ -22,6 +22,7 @@ from .resources import (
     POD_DISRUPTION_BUDGET,
     READY_CONDITION,
     REPLICATION_CONTROLLER,
+    SERVED_CONDITION,
     SERVICE,
     SOURCE_IPS_ANNOTATION,
     STATEFUL_SET,
@@ -182,7 +183,7 @@ def serve(
         _check_owned(service, part)
     render = workload.stateful_set if service.egress_pod.ha else workload.replication_controller
     rendered = render(service, cloud, network, sources)
-    running = [pod for pod in observed.pods if not _is_finished(pod)]
+    running = [pod for pod in observed.pods if not is_finished(pod)]
     outdated = [pod for pod in running if workload.is_outdated(pod, rendered)]
     in_the_way = [pod for pod in outdated if not (service.egress_pod.ha and made_by(pod) == STATEFUL_SET.kind)]
     if in_the_way:
@@ -206,7 +207,7 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
     Service that is still there loses only what this project had added to it.
     """
     writes: list[Write] = []
-    ended = all(_is_finished(pod) for pod in observed.pods)
+    ended = all(is_finished(pod) for pod in observed.pods)
     for controller in (observed.controller, observed.stateful_set):
         if controller and _owned_by_service(controller, name):
             writes += _end(controller, observed.pods)
@@ -280,18 +281,41 @@ def delete(obj: KubeObject) -> Write:
     return Write("delete", resource_of(obj), metadata.get("namespace"), metadata["name"], uid=metadata["uid"])
 
 
-def conditions_patch(service: KubeObject, condition: Condition | None, now: str) -> KubeObject:
-    """The merge patch of the Service's status that makes it carry the condition (None: none); empty if it does."""
-    conditions: list[dict[str, Any]] = (service.get("status") or {}).get("conditions") or []
-    current = next((item for item in conditions if item["type"] == READY_CONDITION), None)
-    others = [item for item in conditions if item["type"] != READY_CONDITION]
+def service_conditions(condition: Condition | None, sources: Sequence[str] = ()) -> dict[str, Condition | None]:
+    """What a Service says, by type: whether it is ready (None: not a word), and once it was, with which addresses."""
     if condition is None:
-        return {"status": {"conditions": others}} if current else {}
+        return {READY_CONDITION: None, SERVED_CONDITION: None}
+    served = {SERVED_CONDITION: _served(sources)} if condition.ready else {}
+    return {READY_CONDITION: condition, **served}
+
+
+def has_served(service: KubeObject, sources: Sequence[str]) -> bool:
+    """Whether a Service says that it has been ready with these addresses."""
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    return any(item["type"] == SERVED_CONDITION and item["message"] == _served(sources).message for item in conditions)
+
+
+def _served(sources: Sequence[str]) -> Condition:
+    return Condition(True, "HasBeenReady", f"traffic has left from {','.join(sources)}")
+
+
+def conditions_patch(service: KubeObject, wanted: Mapping[str, Condition | None], now: str) -> KubeObject:
+    """The merge patch of the Service's status that makes it carry the conditions (None: none of a type).
+
+    Empty where it does.
+    """
+    conditions: list[dict[str, Any]] = (service.get("status") or {}).get("conditions") or []
+    present = {item["type"]: item for item in conditions}
+    kept = [item for item in conditions if item["type"] not in wanted]
+    said = [_said(kind, condition, present.get(kind), now) for kind, condition in wanted.items() if condition]
+    desired = [*kept, *said]
+    return {} if {item["type"]: item for item in desired} == present else {"status": {"conditions": desired}}
+
+
+def _said(kind: str, condition: Condition, present: dict[str, Any] | None, now: str) -> dict[str, Any]:
+    since = present["lastTransitionTime"] if present and present["status"] == condition.status else now
     said = {"status": condition.status, "reason": condition.reason, "message": condition.message}
-    if current and all(current.get(key) == value for key, value in said.items()):
-        return {}
-    since = current["lastTransitionTime"] if current and current["status"] == condition.status else now
-    return {"status": {"conditions": [*others, {"type": READY_CONDITION, **said, "lastTransitionTime": since}]}}
+    return {**(present or {}), "type": kind, **said, "lastTransitionTime": since}
 
 
 def _end(controller: KubeObject | None, pods: Sequence[KubeObject]) -> list[Write]:
@@ -300,7 +324,7 @@ def _end(controller: KubeObject | None, pods: Sequence[KubeObject]) -> list[Writ
         return []
     if controller["spec"].get("replicas"):
         return [_patch(controller, {"spec": {"replicas": 0}})]
-    left = [pod for pod in pods if not _is_finished(pod) and made_by(pod) in (None, controller["kind"])]
+    left = [pod for pod in pods if not is_finished(pod) and made_by(pod) in (None, controller["kind"])]
     return [] if left else [delete(controller)]
 
 
@@ -329,7 +353,7 @@ def _readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], sourc
     return Condition(False, "WaitingForPod", _why_waiting(pods))
 
 
-def _is_finished(pod: KubeObject) -> bool:
+def is_finished(pod: KubeObject) -> bool:
     """Whether all of a pod's containers have ended for good, as an evicted pod's have: it holds no address any more.
 
     Such a pod may stay for days, and a ReplicationController that is scaled to 0 does not remove it.

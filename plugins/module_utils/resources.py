@@ -30,6 +30,8 @@ CLOUD_LABEL = f"{API_GROUP}/cloud"
 """On ServiceAccounts and the SCC: the uuid of their EgressCloud, by which they are found when it is gone."""
 
 READY_CONDITION = "EgressReady"
+SERVED_CONDITION = "EgressServed"
+"""On a Service: that it has been ready, and with which source addresses. Such a one is never moved to another."""
 
 
 @dataclass(frozen=True)

@@ -75,11 +75,12 @@ def is_outdated(pod: KubeObject, controller: KubeObject) -> bool:
     Told by a variable and not by comparing specs: admission may change pods (a sidecar, a project's node selector,
     a pull policy), but an environment stays as it was made, and no tenant can change it.
     """
-    wanted = _environment_of(controller["spec"]["template"]["spec"])
-    return _environment_of(pod["spec"]).get(RENDERING_VARIABLE) != wanted[RENDERING_VARIABLE]
+    wanted = environment_of(controller["spec"]["template"]["spec"])
+    return environment_of(pod["spec"]).get(RENDERING_VARIABLE) != wanted[RENDERING_VARIABLE]
 
 
-def _environment_of(pod_spec: KubeObject) -> dict[str, str | None]:
+def environment_of(pod_spec: KubeObject) -> dict[str, str | None]:
+    """The router's variables; those whose value comes from elsewhere have None."""
     routers = [item for item in pod_spec["containers"] if item["name"] == CONTAINER_NAME]
     return {item["name"]: item.get("value") for router in routers for item in router.get("env") or ()}
 

@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Somebody else has the source address: the router waits, however long that takes.
+"""A host on the outside LAN has an address that was never leased to it: told, marked, and passed over by claims.
 
-It ends once, to tell of it (docs/explanation/data-path.md), and is not restarted for waiting."""
+A service that has sent from the address is not moved: its router waits, however long that takes, after it has ended
+once to tell of it (docs/explanation/data-path.md). A service that never has gets another address.
+"""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 
 from tests.cluster import Cluster
+from tests.demo.kubectl import Kubectl
 from tests.demo.outside import Outside
 
 from .conftest import Project
-from .test_secure_egress_service import wait_until
+from .test_ipv6 import DUAL_STACK, cluster_ip
+from .test_secure_egress_service import lease_of, wait_until
 
 SERVICE = "patient"
 PERIODS = 3
@@ -37,18 +43,52 @@ def source(green: Project, outside: Outside) -> Iterator[str]:
 
 
 @contextmanager
-def held_outside(cluster: Cluster, address: str) -> Iterator[None]:
-    """A host on the outside LAN has the address for as long as it lasts."""
+def held_outside(cluster: Cluster, address: str) -> Iterator[str]:
+    """A host on the outside LAN has the address for as long as it lasts; gives the host's MAC address."""
+    remote = cluster.namespace("remote")
+    length = ip_address(address).max_prefixlen
+    options = {"add": ["nodad"] if length == 128 else [], "delete": []}
 
     def change(verb: str) -> None:
-        command = ["ip", "-n", cluster.namespace("remote"), "address", verb, f"{address}/32", "dev", "eth0"]
+        command = ["ip", "-n", remote, "address", verb, f"{address}/{length}", "dev", "eth0", *options[verb]]
         subprocess.run(command, check=True)
 
+    shown = subprocess.run(["ip", "-n", remote, "-j", "link", "show", "eth0"], check=True, capture_output=True)
     change("add")
     try:
-        yield
+        yield str(json.loads(shown.stdout)[0]["address"])
     finally:
         change("delete")
+
+
+def lock_of(kubectl: Kubectl, network: str, address: str) -> dict[str, Any]:
+    """The EgressAddress."""
+    found: list[dict[str, Any]] = kubectl.json("get", "egressaddresses")["items"]
+    wanted = (network, address)
+    (lock,) = (item for item in found if (item["spec"]["network"], item["spec"]["address"]) == wanted)
+    return lock
+
+
+def said_by(obj: dict[str, Any], kind: str) -> dict[str, str]:
+    """A condition."""
+    conditions = obj.get("status", {}).get("conditions") or []
+    return next((item for item in conditions if item["type"] == kind), {})
+
+
+def is_in_conflict(kubectl: Kubectl, network: str, address: str) -> bool:
+    return said_by(lock_of(kubectl, network, address), "Conflict").get("status") == "True"
+
+
+def network_says(kubectl: Kubectl, name: str) -> dict[str, str]:
+    return said_by(kubectl.json("get", "egressnetwork", name), "NoConflicts")
+
+
+def warned(kubectl: Kubectl, namespace: str, obj: str) -> list[str]:
+    """What the Warning Events of that reason about an object say, such as of ``Service/web``."""
+    kind, name = obj.split("/")
+    fields = f"reason=AddressConflict,type=Warning,involvedObject.kind={kind},involvedObject.name={name}"
+    found = kubectl.json("-n", namespace, "get", "events", f"--field-selector={fields}")["items"]
+    return [str(item["message"]) for item in found]
 
 
 def seconds_until_killed(pod: dict[str, Any]) -> float:
@@ -65,11 +105,11 @@ def seconds_of_running(pod: dict[str, Any]) -> float:
     return 0.0
 
 
-def test_a_router_that_waits_for_its_address_is_told_of_and_not_restarted(
-    green: Project, source: str, cluster: Cluster
+def test_a_service_whose_address_a_stranger_takes_is_told_of_and_never_moved(
+    green: Project, source: str, cluster: Cluster, kubectl: Kubectl
 ) -> None:
     (former,) = green.egress_pods(SERVICE)
-    with held_outside(cluster, source):
+    with held_outside(cluster, source) as mac:
         green.kubectl.run("-n", green.name, "delete", "pod", former["metadata"]["name"])
         (pod,) = green.egress_pods(SERVICE)
         name, longest = pod["metadata"]["name"], seconds_until_killed(pod)
@@ -83,13 +123,69 @@ def test_a_router_that_waits_for_its_address_is_told_of_and_not_restarted(
             told = status()["restartCount"]
             return told > 1 or (told == 1 and seconds_of_running(live) > longest)
 
-        wait_until(has_outlived, f"the router has waited {longest:.0f} s", WAITING_SECONDS)
-        assert (status()["restartCount"], status()["ready"]) == (1, False)
+        wait_until(lambda: green.condition(SERVICE).get("reason") == "AddressConflict", "it is told", WAITING_SECONDS)
         condition = green.condition(SERVICE)
-        assert (condition["status"], condition["reason"]) == ("False", "WaitingForPod")
-        assert all(word in condition["message"] for word in (name, "not ready", "source address"))
-        assert f"address {source} is held by" in green.kubectl.run("-n", green.name, "logs", name)
+        assert condition["status"] == "False"
+        assert all(word in condition["message"] for word in (source, mac, "remove that host"))
+        assert is_in_conflict(kubectl, "outside", source)
+        wait_until(lambda: network_says(kubectl, "outside").get("status") == "False", "its network says so")
+        assert source in network_says(kubectl, "outside")["message"]
+        for told in (
+            warned(kubectl, green.name, f"Service/{SERVICE}"),
+            warned(kubectl, "default", "EgressNetwork/outside"),
+        ):
+            assert any(source in message and mac in message for message in told)
+
+        wait_until(has_outlived, f"the router has waited {longest:.0f} s more", WAITING_SECONDS)
+        assert (status()["restartCount"], status()["ready"]) == (1, False)
+        assert (green.source_ip(SERVICE), lease_of(kubectl, green, SERVICE)["status"]["address"]) == (source, source)
+        assert [item["metadata"]["name"] for item in green.egress_pods(SERVICE)] == [name]
+        assert f"address {source} is held by {mac}" in green.kubectl.run("-n", green.name, "logs", name)
         assert green.fetch(green.cluster_ip(SERVICE)).refused
     green.wait_ready(SERVICE)
     assert green.fetch(green.cluster_ip(SERVICE)).seen == source
     assert status()["restartCount"] == 1
+    wait_until(lambda: not is_in_conflict(kubectl, "outside", source), "the mark is gone")
+    wait_until(lambda: source not in network_says(kubectl, "outside")["message"], "its network is content")
+
+
+def test_a_new_service_whose_address_a_stranger_has_gets_another_and_nobody_gets_that_one(
+    new_project: Any, cluster: Cluster, kubectl: Kubectl, outside_v6: Outside
+) -> None:
+    """With IPv6. The network has the stranger's address only at first, so that there is no luck in the draw."""
+    project = new_project("newcomer", labels={"newcomer": "yes"})
+    name, subnet = project.name, ip_network(outside_v6.subnet)
+    first, second = str(subnet[0x2F0]), str(subnet[0x2F1])
+
+    def offer(end: str) -> None:
+        subnets = [{"cidr": str(subnet), "ranges": [{"begin": first, "end": end}]}]
+        spec = {"subnets": subnets, "allowedNamespaces": {"matchLabels": {"newcomer": "yes"}}, "quarantineSeconds": 0}
+        network = {"apiVersion": "egress.avi.dev/v1", "kind": "EgressNetwork", "metadata": {"name": name}}
+        kubectl.apply({**network, "spec": spec})
+
+    offer(first)
+    wish = {"destination_ip": outside_v6.destination, "network": name}
+    try:
+        with held_outside(cluster, first) as mac:
+            project.create_service("new", wish, **DUAL_STACK)
+            wait_until(lambda: project.condition("new").get("reason") == "AddressConflict", "told", WAITING_SECONDS)
+            assert mac in project.condition("new")["message"]
+            assert project.source_ip("new") == first, "there is no other"
+            offer(second)
+            project.wait_ready("new")
+            assert project.source_ip("new") == second
+            wait_until(lambda: project.fetch(cluster_ip(project, "new")).seen == second, "traffic leaves from it")
+            *_earlier, left = lease_of(kubectl, project, "new")["status"]["history"]
+            assert (left["address"], left["reason"]) == (first, "Conflict")
+            assert is_in_conflict(kubectl, name, first)
+        # The stranger is gone, but nobody has said that he will not be back.
+        project.create_service("late", wish, **DUAL_STACK)
+        wait_until(lambda: project.condition("late").get("reason") == "PoolExhausted", "the address is passed over")
+        kubectl.run("delete", "egressaddress", lock_of(kubectl, name, first)["metadata"]["name"])
+        project.wait_ready("late")
+        assert project.source_ip("late") == first
+    finally:
+        kubectl.run("-n", name, "delete", "service", "new", "late", "--ignore-not-found")
+        wait_until(lambda: not project.egress_pods("new") + project.egress_pods("late"), "the pods are gone")
+        kubectl.run("annotate", "egressnetwork", name, "egress.avi.dev/deletion=allow", check=False)
+        kubectl.run("delete", "egressnetwork", name, "--ignore-not-found")

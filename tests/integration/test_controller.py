@@ -18,7 +18,7 @@ from typing import Any, Callable, Iterable, Iterator
 import jinja2
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils import leases
+from ansible_collections.avi.egress.plugins.module_utils import leases, locks
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
@@ -244,8 +244,11 @@ class World:
         self.wait_reason(name, "WaitingForPod")
         assert self.service(name)["spec"]["selector"] == {"name": f"{name}-avi-egress-pod"}
 
-    def run_pod(self, name: str) -> str:
-        """Play the RC's controller and kubelet: a ready pod of the present template."""
+    def run_pod(self, name: str, last_words: str | None = None) -> str:
+        """Play the RC's controller and kubelet: a pod of the present template.
+
+        It is ready, or waits after its router has ended once with some last words.
+        """
         template = (self.controller(name) or {})["spec"]["template"]
         metadata = {
             "name": f"{name}-avi-egress-pod-x",
@@ -254,10 +257,13 @@ class World:
         }
         spec = {**template["spec"], "nodeName": "nowhere"}
         self.cluster.create(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-        ready = {"type": "Ready", "status": "True"}
+        status: dict[str, Any] = {"conditions": [{"type": "Ready", "status": str(last_words is None)}]}
+        if last_words is not None:
+            container = {"name": spec["containers"][0]["name"], "image": "x", "imageID": "x", "restartCount": 1}
+            ended = {"terminated": {"exitCode": 75, "message": last_words}}
+            status["containerStatuses"] = [{**container, "ready": False, "started": False, "lastState": ended}]
         pod = str(metadata["name"])
-        status = {"status": {"phase": "Running", "conditions": [ready]}}
-        self.cluster.patch(POD, pod, status, self.namespace, subresource="status")
+        self.cluster.patch(POD, pod, {"status": {"phase": "Running", **status}}, self.namespace, subresource="status")
         return pod
 
     def end_pod(self, pod: str) -> None:
@@ -870,6 +876,46 @@ def test_a_reserved_address_is_for_the_service_that_names_it(world: World, contr
     assert world.address("asking") == first
     world.serve("poaching", {"destination_ip": "10.10.10.200", "source_ip": second})
     world.wait_reason("poaching", "AddressNotReserved")
+
+
+def test_a_host_that_answers_for_every_address_takes_a_few_and_not_the_whole_network(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up()
+
+    def is_replaced(former: str | None) -> Any:
+        replicas = (world.controller("shop") or {})["spec"]["replicas"]
+        return world.address("shop") not in (None, former) and replicas == 0
+
+    def in_conflict() -> set[str]:
+        return {str(lock["spec"]["address"]) for lock in world.locks() if locks.in_conflict(lock)}
+
+    world.serve("shop")
+    world.wait_served("shop")
+    seen = []
+    for _move in range(3):
+        address = world.address("shop")
+        assert address not in seen
+        seen.append(address)
+        pod = world.run_pod("shop", f"conflict address={address} held-by=02:00:00:00:00:01")
+        wait_for("another address", lambda: is_replaced(seen[-1]))
+        world.end_pod(pod)
+        wait_for("the next pod", lambda: (world.controller("shop") or {})["spec"]["replicas"] == 1)
+    last = world.address("shop")
+    pod = world.run_pod("shop", f"conflict address={last} held-by=02:00:00:00:00:01")
+    said = world.wait_reason("shop", "AddressConflict")
+    assert f"{last} is held by another host on the outside LAN (MAC 02:00:00:00:00:01)" in said["message"]
+    assert world.address("shop") == last
+    assert in_conflict() == {*seen, last}
+    history = (world.lease("shop") or {})["status"]["history"]
+    assert [(item["address"], item["reason"]) for item in history] == [(address, "Conflict") for address in seen]
+    wait_for("the network to say so", lambda: world.network_condition("NoConflicts").get("status") == "False")
+    assert controller.metric("conflicts") == len(seen) + 1
+
+    world.end_pod(pod)
+    world.run_pod("shop")
+    world.wait_reason("shop", "EgressReady")
+    wait_for("the last one to be in use", lambda: in_conflict() == set(seen))
 
 
 def test_without_the_definitions_it_says_what_to_run(cluster: Cluster, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Sequence
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.locks import in_conflict
 
 from egress_controller import logs
 from egress_controller.accounts import Accounts
@@ -19,6 +20,7 @@ from egress_controller.brake import Brake
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims, OwnLocks
 from egress_controller.clouds import CloudPass
+from egress_controller.conflicts import Conflicts
 from egress_controller.election import Election
 from egress_controller.events import WARNING, Events
 from egress_controller.garbage import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
@@ -88,7 +90,8 @@ class Controller:
         claims, accounts = Claims(cluster, caches, own), Accounts(cluster, caches)
         brake = Brake(self._settings.release_grace)
         releases = Releases(caches, inventory.networks, claims, brake, events, queue)
-        service = ServicePass(cluster, caches, inventory, claims, releases, accounts, events, queue, waiting)
+        conflicts = Conflicts(cluster, caches, releases, events, queue, waiting)
+        service = ServicePass(cluster, caches, inventory, claims, releases, accounts, events, conflicts, queue, waiting)
         cloud = CloudPass(cluster, caches, inventory.clouds, accounts, events)
         network = NetworkPass(cluster, caches, inventory.networks, releases, events)
         grace = self._settings.orphan_grace
@@ -112,6 +115,11 @@ class Controller:
         )
         metrics.watch("api_writes", "Writes to the API server, the election's aside.", lambda: self._cluster.writes)
         metrics.watch_leases(self._caches.leases.all)
+        metrics.watch(
+            "conflicts",
+            "Addresses that another host on the outside LAN answers for.",
+            lambda: sum(map(in_conflict, self._caches.addresses.all())),
+        )
         HealthServer(
             self._settings.health_address,
             self._settings.health_port,

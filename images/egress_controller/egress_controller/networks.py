@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Iterable, Mapping
+from typing import Iterable, Mapping, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.addresses import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.holdings import is_bound, is_released
+from ansible_collections.avi.egress.plugins.module_utils.locks import in_conflict
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
 from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_NETWORK, KubeObject
@@ -26,9 +27,11 @@ AVAILABLE = "AddressesAvailable"
 RELEASES_ALLOWED = "ReleasesAllowed"
 IN_POOL = "LeasesInPool"
 NO_OVERLAP = "NoOverlap"
+NO_CONFLICTS = "NoConflicts"
 """The conditions; where all is well, the reason is the type's own word."""
 SHOWN_LEASES = 5
 SHOWN_ADDRESSES = 2
+SHOWN_CONFLICTS = 5
 LARGEST_FIGURE = 2**63 - 1
 """What a field of format int64 holds, which stands for that many or more: an IPv6 /64 alone has twice as many."""
 
@@ -53,8 +56,8 @@ class NetworkPass:
             self._tell(obj, {AVAILABLE: Condition(False, network.reason, str(network))}, {})
             return
         leases = self._caches.leases.of(BY_NETWORK, name)
-        locked = [str(item["spec"]["address"]) for item in self._caches.addresses.of(BY_NETWORK, name)]
-        of_families = stocks(network, locked)
+        locks = self._caches.addresses.of(BY_NETWORK, name)
+        of_families = stocks(network, [str(lock["spec"]["address"]) for lock in locks])
         figures = {
             "capacity": min(network.pool.size, LARGEST_FIGURE),
             "bound": sum(is_bound(lease) for lease in leases),
@@ -65,6 +68,9 @@ class NetworkPass:
         found = {AVAILABLE: available, IN_POOL: _drift(network, leases)}
         if network.ceded or condition_of(obj, NO_OVERLAP):
             found[NO_OVERLAP] = _overlap(network)
+        contested = [str(lock["spec"]["address"]) for lock in locks if in_conflict(lock)]
+        if contested or condition_of(obj, NO_CONFLICTS):
+            found[NO_CONFLICTS] = _conflicts(name, contested)
         self._tell(obj, found, figures)
 
     def _tell(self, obj: KubeObject, found: Mapping[str, Condition], figures: dict[str, int]) -> None:
@@ -110,6 +116,19 @@ def _examples(pool: AddressPool) -> str:
     return " and ".join(islice(pool.candidates(frozenset(), 0), SHOWN_ADDRESSES)) + (
         ", for example" if pool.size > SHOWN_ADDRESSES else ""
     )
+
+
+def _conflicts(name: str, addresses: Sequence[str]) -> Condition:
+    """Addresses that another host answers for; claims pass them over."""
+    if not addresses:
+        return Condition(True, NO_CONFLICTS, "no other host is known to answer for an address of the network")
+    more = f" and {len(addresses) - SHOWN_CONFLICTS} more" if len(addresses) > SHOWN_CONFLICTS else ""
+    message = (
+        f"EgressNetwork {name}: another host on the outside LAN answers for {len(addresses)} of its addresses: "
+        f"{', '.join(sorted(addresses)[:SHOWN_CONFLICTS])}{more}; they are leased to nobody else until you have "
+        "settled it and delete their EgressAddress"
+    )
+    return Condition(False, "AddressConflict", message)
 
 
 def _would_lease(network: EgressNetwork, lease: KubeObject) -> bool:

@@ -41,6 +41,7 @@ from ansible_collections.avi.egress.plugins.module_utils.timestamps import times
 from egress_controller.accounts import Accounts
 from egress_controller.caches import BY_NAME_LABEL, NAME_LABEL, PARTS, Caches
 from egress_controller.claims import Claims, utc_now
+from egress_controller.conflicts import ADDRESS_CONFLICT, Conflicts, condition_with
 from egress_controller.errors import NotYet
 from egress_controller.events import NORMAL, WARNING, Events
 from egress_controller.inventory import Inventory
@@ -71,6 +72,7 @@ class ServicePass:
         releases: Releases,
         accounts: Accounts,
         events: Events,
+        conflicts: Conflicts,
         queue: WorkQueue[Key],
         waiting: Waiting,
     ) -> None:
@@ -81,6 +83,7 @@ class ServicePass:
         self._releases = releases
         self._accounts = accounts
         self._events = events
+        self._conflicts = conflicts
         self._queue = queue
         self._waiting = waiting
 
@@ -121,7 +124,10 @@ class ServicePass:
         )
         decided = plan.serve(wish, cloud, network, sources, observed)
         newest = self._carry_out(decided, service)
-        self._conclude(newest, decided.condition)
+        conflicts = self._conflicts.look(service, leases, observed.pods)
+        if self._conflicts.move(wish, network, sources, conflicts):
+            return  # The change of its lease calls the service again.
+        self._conclude(newest, condition_with(conflicts, decided.condition), sources)
         kept = {lease["metadata"]["name"] for lease in leases}
         unwanted = self._claims.to_give_up(*_key(wish), kept)
         if unwanted and decided.settled:
@@ -261,11 +267,11 @@ class ServicePass:
     def _refuse(self, service: KubeObject, error: EgressError) -> None:
         self._conclude(service, plan.refuse(error).condition)
 
-    def _conclude(self, service: KubeObject | None, condition: Condition | None) -> None:
+    def _conclude(self, service: KubeObject | None, condition: Condition | None, sources: Sequence[str] = ()) -> None:
         """Have the Service say it: its condition, and an Event where that is news."""
         if service is None:
             return
-        patch = plan.conditions_patch(service, condition, timestamp(utc_now()))
+        patch = plan.conditions_patch(service, plan.service_conditions(condition, sources), timestamp(utc_now()))
         if not patch:
             return
         metadata = service["metadata"]
@@ -279,6 +285,8 @@ class ServicePass:
         if condition is None:
             self._events.emit(service, NORMAL, "EgressWithdrawn", "egress has been withdrawn from this service")
             return
+        if condition.reason == ADDRESS_CONFLICT:
+            return  # Told when the address was marked.
         progress = condition.reason in PROGRESS_REASONS
         if progress and former.get("reason") == condition.reason:
             return

@@ -29,12 +29,18 @@ def write_status(
     All conditions of an object are one list, written as a whole: those of one pass belong into one write.
     """
     generation = obj["metadata"].get("generation", 0)
-    others = [item for item in (obj.get("status") or {}).get("conditions") or () if item["type"] not in conditions]
-    said = [_said(condition_of(obj, kind), kind, condition, generation) for kind, condition in conditions.items()]
-    desired = {**figures, "observedGeneration": generation, "conditions": [*others, *said]}
+    desired = {**figures, "observedGeneration": generation, "conditions": with_conditions(obj, conditions)}
     patch = merge_patch(desired, obj.get("status") or {})
     if patch:
         cluster.patch(resource, obj["metadata"]["name"], {"status": patch}, subresource="status")
+
+
+def with_conditions(obj: KubeObject, conditions: Mapping[str, Condition]) -> list[dict[str, Any]]:
+    """All conditions of an object, once it says these."""
+    generation = obj["metadata"].get("generation", 0)
+    others = [item for item in (obj.get("status") or {}).get("conditions") or () if item["type"] not in conditions]
+    said = [_said(condition_of(obj, kind), kind, condition, generation) for kind, condition in conditions.items()]
+    return [*others, *said]
 
 
 def _said(current: dict[str, Any] | None, kind: str, condition: Condition, generation: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.difference import patch
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan, Write
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.resources import READY_CONDITION, KubeObject
 
 from .builders import SOURCE, UUID, cloud, namespace, network, service, service_object
 
@@ -461,6 +461,22 @@ def test_the_condition_is_written_when_it_differs_and_moves_its_time_with_its_st
     present: Any, condition: Condition | None, expected: Any
 ) -> None:
     observed = {"status": {"conditions": present}} if present is not None else {}
-    patch = plan.conditions_patch(observed, condition, "now")
+    wanted = {READY_CONDITION: condition}
+    patch = plan.conditions_patch(observed, wanted, "now")
     assert patch == ({} if expected is None else {"status": {"conditions": expected}})
-    assert plan.conditions_patch(patched(observed, patch), condition, "later") == {}
+    assert plan.conditions_patch(patched(observed, patch), wanted, "later") == {}
+
+
+def says(service: dict[str, Any], condition: Condition | None, *sources: str) -> dict[str, Any]:
+    """The Service once it says that."""
+    return patched(service, plan.conditions_patch(service, plan.service_conditions(condition, sources), "now"))
+
+
+def test_a_service_that_was_ready_is_known_as_such_by_its_addresses_for_as_long_as_it_has_egress() -> None:
+    waiting = says({}, Condition(False, "WaitingForPod", "z"), "x")
+    assert not plan.has_served(waiting, ["x"])
+    ready = says(waiting, CONDITION, "x")
+    assert plan.has_served(ready, ["x"])
+    assert plan.has_served(says(ready, Condition(False, "WaitingForPod", "z"), "x"), ["x"])
+    assert not plan.has_served(says(ready, Condition(False, "WaitingForPod", "z"), "y"), ["y"])
+    assert not plan.has_served(says(ready, None), ["x"])

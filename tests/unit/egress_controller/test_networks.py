@@ -29,11 +29,21 @@ class Silent:
 
 
 def status(
-    cidrs: list[str], *locked: str, kind: str = "AddressesAvailable", phase: str = "Bound", **spec: Any
+    cidrs: list[str],
+    *locked: str,
+    kind: str = "AddressesAvailable",
+    phase: str = "Bound",
+    in_conflict: int = 0,
+    **spec: Any,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The figures and the condition of a type that are written; the first locked address has a lease in ``phase``."""
+    """The figures and the condition of a type that are written; the first locked address has a lease in ``phase``.
+
+    Another host answers for ``in_conflict`` of the locked addresses, for the first ones.
+    """
     server, networks = Server(), Store(network(*cidrs, **spec))
     held = Store(*map(lock, locked))
+    for address in held.all()[:in_conflict]:
+        address["status"] = {"conditions": [{"type": "Conflict", "status": "True"}]}
     leases = Store(*(lease(address, "2026-01-01T00:00:00Z", phase) for address in locked[:1]))
     known = caches(networks=networks, addresses=held, leases=leases)
     NetworkPass(server, known, shelf(networks), Allowed(), Silent()).run("dmz")  # type: ignore[arg-type]
@@ -189,3 +199,25 @@ def test_of_an_overlap_that_is_over_the_network_says_so_and_of_none_it_says_noth
     former = {"type": "NoOverlap", "status": "False", "reason": "Overlaps", "message": "", "lastTransitionTime": OLD}
     told = conditions("new", {**alone, "status": {"conditions": [former]}})["NoOverlap"]
     assert (told["status"], told["reason"]) == ("True", "NoOverlap")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "1 of its addresses: 10.70.112.1;"),
+        (7, "7 of its addresses: 10.70.112.1, 10.70.112.2, 10.70.112.3, 10.70.112.4, 10.70.112.5 and 2 more;"),
+    ],
+)
+def test_addresses_that_another_host_answers_for_are_told(number: int, said: str) -> None:
+    held = [f"10.70.112.{n}" for n in range(1, 9)]
+    _figures, condition = status(["10.70.112.0/28"], *held, kind="NoConflicts", in_conflict=number)
+    assert (condition["status"], condition["reason"]) == ("False", "AddressConflict")
+    assert said in condition["message"]
+
+
+def test_of_conflicts_that_are_over_the_network_says_so_and_of_none_it_says_nothing() -> None:
+    quiet = network("10.70.112.0/29")
+    assert "NoConflicts" not in conditions("dmz", quiet)
+    former = {"type": "NoConflicts", "status": "False", "reason": "x", "message": "", "lastTransitionTime": OLD}
+    told = conditions("dmz", {**quiet, "status": {"conditions": [former]}})["NoConflicts"]
+    assert (told["status"], told["reason"]) == ("True", "NoConflicts")
