@@ -9,7 +9,7 @@ is in place. Nothing here talks to a server: a plan is carried out by ``apply``,
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Collection, Iterable, Mapping, Sequence
 
 from . import exposure, workload
 from .accounts import scc_users, security_context_constraints, service_account
@@ -147,6 +147,23 @@ def admit(
             "NetworkNotAllowed", f"{subject}: {which} project {service.namespace}; see spec.allowedNamespaces"
         )
     return cloud, allowed
+
+
+def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held: Collection[str]) -> None:
+    """Refused where a service would leave the networks that it ``held`` addresses of, and nothing but an edit of theirs
+    sends it away: an address does not change under a running service.
+
+    A network or an address that its annotation names is the service's own wish.
+    """
+    wish = service.egress_pod
+    if wish.network or wish.source_ips or not held or {network.name for network in networks} & set(held):
+        return
+    raise Refused(
+        "NetworkNotAllowed",
+        f"Service {service.namespace}/{service.name}: it holds an address of EgressNetwork {', '.join(sorted(held))}, "
+        f"which project {service.namespace} may not lease from any more; allow it there again, or send the service to "
+        "another one by egress_pod.network",
+    )
 
 
 def _check_supported(service: EgressService, subject: str) -> None:

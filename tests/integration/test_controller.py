@@ -686,6 +686,31 @@ def test_a_service_that_is_sent_to_another_network_moves_as_a_whole(
     assert world.service("shop")["metadata"]["annotations"]["egress.avi.dev/source-ips"] == moved["status"]["address"]
 
 
+@pytest.mark.parametrize("edit", ["not listed", "not allowed", "unreadable", "gone"])
+def test_no_edit_of_its_network_sends_a_service_to_another(
+    world: World, controller: ControllerProcess, edit: str
+) -> None:
+    world.set_up()
+    second = f"{world.name}-b"
+    world.create(EGRESS_NETWORK, second, {"subnets": [{"cidr": "10.91.0.0/29"}], "uplink": f"{world.name}-b"})
+    world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"networks": [world.name, second]}})
+    world.serve("shop")
+    world.wait_served("shop")
+    address, before = world.address("shop"), world.controller("shop")
+    if edit == "not listed":
+        world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"networks": [second]}})
+    elif edit == "not allowed":
+        world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"allowedNamespaces": {"names": ["other"]}}})
+    elif edit == "unreadable":
+        world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"subnets": [{"cidr": "10.1.2.0/99"}]}})
+    else:
+        world.cluster.delete_named(EGRESS_NETWORK, world.name)
+    world.wait_reason("shop", "InvalidInput" if edit == "unreadable" else "NetworkNotAllowed")
+    assert world.address("shop") == address
+    assert (world.controller("shop") or {})["spec"] == (before or {})["spec"]
+    assert world.cluster.get(EGRESS_LEASE, f"{second}.{world.namespace}.shop.0") is None
+
+
 SIX = {"destination_ip": "fd10:10:10::200"}
 DUAL_STACK = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]}
 

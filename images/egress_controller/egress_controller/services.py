@@ -142,21 +142,37 @@ class ServicePass:
             raise NotYet(f"namespace {wish.namespace} has not been seen yet")
         clouds, networks = self._inventory.clouds, self._inventory.networks
         try:
-            return plan.admit(wish, clouds.all().values(), networks.all(), namespace)
+            cloud, allowed = plan.admit(wish, clouds.all().values(), networks.all(), namespace)
         except Refused as error:
-            # The kinds are watched one by one: a service may be seen before the network that was made just before it.
-            stands = (condition_of(service, READY_CONDITION) or {}).get("message") == str(error)
-            if not stands and self._lags(namespace):
-                raise NotYet(f"clouds, networks or namespace {wish.namespace} changed just now") from None
             # A cloud or network that can't be read is missing above; then that is what the operator must hear.
             unreadable = {
                 "ProjectNotIncluded": clouds.errors,
                 "NetworkNotFound": networks.errors,
                 "NetworkNotAllowed": networks.errors,
             }
-            for cause in unreadable.get(error.reason, list)():
-                raise cause from None
-            raise
+            raise self._refusal(service, namespace, error, unreadable.get(error.reason, list)()) from None
+        held = self._held(wish, _said(service))
+        try:
+            plan.check_stays(wish, allowed, held)
+        except Refused as error:
+            causes = [found for found in map(networks.look_up, sorted(held)) if isinstance(found, InvalidInput)]
+            raise self._refusal(service, namespace, error, causes) from None
+        return cloud, allowed
+
+    def _refusal(
+        self, service: KubeObject, namespace: KubeObject, error: Refused, causes: Sequence[InvalidInput]
+    ) -> Exception:
+        """What to raise for a service that is not admitted: the first of the causes, if there are any."""
+        # The kinds are watched one by one: a service may be seen before the network that was made just before it.
+        stands = (condition_of(service, READY_CONDITION) or {}).get("message") == str(error)
+        if not stands and self._lags(namespace):
+            return NotYet(f"clouds, networks or namespace {namespace['metadata']['name']} changed just now")
+        return next(iter(causes), error)
+
+    def _held(self, wish: EgressService, said: Collection[str]) -> set[str]:
+        """The networks of the addresses that a service says it has, and has."""
+        bound = filter(holdings.is_bound, self._claims.of_service(*_key(wish)))
+        return {lease["spec"]["network"] for lease in bound if holdings.address(lease) in said}
 
     def _lags(self, namespace: KubeObject) -> bool:
         """Whether the server knows newer clouds, networks or labels of the namespace than the caches show."""
