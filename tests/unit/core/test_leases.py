@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import re
 import threading
@@ -13,16 +14,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, timestamps
-from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, timestamps, transfers
+from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, PoolExhausted, Refused
 from ansible_collections.avi.egress.plugins.module_utils.holdings import BOUND, RELEASED
 from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.leases import ADMINISTRATOR, Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
+    Resource,
     address_name,
 )
 from hypothesis import given, settings
@@ -221,6 +223,188 @@ def test_an_ipv6_lock_name_is_one_that_kubernetes_takes(address: Any, name: str)
     assert str(address.exploded) == found.removeprefix(f"{name}.").replace("-", ":")
 
 
+# --- records, transfers, quotas, reservations, conflicts ---
+
+
+def expire(store: MemoryStore, lease: KubeObject) -> KubeObject:
+    leases.free(store, leases.release(store, lease, NOW, "Tested"))
+    return store.objects["EgressLease", lease["metadata"]["name"]]
+
+
+def test_a_lease_that_is_over_is_a_record_and_its_service_gets_the_same_address_if_it_is_free() -> None:
+    store = MemoryStore()
+    first = address_of(claim(store, 200, slot()))
+    record = expire(store, store.leases()[0])
+    assert record["status"] == {
+        "phase": holdings.EXPIRED,
+        "address": first,
+        "boundAt": "2026-01-02T03:04:05Z",
+        "releasedAt": "2026-01-02T03:04:05Z",
+        "reason": "Tested",
+    }
+    again = claim(store, 200, slot())
+    assert address_of(again) == first
+    assert [item["address"] for item in again["status"]["history"]] == [first]
+    assert "releasedAt" not in again["status"]
+
+
+def test_a_record_is_no_hold_on_the_address() -> None:
+    store = MemoryStore()
+    first = address_of(claim(store, 1, slot()))
+    expire(store, store.leases()[0])
+    assert address_of(claim(store, 1, slot("other", project="blue"))) == first
+    assert address_of(claim(store, 2, slot())) != first
+
+
+def test_who_held_what_and_when_is_remembered_to_a_limit() -> None:
+    store = MemoryStore()
+    for number in range(holdings.HISTORY_LENGTH + 3):
+        moment = NOW + timedelta(hours=number)
+        lease = leases.claim(store, pool_of(1), slot(), (), moment)
+        leases.release(store, lease, moment + timedelta(minutes=30), f"Reason{'ABCDEFGHIJKLM'[number]}")
+    found = holdings.of(store.leases()[0])
+    assert [item.reason for item in found] == [f"Reason{letter}" for letter in "CDEFGHIJK"]
+    assert found[0].bound_at == NOW + timedelta(hours=2)
+    held = [item for item in found if item.covers(NOW + timedelta(hours=5, minutes=10))]
+    assert [item.reason for item in held] == ["ReasonF"]
+    assert not [item for item in found if item.covers(NOW + timedelta(hours=5, minutes=40))]
+
+
+def test_a_transfer_gives_the_address_on_without_anybody_else_having_it() -> None:
+    store = MemoryStore()
+    source = claim(store, 1, slot("old"))
+    with pytest.raises(Refused, match=r"outside\.green\.old\.0 has no address to give; release it first"):
+        transfers.transfer(store, source, slot("new"), NOW, ADMINISTRATOR)
+    source = leases.release(store, source, NOW, "Tested")
+    target = transfers.transfer(store, source, slot("new"), NOW, ADMINISTRATOR)
+    assert address_of(target) == "10.70.112.1"
+    assert store.locks()["10.70.112.1"]["lease"] == target["metadata"]["name"]
+    former = store.objects["EgressLease", "outside.green.old.0"]["status"]
+    assert (former["phase"], former["reason"]) == ("Expired", "Transferred")
+
+
+def test_a_transfer_takes_nothing_from_who_holds_another_address_or_has_none_to_give() -> None:
+    store = MemoryStore()
+    source = leases.release(store, claim(store, 2, slot("old")), NOW, "Tested")
+    claim(store, 2, slot("new"))
+    with pytest.raises(Refused, match=r"outside\.green\.new\.0 holds .*; release it before it gets another"):
+        transfers.transfer(store, source, slot("new"), NOW, ADMINISTRATOR)
+    leases.free(store, source)
+    (expired,) = [item for item in store.leases() if item["status"]["phase"] == "Expired"]
+    with pytest.raises(Refused, match=r"does not have .* to give any more"):
+        transfers.transfer(store, expired, slot("third"), NOW, ADMINISTRATOR)
+
+
+@pytest.mark.parametrize("request_number", range(1, 10))
+def test_a_transfer_that_crashed_anywhere_is_completed_by_repeating_it(request_number: int) -> None:
+    store = MemoryStore()
+    leases.release(store, claim(store, 1, slot("old")), NOW, "Tested")
+    store.between = crash_at(request_number)
+    with suppress(LostConnection):
+        transfers.transfer(store, copy.deepcopy(store.leases()[0]), slot("new"), NOW, ADMINISTRATOR)
+    store.between = lambda _request: None
+    assert store.locks().keys() == {"10.70.112.1"}, "nobody else can have it meanwhile"
+    source = copy.deepcopy(store.objects["EgressLease", "outside.green.old.0"])
+    assert address_of(transfers.transfer(store, source, slot("new"), NOW, ADMINISTRATOR)) == "10.70.112.1"
+
+
+def take(store: MemoryStore, of: EgressNetwork, which: Slot) -> KubeObject:
+    return transfers.claim(store, of, which, (), store.leases, NOW)
+
+
+def test_a_full_network_gives_a_project_what_it_gave_back_itself_and_no_other() -> None:
+    store = MemoryStore()
+    for number, service in enumerate(("a", "b")):
+        lease = claim(store, 2, slot(service))
+        leases.release(store, lease, NOW - timedelta(minutes=number), "Tested")
+    longest = address_of(store.objects["EgressLease", "outside.green.b.0"])
+    with pytest.raises(PoolExhausted):
+        take(store, pool_of(2), slot(project="blue"))
+    assert address_of(take(store, pool_of(2), slot("c"))) == longest, "what was given back the longest ago goes first"
+
+
+def test_a_project_holds_as_many_addresses_as_its_quota_says() -> None:
+    store = MemoryStore()
+    some = network(addressesPerNamespace=2, quotas=[{"namespace": "blue", "addresses": 0}])
+    found = [take(store, some, slot(service)) for service in ("a", "b")]
+    with pytest.raises(Refused) as caught:
+        take(store, some, slot("c"))
+    assert caught.value.reason == "QuotaExceeded"
+    assert str(caught.value) == (
+        "EgressNetwork outside: project green holds 2 addresses, those in quarantine included, and may hold 2; "
+        "release one, or raise its spec.quotas"
+    )
+    with pytest.raises(Refused, match="project blue holds 0 addresses"):
+        take(store, some, slot(project="blue"))
+    assert take(store, some, slot("a")) == found[0]
+    given_back = address_of(leases.release(store, found[1], NOW, "Tested"))
+    assert address_of(take(store, some, slot("c"))) == given_back
+    take(store, some, slot(project="red"))
+
+
+def test_a_reserved_address_is_for_its_project_by_name_only() -> None:
+    store = MemoryStore()
+    block = {"begin": "10.70.112.1", "end": "10.70.112.2"}
+    reserved = [{"address": "10.70.112.2", "namespace": "green"}]
+    some = network(subnets=[{"cidr": "10.70.112.0/24", "ranges": [block]}], reservations=reserved)
+    assert address_of(take(store, some, slot("drawn"))) == "10.70.112.1"
+    with pytest.raises(PoolExhausted):
+        take(store, some, slot("more"))
+    with pytest.raises(Refused, match=r"10\.70\.112\.2 is reserved for project green"):
+        leases.claim(store, some, slot(project="blue"), (), NOW, "10.70.112.2")
+    assert address_of(leases.claim(store, some, slot("named"), (), NOW, "10.70.112.2")) == "10.70.112.2"
+
+
+def test_an_address_that_was_reserved_for_another_since_is_not_had_again() -> None:
+    store = MemoryStore()
+    former = address_of(leases.release(store, claim(store, 2, slot()), NOW, "Tested"))
+    block = {"begin": "10.70.112.1", "end": "10.70.112.2"}
+    reserved = [{"address": former, "namespace": "blue"}]
+    some = network(subnets=[{"cidr": "10.70.112.0/24", "ranges": [block]}], reservations=reserved)
+    assert address_of(take(store, some, slot())) not in (None, former)
+
+
+def in_conflict(store: MemoryStore, address: str) -> None:
+    (lock,) = [item for item in store.list(EGRESS_ADDRESS) if item["spec"]["address"] == address]
+    store.replace(
+        EGRESS_ADDRESS, {**lock, "status": {"conditions": [{"type": "Conflict", "status": "True"}]}}, "status"
+    )
+
+
+def test_an_address_in_conflict_is_passed_over_and_kept_from_everybody() -> None:
+    store = MemoryStore()
+    first = address_of(claim(store, 2, slot()))
+    in_conflict(store, first)
+    assert address_of(claim(store, 2, slot())) == first, "who has it keeps it"
+    lease = leases.release(store, store.leases()[0], NOW, "Conflict")
+    with pytest.raises(Refused, match="a host that it was not leased to answers for"):
+        claim(store, 2, slot(), wanted=first)
+    second = claim(store, 2, slot())
+    assert address_of(second) != first
+    assert [item["reason"] for item in second["status"]["history"]] == ["Conflict"]
+    with pytest.raises(PoolExhausted):
+        claim(store, 2, slot("other"))
+    expire(store, second)
+    assert first in store.locks(), "until an administrator has settled it"
+    assert lease["metadata"]["name"] == store.locks()[first]["lease"]
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        ([{"address": "ten", "namespace": "a"}], "spec.reservations[0].address is 'ten'; give an IPv4 or IPv6 address"),
+        (
+            [{"address": "FD70::1", "namespace": "a"}, {"address": "fd70:0::1", "namespace": "b"}],
+            "spec.reservations[1].address is 'fd70:0::1'; fd70::1 is reserved for a already",
+        ),
+    ],
+)
+def test_reservations_that_make_no_sense_are_told(items: Any, told: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        network(reservations=items)
+    assert str(caught.value) == f"EgressNetwork outside: {told}"
+
+
 # --- families ---
 
 
@@ -403,6 +587,20 @@ def test_a_lost_reply_to_any_write_of_a_claim_is_no_loss(write: int) -> None:
     with pytest.raises(LostConnection):
         claim(store, 50, slot())
     assert store.locks().keys() == {address_of(claim(store, 50, slot()))} or write == 1
+
+
+def test_a_write_that_a_proxy_on_the_way_repeats_costs_no_lock() -> None:
+    """It is done, and then refused for being a second one of the same version."""
+
+    class Repeated(MemoryStore):
+        def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
+            super().replace(resource, body, subresource)
+            return super().replace(resource, body, subresource)
+
+    store = Repeated()
+    with pytest.raises(Changed):
+        claim(store, 50, slot())
+    assert store.locks().keys() == {address_of(claim(store, 50, slot()))}
 
 
 @pytest.mark.parametrize("request_number", range(1, 10))
