@@ -903,6 +903,28 @@ def test_a_reserved_address_is_for_the_service_that_names_it(world: World, contr
     world.wait_reason("poaching", "AddressNotReserved")
 
 
+def test_a_service_that_has_served_keeps_a_contested_address_until_it_is_made_anew(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    address = world.address("shop")
+    world.end_pod(world.run_pod("shop"))
+    world.wait_reason("shop", "WaitingForPod")
+    pod = world.run_pod("shop", f"conflict address={address} held-by=02:00:00:00:00:01")
+    world.wait_reason("shop", "AddressConflict")
+    assert [event["reason"] for event in world.events("shop")].count("AddressConflict") == 1
+    assert (world.address("shop"), (world.controller("shop") or {})["spec"]["replicas"]) == (address, 1)
+
+    world.delete("shop")
+    world.end_pod(pod)
+    wait_for("its lease to be released", lambda: world.phase("shop") == "Released")
+    world.serve("shop")
+    world.wait_served("shop")
+    assert world.address("shop") not in (None, address)
+
+
 def test_a_host_that_answers_for_every_address_takes_a_few_and_not_the_whole_network(
     world: World, controller: ControllerProcess
 ) -> None:
@@ -935,7 +957,7 @@ def test_a_host_that_answers_for_every_address_takes_a_few_and_not_the_whole_net
     history = (world.lease("shop") or {})["status"]["history"]
     assert [(item["address"], item["reason"]) for item in history] == [(address, "Conflict") for address in seen]
     wait_for("the network to say so", lambda: world.network_condition("NoConflicts").get("status") == "False")
-    assert controller.metric("conflicts") == len(seen) + 1
+    assert controller.metric(f'conflicts{{network="{world.name}"}}') == len(seen) + 1
 
     world.end_pod(pod)
     world.run_pod("shop")

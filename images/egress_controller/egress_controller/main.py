@@ -12,7 +12,6 @@ from typing import Sequence
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.locks import in_conflict
 
 from egress_controller import logs
 from egress_controller.accounts import Accounts
@@ -115,11 +114,7 @@ class Controller:
         )
         metrics.watch("api_writes", "Writes to the API server, the election's aside.", lambda: self._cluster.writes)
         metrics.watch_leases(self._caches.leases.all)
-        metrics.watch(
-            "conflicts",
-            "Addresses that another host on the outside LAN answers for.",
-            lambda: sum(map(in_conflict, self._caches.addresses.all())),
-        )
+        metrics.watch_conflicts(self._caches.addresses.all)
         HealthServer(
             self._settings.health_address,
             self._settings.health_port,

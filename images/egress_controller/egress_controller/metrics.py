@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Iterator, Sequence
 
+from ansible_collections.avi.egress.plugins.module_utils.locks import in_conflict
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -35,24 +36,37 @@ class Metrics:
         Gauge(f"{PREFIX}_{name}", description, registry=self._registry).set_function(read)
 
     def watch_leases(self, leases: Callable[[], Iterable[KubeObject]]) -> None:
-        self._registry.register(_Leases(leases))
+        def read() -> Iterator[tuple[str, ...]]:
+            for lease in leases():
+                yield lease["spec"]["network"], (lease.get("status") or {}).get("phase", "Pending")
+
+        self._registry.register(_Tallied("leases", "Leases by network and phase.", ["network", "phase"], read))
+
+    def watch_conflicts(self, addresses: Callable[[], Iterable[KubeObject]]) -> None:
+        def read() -> Iterator[tuple[str, ...]]:
+            return ((address["spec"]["network"],) for address in addresses() if in_conflict(address))
+
+        told = "Addresses that another host on the outside LAN answers for, by network."
+        self._registry.register(_Tallied("conflicts", told, ["network"], read))
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
-class _Leases:
-    """Leases by network and phase, counted in the cache when they are asked for."""
+class _Tallied:
+    """Objects of a cache by their labels, counted when they are asked for."""
 
-    def __init__(self, leases: Callable[[], Iterable[KubeObject]]) -> None:
-        self._leases = leases
+    def __init__(
+        self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[tuple[str, ...]]]
+    ) -> None:
+        self._name = name
+        self._description = description
+        self._labels = labels
+        self._read = read
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(f"{PREFIX}_leases", "Leases by network and phase.", labels=["network", "phase"])
-        tally = Tally(
-            (lease["spec"]["network"], (lease.get("status") or {}).get("phase", "Pending")) for lease in self._leases()
-        )
-        for labels, number in sorted(tally.items()):
-            family.add_metric(labels, number)
+        family = GaugeMetricFamily(f"{PREFIX}_{self._name}", self._description, labels=self._labels)
+        for values, number in sorted(Tally(self._read()).items()):
+            family.add_metric(values, number)
         yield family
