@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from ansible_collections.avi.egress.plugins.module_utils import lease_state
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.model import read_network
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_CLOUD,
@@ -28,7 +30,9 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 from tests.integration.api_server import ApiServer
 from tests.integration.controller_process import LEASE_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 
-ROLE = Path(__file__).parents[2] / "roles/egress"
+CHECKOUT = Path(__file__).parents[2]
+ROLE = CHECKOUT / "roles/egress"
+HOW_TO = CHECKOUT / "docs/how-to/networks.md"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,27 @@ def acquire(cluster: Cluster, network: str, service: str, project: str = "green"
     given = {"state": "present", "network": network, "namespace": project, "service": service, "slot": 0}
     outcome = lease_state.reconcile(cluster, {"address": None, "ip_family": None, **given, **options}, False)
     return str(outcome.values["address"])
+
+
+def documented() -> Iterator[KubeObject]:
+    """The networks of the page about them, also those that it shows as a part or as the role's variable."""
+    for text in re.findall("^```yaml$(.*?)^```$", HOW_TO.read_text(), re.MULTILINE | re.DOTALL):
+        content = yaml.safe_load(text)
+        for item in content.get("egress_networks", ()):
+            yield {"metadata": {"name": item["name"]}, "spec": {key: item[key] for key in item if key != "name"}}
+        if "spec" in content:
+            yield {"metadata": {"name": "part"}, **content}
+
+
+@pytest.mark.parametrize("body", list(documented()), ids=lambda body: body["metadata"]["name"])
+def test_a_network_of_the_documentation_is_taken_as_it_stands(cluster: Cluster, body: KubeObject) -> None:
+    kind = {"apiVersion": EGRESS_NETWORK.api_version, "kind": EGRESS_NETWORK.kind}
+    made = cluster.create(EGRESS_NETWORK, {**kind, **body}, dry_run=True)
+    defaults = {key: made["spec"][key] for key in made["spec"].keys() - body["spec"].keys()}
+    assert made["spec"] == {**body["spec"], **defaults}
+    read = read_network(made)
+    assert read.pool.size > 50
+    assert all(address in read.pool for address in read.reservations)
 
 
 def test_neither_a_nodes_address_nor_a_bridges_is_leased(cluster: Cluster) -> None:

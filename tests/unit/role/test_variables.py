@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The role's variables take all that the objects do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Iterator
+
+import yaml
+
+ROLE = Path(__file__).parents[3] / "roles/egress"
+
+
+def paths(options: dict[str, Any], inner: str, above: str = "") -> Iterator[str]:
+    """Every option with its place, those of lists of dicts too."""
+    for name, option in options.items():
+        yield f"{above}{name}"
+        item = option.get("items", option) if inner == "properties" else option
+        if option.get("elements") == "dict" or (inner == "properties" and option["type"] == "array"):
+            yield from paths(item.get(inner, {}), inner, f"{above}{name}.")
+
+
+def test_a_network_takes_each_field_of_an_egress_network() -> None:
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
+    network = specs["main"]["options"]["egress_networks"]["options"]
+    definition = yaml.safe_load((ROLE / "files/crds/egressnetworks.yaml").read_text())
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    assert set(paths(network, "options")) - {"name"} == set(paths(schema, "properties"))
