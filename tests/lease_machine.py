@@ -37,7 +37,7 @@ from egress_controller.inventory import Shelf
 from egress_controller.keys import Key
 from egress_controller.queue import WorkQueue
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 QUARANTINE, HISTORY, GRACE = 100, 1000, 10
 """Of the machine's own time, in seconds."""
@@ -55,7 +55,7 @@ EDITS: tuple[dict[str, Any], ...] = (
     {"subnets": [{**V4, "exclude": ["10.70.112.1"]}, V6]},
     {"subnets": [V4]},
     {"subnets": [V4, V6], "reservations": RESERVED},
-    {"subnets": [V4, V6], "addressesPerNamespace": 2},
+    {"subnets": [V4, V6], "addressesPerNamespace": 1},
     {"subnets": [V4, V6], "addressesPerNamespace": 9, "quotas": [{"namespace": "blue", "addresses": 1}]},
 )
 """What an administrator makes of the network."""
@@ -191,6 +191,8 @@ def crash_at(request: int) -> Callable[[str], None]:
 class LeaseMachine(RuleBasedStateMachine):
     """To be given a store by ``connect``."""
 
+    steps: ClassVar[int] = 0
+    """How many were taken, in all runs of the class."""
     looks_at_each_write: ClassVar[bool] = True
     """Whether the guarantees are checked after each write; else after each step."""
 
@@ -212,6 +214,8 @@ class LeaseMachine(RuleBasedStateMachine):
         """Which project gave an address back, and when."""
         self.handed_over: set[str] = set()
         """Addresses that an administrator has given to another project, whatever firewalls say."""
+        self.strangers: set[str] = set()
+        """Addresses that some host answers for which they were not leased to."""
         self.seen: list[KubeObject] = []
         """Leases as some client has seen them, perhaps long ago."""
         self.paused: list[Paused] = []
@@ -240,15 +244,20 @@ class LeaseMachine(RuleBasedStateMachine):
 
     # --- what happens ---
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(spec=st.sampled_from(EDITS))
+    def begin(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
         self._finish_step()
+
+    @invariant()
+    def count(self) -> None:
+        type(self).steps += 1
 
     @rule(service=services, family=families, start=st.integers(0, 3), staleness=st.integers(0, 3), who=claimants)
     def claim(self, service: tuple[str, str, int], family: str, start: int, staleness: int, who: str) -> None:
         slot, network, before = self.slot(service), self.network, {_name(o): o for o in self.leases()}
         held = {str(lock["spec"]["address"]): lock for lock in self.locks()}
-        own = [a for a, lock in held.items() if lock["spec"]["lease"] == slot.lease and not locks.in_conflict(lock)]
+        own = [a for a, lock in held.items() if lock["spec"]["lease"] == slot.lease and a not in self.strangers]
         hint = set(list(held)[staleness:])
         former = before.get(slot.lease)
         counted = holdings.is_bound(former) or holdings.is_released(former)
@@ -275,7 +284,7 @@ class LeaseMachine(RuleBasedStateMachine):
             return
         assert leases.claimed_by(found) == who
         assert network.leases(address, slot.namespace), "never outside the network, never another's reservation"
-        assert not (address in held and locks.in_conflict(held[address])), "never one that a stranger has"
+        assert address not in self.strangers, "never one that a stranger has"
         last = holdings.address(former)
         if last in own and family_of(last or "") == family and network.leases(str(last), slot.namespace):
             assert address == last, "the same slot gets the same address again"
@@ -382,7 +391,7 @@ class LeaseMachine(RuleBasedStateMachine):
         while self.paused:
             self.paused.pop().go_on()
         for lock in self.locks():
-            if locks.in_conflict(lock):
+            if lock["spec"]["address"] in self.strangers:
                 self._mark(lock, False)
         for seconds in (0, GRACE * UNFINISHED_GRACES, QUARANTINE, GRACE, GRACE):
             self.now += timedelta(seconds=seconds)
@@ -451,6 +460,8 @@ class LeaseMachine(RuleBasedStateMachine):
             self._finish_step()
 
     def _mark(self, lock: KubeObject, there: bool) -> None:
+        address = {lock["spec"]["address"]}
+        self.strangers = self.strangers | address if there else self.strangers - address
         condition = {
             "type": locks.CONFLICT,
             "status": str(there),

@@ -56,3 +56,4 @@ def test_the_guarantees_hold_on_a_real_api_server(cluster: Cluster) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+    print(f"steps: {Machine.steps}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.avi.egress.plugins.module_utils.lease_store import LeaseStore
 from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from tests.lease_machine import LeaseMachine
 from tests.unit.core.lease_store import MemoryStore
@@ -16,7 +17,8 @@ class Machine(LeaseMachine):
         return MemoryStore()
 
 
-TestLeases = Machine.TestCase
-TestLeases.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+def test_the_guarantees_hold_whatever_happens_in_whatever_order() -> None:
+    often = settings(max_examples=150, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
+    run_state_machine_as_test(Machine, settings=often)
+    print(f"steps: {Machine.steps}")
+    assert Machine.steps >= 2000
