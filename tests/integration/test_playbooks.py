@@ -64,7 +64,7 @@ def test_modules_say_that_the_role_has_not_been_run(ansible: Ansible) -> None:
         {"avi.egress.avi_egress_service": {"name": "x", "namespace": "default", "state": "absent"}},
     )
 
-    for result, kind in zip(results[:3], ("EgressCloud", "EgressCloud", "EgressNetwork")):
+    for result, kind in zip(results[:3], ("EgressCloud", "EgressCloud", "EgressLease")):
         assert result["msg"] == f"the cluster has no {kind}: the role has not been run; run avi.egress.site"
     assert not results[3]["changed"]
 
