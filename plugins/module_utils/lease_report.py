@@ -21,7 +21,7 @@ from .outcome import Outcome
 from .resources import KubeObject
 from .stock import Stock, scarcest, stocks
 from .survey import Survey
-from .timestamps import timestamp
+from .timestamps import given_timestamp, timestamp
 
 SUBJECT = "avi_ipam_lease_info"
 PHASES = (BOUND, RELEASED, EXPIRED)
@@ -159,13 +159,9 @@ def _error(view: Survey, name: str) -> str | None:
 
 
 def _moment(options: Options) -> datetime | None:
-    """``at``, RFC 3339: with its zone, for without one it would be another moment on each control node."""
     if options["at"] is None:
         return None
-    try:
-        moment = datetime.fromisoformat(options["at"])
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    moment = given_timestamp(options["at"])
+    if moment is None:
         raise InvalidInput(SUBJECT, "at", options["at"], "give a moment with its zone, such as 2026-11-23T06:31:00Z")
     return moment

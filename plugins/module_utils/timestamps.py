@@ -14,3 +14,12 @@ def timestamp(moment: datetime) -> str:
 
 def parse_timestamp(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def given_timestamp(text: str) -> datetime | None:
+    """A moment as people write it: RFC 3339 with a zone, for without one it is another moment on each machine."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

@@ -11,13 +11,20 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.doc_fragments import connection
-from ansible_collections.avi.egress.plugins.module_utils import account_state, lease_report, lease_state, service_state
+from ansible_collections.avi.egress.plugins.module_utils import (
+    account_state,
+    lease_report,
+    lease_state,
+    restoration,
+    service_state,
+)
 from ansible_collections.avi.egress.plugins.module_utils.argument_specs import CONNECTION, ArgumentSpec
 
 COLLECTION = Path(__file__).parents[3]
 MODULES = {
     "avi_egress_service": service_state.SPEC,
     "avi_ipam_lease": lease_state.SPEC,
+    "avi_ipam_lease_import": restoration.SPEC,
     "avi_ipam_lease_info": lease_report.SPEC,
     "avi_scc_account": account_state.SPEC,
 }
