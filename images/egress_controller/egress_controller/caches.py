@@ -154,8 +154,11 @@ class Caches:
                 self._follow_cloud(event, obj)
             if watch.resource is EGRESS_ADDRESS:
                 self.lock_news.add(obj["metadata"]["name"])
-            if watch.resource is NODE and not self.node_addresses.update(event, obj):
-                return  # a heartbeat
+            if watch.resource is NODE:
+                has_moved = self.node_addresses.update(event, obj)
+                _trim(obj)
+                if not has_moved:
+                    return  # a heartbeat
             self._listener.changed(watch.resource, event, obj)
 
         return Informer(
@@ -196,6 +199,15 @@ def is_marked(service: KubeObject) -> bool:
 
 def _marked_namespace(service: KubeObject) -> Hashable:
     return service["metadata"]["namespace"] if is_marked(service) else None
+
+
+def _trim(node: KubeObject) -> None:
+    """Drop from the cached object itself what nobody reads: a node lists its images and may be one of thousands."""
+    metadata = node["metadata"]
+    for key in node.keys() - {"apiVersion", "kind", "metadata"}:
+        del node[key]
+    for key in metadata.keys() - {"name", "uid", "resourceVersion"}:
+        del metadata[key]
 
 
 def _served(lease: KubeObject) -> Hashable:

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from ansible_collections.avi.egress.plugins.module_utils.addresses import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_cloud
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from egress_controller.caches import Caches
 from egress_controller.inventory import NetworkShelf
 from egress_controller.occupied import KEPT_NAMES, LockNews, NodeAddresses
 
-from .fakes import Store, lock, network, shelf
+from .fakes import Server, Store, lock, network, shelf
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 
@@ -52,6 +54,23 @@ def test_a_heartbeat_is_no_change_and_an_address_is_one() -> None:
     assert nodes.all() == {"10.70.112.8"}
     assert nodes.update("DELETED", node("10.70.112.8"))
     assert nodes.all() == frozenset()
+
+
+def test_of_a_node_its_addresses_are_kept_and_nothing_else_that_is_large() -> None:
+    told: list[str] = []
+    listener = SimpleNamespace(changed=lambda _kind, event, obj: told.append(f"{event} {obj['metadata']['name']}"))
+    caches = Caches(Server(), None, listener)  # type: ignore[arg-type]
+    large = node("10.70.112.7")
+    large["metadata"] |= {"uid": "1", "resourceVersion": "7", "managedFields": [{}], "annotations": {"a": "b"}}
+    large["status"]["images"] = [{"names": ["registry.example/image"]}]
+    caches.nodes._tell("ADDED", large)
+    assert large == {"kind": "Node", "metadata": {"name": "worker", "uid": "1", "resourceVersion": "7"}}
+    assert caches.node_addresses.all() == {"10.70.112.7"}
+    caches.nodes._tell("MODIFIED", node("10.70.112.7", heartbeat=1))
+    caches.nodes._tell("MODIFIED", node("10.70.112.8"))
+    caches.nodes._tell("DELETED", large)
+    assert told == ["ADDED worker", "MODIFIED worker", "DELETED worker"]
+    assert caches.node_addresses.all() == frozenset()
 
 
 def test_pools_follow_the_nodes_and_are_worked_out_once_in_between() -> None:
