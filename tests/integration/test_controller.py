@@ -562,6 +562,35 @@ def test_in_the_steady_state_it_writes_nothing(world: World, controller: Control
     assert versions() == before
 
 
+def test_services_that_wait_for_an_address_ask_nothing_until_one_is_free(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up(prefix=30, quarantine=0)
+    names = [f"s{number}" for number in range(12)]
+    for name in names:
+        world.serve(name)
+
+    def those(reason: str) -> list[str]:
+        return [name for name in names if world.condition(name).get("reason") == reason]
+
+    wait_for("2 to be served", lambda: (len(those("WaitingForPod")), len(those("PoolExhausted"))) == (2, 10))
+    time.sleep(1.5)
+    asked = controller.metric("api_requests")
+    time.sleep(3)
+    assert controller.metric("api_requests") == asked
+    served = those("WaitingForPod")[0]
+    names.remove(served)
+    world.delete(served)
+    wait_for("another to be served in its place", lambda: len(those("WaitingForPod")) == 2)
+    time.sleep(1.5)
+    storm = controller.metric("api_requests") - asked
+    print(f"requests for one address that came free, of 10 services that waited: {storm:.0f}")
+    assert storm < 100, "each that waited looked once or twice, and one was served"
+    asked = controller.metric("api_requests")
+    time.sleep(3)
+    assert controller.metric("api_requests") == asked
+
+
 def test_killed_in_the_middle_it_converges_after_a_restart(world: World, replica: Replica) -> None:
     world.set_up(prefix=24)
     for number in range(40):

@@ -153,15 +153,18 @@ class _Store:
         self._asked = False
 
     def get(self, resource: Resource, name: str) -> KubeObject | None:
-        """A Bound lease comes from the cache, so that a settled service costs no request.
+        """A Bound lease comes from the cache, so that a settled service costs no request; so does that there is none.
 
         All else is asked for, and so is a lease that is looked at again: something did not fit then. A service that
-        doesn't say the address yet may be a new one whose predecessor's lease was Released a moment ago.
+        doesn't say the address yet may be a new one whose predecessor's lease was Released a moment ago. A lease that
+        the cache lacks is met when it is created.
         """
         if resource is EGRESS_LEASE and not self._asked:
             self._asked = True
             cached = self._caches.leases.get(name)
-            if cached and holdings.is_bound(cached) and holdings.address(cached) in self._said:
+            if cached is None:
+                return None
+            if holdings.is_bound(cached) and holdings.address(cached) in self._said:
                 return cached
         return self._cluster.get(resource, name)
 

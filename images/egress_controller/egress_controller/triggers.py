@@ -105,7 +105,7 @@ class Triggers:
 
     def _has_parts(self, caches: Caches, namespace: str, name: str) -> bool:
         """Whether something of ours is there for a service that lost its annotation."""
-        if caches.leases.of(BY_SERVICE, (namespace, name)):
+        if not all(map(holdings.is_expired, caches.leases.of(BY_SERVICE, (namespace, name)))):
             return True
         return any(caches.part(resource, namespace, name) for resource in PARTS)
 
@@ -136,7 +136,8 @@ class Triggers:
             for lease in caches.leases.of(BY_NETWORK, metadata["name"]):
                 self._queue.add(Key("lease", lease["metadata"]["name"]))
                 # Services that are gone too: their leases may wait for the network's permission to be given up.
-                self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
+                if not holdings.is_expired(lease):
+                    self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
             for address in caches.addresses.of(BY_NETWORK, metadata["name"]):
                 self._queue.add(Key("address", address["metadata"]["name"]))
             self._add_networks(caches)  # What it offers, a younger one on its link does not lease.
@@ -144,7 +145,8 @@ class Triggers:
 
     def _lease(self, caches: Caches, event: str, lease: KubeObject) -> None:
         spec = lease["spec"]
-        self._queue.add(service_key(spec["namespace"], spec["service"]))
+        if event == DELETED or not holdings.is_expired(lease):  # A record is no concern of its service's.
+            self._queue.add(service_key(spec["namespace"], spec["service"]))
         self._queue.add_after(Key("network", spec["network"]), STATUS_DELAY_SECONDS)
         self._queue.add(Key("lease", lease["metadata"]["name"]))
         if holdings.is_released(lease):
