@@ -190,8 +190,8 @@ class Conflicts:
         """Give what is told."""
         metadata = service["metadata"]
         told = (
-            f"{_of(lock)} is held by another host on the outside LAN (MAC {report.mac}), to which it was "
-            f"not leased; the egress pod of Service {metadata['namespace']}/{metadata['name']} waits for it"
+            f"{_of(lock)} is held by another host on the outside LAN (MAC {report.mac}), to which it was not leased; "
+            f"the egress pod of Service {metadata['namespace']}/{metadata['name']} found it so"
         )
         if self._write(lock, Condition(True, "AnsweredByStranger", told)):
             self._tell(service, lock, WARNING, ADDRESS_CONFLICT, told)
@@ -214,7 +214,8 @@ class Conflicts:
         return True
 
     def _tell(self, service: KubeObject, lock: KubeObject, kind: str, reason: str, told: str) -> None:
-        _log.warning(line("conflict", reason=reason, address=lock["metadata"]["name"], told=told))
+        level = logging.WARNING if kind == WARNING else logging.INFO
+        _log.log(level, line("conflict", reason=reason, address=lock["metadata"]["name"], told=told))
         self._events.emit(service, kind, reason, told)
         network = self._caches.networks.get(lock["spec"]["network"])
         if network:
