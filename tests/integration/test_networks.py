@@ -165,6 +165,19 @@ def controller(api: ApiServer, cluster: Cluster, tmp_path: Path) -> Iterator[Con
 
 
 @pytest.mark.usefixtures("controller")
+def test_a_nodes_address_is_none_of_the_capacity_while_the_node_is_there(cluster: Cluster) -> None:
+    dmz = network(cluster, "10.81.0.0/30")
+    wait_for("its figures", lambda: status(cluster, dmz).get("capacity") == 2)
+    cluster.create(NODE, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "joins"}})
+    for address, capacity in (("10.81.0.1", 1), ("10.81.1.1", 2), ("10.81.0.2", 1)):
+        patch = {"status": {"addresses": [{"type": "InternalIP", "address": address}]}}
+        cluster.patch(NODE, "joins", patch, subresource="status")
+        wait_for(f"the capacity beside {address}", lambda n=capacity: status(cluster, dmz)["capacity"] == n)
+    cluster.delete_named(NODE, "joins")
+    wait_for("all of it", lambda: status(cluster, dmz)["capacity"] == 2)
+
+
+@pytest.mark.usefixtures("controller")
 def test_an_overlap_is_told_as_long_as_it_is_there(cluster: Cluster) -> None:
     old = network(cluster, "10.74.1.0/30", prefix="a-old", uplink="eth1")
     new = network(cluster, "10.74.0.0/29", prefix="b-new", uplink="eth1")
