@@ -4,11 +4,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.restoration import read
+from ansible_collections.avi.egress.plugins.module_utils import holdings, leases
+from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.leases import CONTROLLER, Slot
+from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.restoration import read, restore
+
+from tests.unit.core.lease_store import LostConnection, MemoryStore
 
 BEGUN, ENDED = "2026-11-20T06:31:00Z", "2026-11-21T06:31:00Z"
 
@@ -90,3 +98,54 @@ def test_no_slot_and_no_address_is_there_twice() -> None:
 
     read({"leases": [record(), record(service="y", network="lan")]})
     read({"leases": [record(), record(service="y", phase="Expired", released_at=ENDED)]})
+
+
+NETWORK = read_network({"metadata": {"name": "dmz"}, "spec": {"subnets": [{"cidr": "10.70.112.0/24"}]}})
+REQUESTS = 5
+"""As many as an import of one lease makes, or more."""
+
+
+@pytest.mark.parametrize("number", range(1, REQUESTS + 1))
+@pytest.mark.parametrize("phase", ["Bound", "Released"])
+@pytest.mark.parametrize("service", ["x", "y"])
+@pytest.mark.parametrize("address", ["10.70.112.9", "10.70.112.10"])
+def test_a_claim_at_the_same_time_keeps_what_it_got_and_no_address_is_held_twice(
+    number: int, phase: str, service: str, address: str
+) -> None:
+    (wish,) = read({"leases": [record(phase=phase, released_at=None if phase == "Bound" else ENDED)]})
+    store, left, claimed = MemoryStore(), number, []
+
+    def overtake(_request: str) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            slot, now = Slot("dmz", "green", service, 0), datetime.now(UTC)
+            with suppress(Refused):
+                claimed.append(leases.claim(store, NETWORK, slot, (), now, address, claimed_by=CONTROLLER))
+
+    store.between = overtake
+    for _attempt in range(3):
+        with suppress(Changed, Refused):
+            restore(store, wish)
+
+    held = {item["metadata"]["name"]: holdings.address(item) for item in store.leases() if holdings.phase(item)}
+    assert len(set(held.values())) == len(held)
+    assert all(store.locks()[address or ""]["lease"] == name for name, address in held.items())
+    for lease in claimed:
+        assert lease in store.leases()
+    if not claimed or service == "y":
+        assert held.get("dmz.green.x.0", "10.70.112.9") == "10.70.112.9"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_an_answer_that_is_lost_does_not_matter(number: int) -> None:
+    (wish,) = read({"leases": [record()]})
+    store = MemoryStore()
+    store.lose_reply_of_write = number
+
+    with pytest.raises(LostConnection):
+        restore(store, wish)
+    lease = restore(store, wish)
+
+    assert lease["status"] == {"phase": "Bound", "address": "10.70.112.9", "boundAt": BEGUN}
+    assert store.locks()["10.70.112.9"]["leaseUID"] == lease["metadata"]["uid"]
