@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, restoration, transfers
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import ConnectionFailed
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.leases import ADMINISTRATOR, CONTROLLER, Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
@@ -28,6 +27,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 
 from tests.integration.ansible_run import Ansible, Run
 from tests.integration.api_server import ApiServer
+from tests.integration.breaking import BreakingCluster
 from tests.integration.controller_process import LEASE_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 from tests.integration.test_controller import CRDS, SCC_CRD, World, define
 
@@ -148,21 +148,6 @@ def record(network: str, service: str, address: str, phase: str = "Bound", **mor
     return {**slot, **holding, "phase": phase, "claimed_by": "controller", "history": [], **more}
 
 
-class Breaking(Cluster):
-    """Its n-th write, counted down, fails: before it is made, or after it, when only the answer is lost."""
-
-    left = 0
-    made = False
-
-    def _request(self, method: str, *arguments: Any) -> KubeObject:
-        self.left -= method != "GET"
-        if method == "GET" or self.left:
-            return super()._request(method, *arguments)
-        if self.made:
-            super()._request(method, *arguments)
-        raise ConnectionFailed("the connection broke")
-
-
 @pytest.mark.parametrize("made", [False, True])
 def test_an_import_that_breaks_off_is_completed_by_repeating_it(api: ApiServer, cluster: Cluster, made: bool) -> None:
     for number in range(1, 9):
@@ -175,13 +160,9 @@ def test_an_import_that_breaks_off_is_completed_by_repeating_it(api: ApiServer, 
                 record(network, "c", "10.1.0.5", "Expired"),
             ]
         }
-        breaking = api.cluster()
-        breaking.__class__ = Breaking
-        assert isinstance(breaking, Breaking)
-        breaking.left, breaking.made = number, made
 
         with pytest.raises(EgressError, match="the connection broke"):
-            restoration.reconcile(breaking, wanted, False)
+            restoration.reconcile(BreakingCluster(api, number, made=made), wanted, False)
         restoration.reconcile(api.cluster(), wanted, False)
         again = api.cluster()
         assert not restoration.reconcile(again, wanted, False).changed

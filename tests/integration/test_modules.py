@@ -40,6 +40,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 
 from tests.integration.ansible_run import Ansible
 from tests.integration.api_server import TENANT, TENANT_TOKEN, ApiServer
+from tests.integration.breaking import BreakingCluster
 
 CHECKOUT = Path(__file__).parents[2]
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
@@ -456,6 +457,29 @@ class TestLease:
         assert given
         assert given["status"]["reason"] == "Transferred"
 
+    @pytest.mark.parametrize("made", [False, True])
+    def test_a_transfer_that_breaks_off_is_completed_by_repeating_it(
+        self, api: ApiServer, cluster: Cluster, project: str, network: str, made: bool
+    ) -> None:
+        for number in range(1, 6):
+            giver, heir = f"giver{number}", f"heir{number}"
+            source = {"namespace": None, "service": giver, "slot": 0}
+            handed = {"leases": [_item(network, project, heir, transfer_from=source)]}
+            lease_state.reconcile(cluster, {"leases": [_item(network, project, giver, address=SOURCE)]}, False)
+
+            with pytest.raises(EgressError, match="the connection broke"):
+                lease_state.reconcile(BreakingCluster(api, number, made=made), handed, False)
+            foreseen = lease_state.reconcile(cluster, handed, True)
+            completed = lease_state.reconcile(cluster, handed, False)
+            again = lease_state.reconcile(cluster, handed, False)
+
+            assert (foreseen.changed, again.changed) == (completed.changed, False)
+            held = [item["spec"] for item in cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == network]
+            assert [(item["address"], item["lease"]) for item in held] == [(SOURCE, f"{network}.{project}.{heir}.0")]
+            assert _phase(cluster, f"{network}.{project}.{heir}.0") == "Bound"
+            assert _phase(cluster, f"{network}.{project}.{giver}.0") == "Expired"
+            _make_anew(cluster, network)
+
     def test_many_at_once(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
         items = [
             {"network": network, "namespace": project, "service": "a"},
@@ -652,6 +676,13 @@ def _item(network: str, project: str, service: str, **options: Any) -> dict[str,
     """One of a list, as the module gets it from Ansible."""
     given = {"network": network, "namespace": project, "service": service, "slot": 0, "state": "present"}
     return {**given, "address": None, "ip_family": None, "transfer_from": None, **options}
+
+
+def _make_anew(cluster: Cluster, network: str) -> None:
+    """Give all addresses of a network back, as the end of the quarantine does."""
+    for resource in (EGRESS_LEASE, EGRESS_ADDRESS):
+        for item in cluster.list(resource, labels=f"egress.avi.dev/network={network}"):
+            cluster.delete(resource, item)
 
 
 def _set_condition(cluster: Cluster, project: str, reason: str, *, ready: bool) -> None:
