@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Mapping
 
-from . import holdings, leases, transfers
+from . import holdings, leases, reservations, transfers
 from .addresses import IP_FAMILIES
 from .argument_specs import STATE, ArgumentSpec
 from .cluster import Cluster
@@ -39,7 +39,6 @@ _LEASE: Mapping[str, Mapping[str, Any]] = {
     "ip_family": {"type": "str", "choices": list(IP_FAMILIES)},
     "transfer_from": {"type": "dict", "options": {**_SLOT, "namespace": {"type": "str", "aliases": ["project"]}}},
 }
-_MAIN = ("network", "namespace", "service")
 
 SPEC = STATE + ArgumentSpec(
     {
@@ -47,19 +46,31 @@ SPEC = STATE + ArgumentSpec(
         "leases": {"type": "list", "elements": "dict", "options": {**_LEASE, **STATE.options}},
     },
     mutually_exclusive=[("leases", name) for name in (*_LEASE, "state")],
-    required_one_of=[(name, "leases") for name in _MAIN],
+    required_one_of=[("network", "leases"), ("namespace", "leases"), ("service", "address", "leases")],
 )
 
-validate = read
+
+def validate(options: Mapping[str, Any]) -> None:
+    """Refuse what no lease, and no reservation, can be made of."""
+    reservations.validate(options) if _is_reservation(options) else read(options)
 
 
 def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
-    """Each lease Bound to an address, or Released into quarantine; in the order given, up to the first that fails."""
+    """Each lease Bound to an address, or Released into quarantine; in the order given, up to the first that fails.
+
+    An address without a service is one to be reserved for the project.
+    """
+    if _is_reservation(options):
+        return reservations.reconcile(cluster, options, check_mode)
     wishes, listed = read(options), options.get("leases") is not None
     projects = {slot.namespace for wish in wishes for slot in (wish.slot, wish.giver) if slot}
     task = Task(ask, foretell, _take, listed)
     steps = carry_out(cluster, wishes, projects, task, check_mode)
     return outcome(steps, {"leases": list(map(_item, steps))} if listed else _values(steps[0]))
+
+
+def _is_reservation(options: Mapping[str, Any]) -> bool:
+    return options.get("leases") is None and options["service"] is None
 
 
 def _take(store: LedgerStore, view: Survey, ledger: Ledger, wish: Wish) -> KubeObject | None:

@@ -21,14 +21,18 @@ options:
   network:
     description:
       - The EgressNetwork to take the address from.
-      - Required without O(leases), as are O(namespace) and O(service).
+      - Required without O(leases), as is O(namespace).
     type: str
   namespace:
     description: The project of the service.
     type: str
     aliases: [project]
   service:
-    description: The secure egress service that the address is for; it need not exist yet.
+    description:
+      - The secure egress service that the address is for; it need not exist yet.
+      - Without it, O(address) is reserved for the project in the EgressNetwork (C(spec.reservations)). Only services
+        of the project get it then, by C(source_ip) or by O(address). With O(state=absent) it is reserved no more;
+        whoever leases it keeps it.
     type: str
   slot:
     description: Which of the service's addresses it is; V(1) is the second address of a service with two egress pods.
@@ -157,6 +161,12 @@ EXAMPLES = r"""
     service: secure-egress-service
     address: 10.70.112.155
 
+- name: Reserve an address for a project, whose services may ask for it by source_ip
+  avi.egress.avi_ipam_lease:
+    network: dmz
+    namespace: green
+    address: 10.70.112.20
+
 - name: Lease an IPv6 address, for a service with IPv6 destinations
   avi.egress.avi_ipam_lease:
     network: dmz
@@ -195,7 +205,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lease:
-  description: The EgressLease; null if there is none.
+  description: The EgressLease; null if there is none, or if an address was reserved.
   returned: success, without O(leases)
   type: dict
   sample:
@@ -206,7 +216,7 @@ lease:
     status: {phase: Bound, address: 10.70.112.155, boundAt: "2026-11-23T06:31:00Z"}
 address:
   description:
-    - The leased address.
+    - The leased or reserved address.
     - In check mode, where the address would be drawn only at the time of the lease, how many there are to draw from.
   returned: success, without O(leases)
   type: str

@@ -747,3 +747,54 @@ def _wait_until_served(cluster: Cluster, *resources: Resource) -> None:
 def _phase(cluster: Cluster, name: str) -> str | None:
     found: KubeObject | None = cluster.get(EGRESS_LEASE, name)
     return ((found or {}).get("status") or {}).get("phase")
+
+
+class TestReservation:
+    """``avi_ipam_lease`` without a service."""
+
+    def test_an_address_is_reserved_for_a_project_and_given_free_again(
+        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+    ) -> None:
+        def reservations() -> list[dict[str, str]]:
+            found = cluster.get(EGRESS_NETWORK, network) or {}
+            return found["spec"].get("reservations") or []
+
+        wish = {"avi.egress.avi_ipam_lease": {"network": network, "namespace": project, "address": SOURCE}}
+        gone = {"avi.egress.avi_ipam_lease": {**wish["avi.egress.avi_ipam_lease"], "state": "absent"}}
+        results = ansible.tasks(checked(wish))
+        assert changed(results) == [True]
+        assert reservations() == []
+        results = ansible.tasks(wish, wish, checked(wish), lease(network, project, service="y"))
+        assert changed(results) == [True, False, False, True]
+        assert reservations() == [{"address": SOURCE, "namespace": project}]
+        assert results[0]["diff"]["after"] == {f"EgressNetwork {network}": {"reservations": {SOURCE: project}}}
+        assert results[3]["address"] != SOURCE, "it is never drawn"
+        results = ansible.tasks(lease(network, project, address=SOURCE), checked(gone), gone, gone)
+        assert changed(results) == [True, True, True, False]
+        assert reservations() == []
+        assert results[0]["address"] == SOURCE
+
+    def test_what_cannot_be_reserved_is_refused_in_one_sentence(
+        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+    ) -> None:
+        def reserve(**options: Any) -> dict[str, Any]:
+            return {"avi.egress.avi_ipam_lease": {"network": network, "namespace": "another-project", **options}}
+
+        results = ansible.tasks(
+            lease(network, project, address=SOURCE),
+            reserve(address=SOURCE),
+            reserve(address="10.70.112.1"),
+            reserve(address="ten"),
+            reserve(address="10.70.112.101"),
+            reserve(address="10.70.112.101", namespace=project),
+            reserve(address="10.70.112.101", slot=1),
+            reserve(),
+        )
+        told = [item["msg"] for item in results if item.get("failed")]
+        assert told[0] == f"EgressNetwork {network}: {SOURCE} is held by {network}.{project}.x.0"
+        assert told[1] == f"EgressNetwork {network}: 10.70.112.1 is none of its leasable addresses"
+        assert told[2] == f"EgressNetwork {network}: address is 'ten'; give an IPv4 or IPv6 address"
+        assert told[3] == f"EgressNetwork {network}: 10.70.112.101 is reserved for project another-project"
+        assert told[4] == f"EgressNetwork {network}: slot is 1; leave it out, or name the service that it is about"
+        assert told[5].startswith("one of the following is required: service, address, leases")
+        assert len(told) == 6
