@@ -8,6 +8,7 @@ others write in between, the claim decides.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Mapping, Sequence
 
 from . import addresses, holdings, leases, locks, transfers
@@ -19,6 +20,7 @@ from .ledger import Ledger
 from .model import EgressNetwork
 from .resources import KubeObject
 from .survey import Survey
+from .timestamps import timestamp
 
 
 def foretell(view: Survey, ledger: Ledger, wish: Wish) -> Step:
@@ -158,7 +160,8 @@ def _foretell_release(view: Survey, ledger: Ledger, wish: Wish) -> Step:
     if not holdings.is_bound(before):
         ledger.forget(before)
         return Step(wish.slot, True, before, _without_claim(before))
-    after = {**before, "status": {**status, "phase": holdings.RELEASED}}
+    # The moment is a guess, by which later items of a list know which address was given back the longest ago.
+    after = {**before, "status": {**status, "phase": holdings.RELEASED, "releasedAt": timestamp(datetime.now(UTC))}}
     ledger.enter(after)
     return Step(wish.slot, True, before, after)
 

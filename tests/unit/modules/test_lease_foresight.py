@@ -228,6 +228,15 @@ def test_what_one_item_of_a_list_takes_over_is_not_there_for_the_next() -> None:
         foretell_all(known(released, *taken), Wish(SLOT, True), Wish(numbered(0), True))
 
 
+def test_what_one_item_of_a_list_gives_back_another_may_take_over() -> None:
+    held = [lease("Bound", f"10.70.112.{last}", numbered(last)) for last in (100, 101, 102)]
+
+    released, claimed = foretell_all(known(*held), Wish(numbered(101), False), Wish(SLOT, True))
+
+    assert (released.after or {})["status"]["phase"] == "Released"
+    assert address_of(claimed) == "10.70.112.101"
+
+
 @pytest.mark.parametrize("phase", ["Bound", "Released"])
 def test_a_transfer_tells_of_both_leases(phase: str) -> None:
     (step,) = foretell_all(known(lease(phase, FIRST, GIVER)), Wish(SLOT, True, giver=GIVER))
