@@ -296,7 +296,7 @@ def live_through_much(cluster: Cluster) -> None:
     def hours(count: int) -> datetime:
         return NOW + timedelta(hours=count)
 
-    claim(cluster, slot("true", "123", "lan"), NOW, claimed_by=CONTROLLER)
+    claim(cluster, slot("true", "yes", "lan"), NOW, claimed_by=CONTROLLER)
     claim(cluster, slot("null", "1e3", number=1), NOW, claimed_by=ADMINISTRATOR)
     claim(cluster, slot("six"), NOW, ip_family="IPv6", claimed_by=CONTROLLER)
     moved = claim(cluster, slot("moved"), NOW, "10.70.112.17", claimed_by=CONTROLLER)
