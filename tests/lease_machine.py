@@ -31,10 +31,11 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     KubeObject,
     Resource,
 )
-from egress_controller.claims import Claims, OwnLocks
+from egress_controller.claims import Claims
 from egress_controller.garbage import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
 from egress_controller.inventory import Shelf
 from egress_controller.keys import Key
+from egress_controller.known_locks import KnownLocks
 from egress_controller.queue import WorkQueue
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -262,9 +263,8 @@ class LeaseMachine(RuleBasedStateMachine):
         former = before.get(slot.lease)
         counted = holdings.is_bound(former) or holdings.is_released(former)
         try:
-            found = leases.claim(
-                self.store, network, slot, hint, self.now, None, family, who, lambda size: start % size
-            )
+            draw = leases.at_random(hint, lambda size: start % size)
+            found = leases.claim(self.store, network, slot, draw, self.now, None, family, who)
         except PoolExhausted:
             pool = network.drawn.of(family)
             assert all(address in held for address in pool.candidates((), 0)), "as long as there is one, it is found"
@@ -422,13 +422,13 @@ class LeaseMachine(RuleBasedStateMachine):
 
     def _claimant(self, slot: Slot, family: str, who: str, wanted: str | None) -> Callable[[], object]:
         network, now = self.network, self.now
-        taken = {str(lock["spec"]["address"]) for lock in self.locks()}
+        draw = leases.at_random({str(lock["spec"]["address"]) for lock in self.locks()})
         kin = self.leases()
 
         def claim() -> object:
             family_asked = family_of(wanted) if wanted else family
             return transfers.claim(
-                self.store, network, slot, taken, lambda: kin, max(now, self.now), wanted, family_asked, who
+                self.store, network, slot, draw, lambda: kin, max(now, self.now), wanted, family_asked, who
             )
 
         return claim
@@ -473,13 +473,15 @@ class LeaseMachine(RuleBasedStateMachine):
 
     def _passes(self, known_leases: Snapshot, known_locks: Snapshot) -> tuple[LeasePass, AddressPass]:
         networks: Any = Snapshot([self._network_object()])
-        caches: Any = SimpleNamespace(leases=known_leases, addresses=known_locks, networks=networks)
+        known = KnownLocks(self)
+        for lock in known_locks.all():
+            known.update("ADDED", lock)
+        caches: Any = SimpleNamespace(leases=known_leases, addresses=known_locks, networks=networks, known_locks=known)
         shelf: Any = Shelf(networks, read_network)
         store: Any = self.store
         events: Any = Silent()
         of_leases, unfinished, of_locks = self.suspects
-        own: Any = OwnLocks(self)
-        claims = Claims(store, caches, own, lambda: self.now)
+        claims = Claims(store, caches, lambda: self.now)
         return (
             LeasePass(store, caches, shelf, claims, events, self.queue, of_leases, unfinished, lambda: self.now),
             AddressPass(store, caches, shelf, events, self.queue, of_locks, lambda: self.now),

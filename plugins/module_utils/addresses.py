@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Collection, Container, Iterable, Iterator, Sequence
 
 try:
@@ -102,15 +102,29 @@ class AddressPool:
         A random start (not first fit) keeps concurrent claimants from meeting at the same address and keeps
         a freshly released one from being the next that is given out.
         """
-        for offset in range(self.size):
-            address = self._at((start + offset) % self.size)
+        for address in chain(self._between(start, self.size), self._between(0, start)):
             if address not in taken:
                 yield address
 
-    def _at(self, index: int) -> str:
-        number = bisect_right(self._ends, index)
-        _first, last, version = self._ranges[number]
-        return str(netaddr.IPAddress(last - (self._ends[number] - 1 - index), version))
+    def _between(self, begin: int, end: int) -> Iterator[str]:
+        """From one place among all addresses to before another."""
+        for number in range(bisect_right(self._ends, begin), len(self._ranges)):
+            first, last, version = self._ranges[number]
+            place = self._ends[number] - 1 - (last - first)  # of the range's first address
+            if place >= end:
+                return
+            written = _ipv4 if version == 4 else _ipv6
+            for value in range(first + max(0, begin - place), min(last, first + end - 1 - place) + 1):
+                yield written(value)
+
+
+def _ipv4(value: int) -> str:
+    """As netaddr writes it, in a tenth of the time: a claim in a full network passes thousands of addresses over."""
+    return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
+
+
+def _ipv6(value: int) -> str:
+    return str(netaddr.IPAddress(value, 6))
 
 
 class Partition:

@@ -81,8 +81,8 @@ def _take(store: LedgerStore, view: Survey, ledger: Ledger, wish: Wish) -> KubeO
         source = leases.release(store, source, now, transfers.TRANSFERRED)
         return transfers.transfer(store, source, wish.slot, now, leases.ADMINISTRATOR)
     network, ip_family = view.leasable[wish.slot.network], family_to_ask_for(lease, wish)
-    taken, kin = ledger.taken(network.name), partial(ledger.project, wish.slot)
-    return transfers.claim(store, network, wish.slot, taken, kin, now, wish.wanted, ip_family, leases.ADMINISTRATOR)
+    draw, kin = leases.at_random(ledger.taken(network.name)), partial(ledger.project, wish.slot)
+    return transfers.claim(store, network, wish.slot, draw, kin, now, wish.wanted, ip_family, leases.ADMINISTRATOR)
 
 
 def _release(store: LedgerStore, lease: KubeObject, now: datetime) -> KubeObject | None:

@@ -13,10 +13,10 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Callable, Collection, Iterable
+from typing import Callable, Container, Iterable, Iterator
 
 from . import holdings, locks
-from .addresses import IPV4, family_of
+from .addresses import IPV4, AddressPool, family_of
 from .errors import PoolExhausted, Refused
 from .lease_store import AlreadyExists, Changed, LeaseStore
 from .model import EgressNetwork
@@ -42,6 +42,9 @@ IMPORT = "import"
 
 QUOTA_EXCEEDED = "QuotaExceeded"
 
+Draw = Callable[[AddressPool], Iterator[str]]
+"""The addresses of a pool in the order in which a claim tries them, less those that are known to be taken."""
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -57,24 +60,28 @@ class Slot:
         return lease_name(self.network, self.namespace, self.service, self.number)
 
 
+def at_random(taken: Container[str], random_start: Callable[[int], int] = random.randrange) -> Draw:
+    """From a random start on: concurrent claims rarely meet, and what came free last is not given out next."""
+    return lambda pool: pool.candidates(taken, random_start(pool.size) if pool.size else 0)
+
+
 def claim(
     store: LeaseStore,
     network: EgressNetwork,
     slot: Slot,
-    taken: Collection[str],
+    draw: Draw,
     now: datetime,
     wanted: str | None = None,
     ip_family: str = IPV4,
     claimed_by: str = ADMINISTRATOR,
-    random_start: Callable[[int], int] = random.randrange,
 ) -> KubeObject:
     """The Bound EgressLease of a slot, claiming an address if it has none; the same slot gets the same address again.
 
-    ``taken`` are addresses known to be held, a hint that saves requests. Where it misses some, claiming takes longer;
-    where it names some that are free, PoolExhausted may come too early, so try again with a newer one. ``wanted`` is
-    the one address that will do; without it, any of ``ip_family`` that is not reserved. Raises PoolExhausted, Refused
-    where the wanted address is another's, the project has its quota, or the lease is Bound to what is not asked for,
-    and Changed when somebody else was at the same lease: claim again.
+    ``draw`` gives the addresses to try. Where it gives some that are taken, claiming takes longer; where it leaves out
+    some that are free, PoolExhausted may come too early, so try again with a newer one. ``wanted`` is the one address
+    that will do; without it, any of ``ip_family`` that is not reserved. Raises PoolExhausted, Refused where the wanted
+    address is another's, the project has its quota, or the lease is Bound to what is not asked for, and Changed when
+    somebody else was at the same lease: claim again.
 
     A lease that is not Bound gets a new address where its own is not what is asked for, is not leased any more or is
     in conflict. Its former one stays locked for the slot, which may take it up again until its quarantine is over.
@@ -89,7 +96,7 @@ def claim(
     if held and network.leases(held, slot.namespace) and locks.lock(store, lease, held) is None:
         address = held
     else:
-        address = _find_address(store, network, slot, lease, taken, wanted, ip_family, random_start)
+        address = _find_address(store, network, slot, lease, draw, wanted, ip_family)
     try:
         return write_status(store, lease, holdings.bound(lease, address, now))
     except Changed:
@@ -272,10 +279,9 @@ def _find_address(
     network: EgressNetwork,
     slot: Slot,
     lease: KubeObject,
-    taken: Collection[str],
+    draw: Draw,
     wanted: str | None,
     ip_family: str,
-    random_start: Callable[[int], int],
 ) -> str:
     if wanted:
         check_wanted(network, slot.namespace, wanted)
@@ -289,7 +295,7 @@ def _find_address(
         if mine and locks.lock(store, lease, address) is None:
             return address
     pool = network.drawn.of(ip_family)
-    for address in pool.candidates(frozenset(taken), random_start(pool.size) if pool.size else 0):
+    for address in draw(pool):
         if locks.lock(store, lease, address) is None:
             return address
     raise PoolExhausted(network.name, ip_family, pool.size)

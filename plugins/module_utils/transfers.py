@@ -12,7 +12,7 @@ from . import holdings, leases, locks
 from .addresses import IPV4, family_of
 from .errors import PoolExhausted, Refused
 from .lease_store import LeaseStore
-from .leases import ADMINISTRATOR, QUOTA_EXCEEDED, Slot
+from .leases import ADMINISTRATOR, QUOTA_EXCEEDED, Draw, Slot
 from .model import EgressNetwork
 from .resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, address_name
 
@@ -24,7 +24,7 @@ def claim(
     store: LeaseStore,
     network: EgressNetwork,
     slot: Slot,
-    taken: Collection[str],
+    draw: Draw,
     kin: Callable[[], Collection[KubeObject]],
     now: datetime,
     wanted: str | None = None,
@@ -33,7 +33,7 @@ def claim(
 ) -> KubeObject:
     """The Bound lease of a slot, as of ``leases.claim``; where the pool or the quota leaves none, by ``take_over``."""
     try:
-        return leases.claim(store, network, slot, taken, now, wanted, ip_family, claimed_by)
+        return leases.claim(store, network, slot, draw, now, wanted, ip_family, claimed_by)
     except (PoolExhausted, Refused) as error:
         is_short = error.reason in (PoolExhausted.reason, QUOTA_EXCEEDED)
         found = take_over(store, network, slot, kin(), now, ip_family, claimed_by) if is_short and not wanted else None

@@ -42,7 +42,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     address_name,
 )
 from egress_controller.caches import Caches
-from egress_controller.claims import Claims, OwnLocks
+from egress_controller.claims import Claims
 from egress_controller.outages import Outages
 
 CLAIM = "claim"
@@ -139,23 +139,17 @@ class CountingCluster(Cluster):
             self.report.seconds[name] += time.monotonic() - begin
 
 
-class _OwnLocksListener:
-    """Of the controller's listener, the part that leases need: a lock that the watch shows is remembered no longer."""
-
-    def __init__(self, own: OwnLocks) -> None:
-        self._own = own
-
+class _Nobody:
     def changed(self, resource: Resource, event: str, obj: KubeObject) -> None:
-        if resource is EGRESS_ADDRESS:
-            self._own.forget(obj["metadata"]["name"])
+        """Nothing follows from it here."""
 
 
 class _Client:
-    def __init__(self, number: int, of: int, connection: Connection, caches: Caches, own: OwnLocks) -> None:
+    def __init__(self, number: int, of: int, connection: Connection, caches: Caches) -> None:
         self._number, self._of = number, of
         self._cluster = CountingCluster(connection)
         self._caches = caches
-        self._claims = Claims(self._cluster, caches, own)
+        self._claims = Claims(self._cluster, caches)
 
     def connect(self) -> None:
         """Open the connection, and forget what it cost."""
@@ -199,7 +193,7 @@ class _Client:
         def claim() -> KubeObject:
             listed = (item["spec"] for item in self._cluster.list(EGRESS_ADDRESS))
             taken = {str(spec["address"]) for spec in listed if spec["network"] == network.name}
-            return leases.claim(self._cluster, network, slot, taken, datetime.now(UTC))
+            return leases.claim(self._cluster, network, slot, leases.at_random(taken), datetime.now(UTC))
 
         return _until_settled(claim)
 
@@ -280,12 +274,11 @@ def some_addresses(network: str, cidr: str, count: int) -> list[str]:
 def _serve(pipe: Pipe, connection: Connection, numbers: range, of: int) -> None:
     """A process of clients: what it is told by the pipe, until that is None."""
     urllib3.disable_warnings()
-    own = OwnLocks()
-    caches = Caches(Cluster(connection), Outages(), _OwnLocksListener(own))
+    caches = Caches(Cluster(connection), Outages(), _Nobody())
     for informer in (caches.leases, caches.addresses):
         informer.start()
     _wait(lambda: caches.leases.synced and caches.addresses.synced)
-    clients = [_Client(number, of, connection, caches, own) for number in numbers]
+    clients = [_Client(number, of, connection, caches) for number in numbers]
     with ThreadPoolExecutor(len(clients)) as threads:
         pipe.send("here")
         while (task := pipe.recv()) is not None:

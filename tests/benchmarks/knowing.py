@@ -24,7 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.locks import address_object
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
 from egress_controller.caches import Caches
-from egress_controller.claims import Claims, OwnLocks
+from egress_controller.claims import Claims
 from egress_controller.outages import Outages
 
 from tests.benchmarks.claimants import network_of, some_addresses
@@ -111,7 +111,7 @@ def measure(template: KubeObject, count: int) -> Cost:
 
 
 def _measure(pipe: Pipe, template: KubeObject, count: int) -> None:
-    paper, own, network = _Paper(template, count), OwnLocks(), network_of(NETWORK, CIDR)
+    paper, network = _Paper(template, count), network_of(NETWORK, CIDR)
     size = len(paper.item(0, "10.8.0.1"))
     caches = Caches(paper, Outages(), _Nobody())
     gc.collect()
@@ -122,7 +122,7 @@ def _measure(pipe: Pipe, template: KubeObject, count: int) -> None:
     seconds = time.monotonic() - begin
     gc.collect()
     after = resident_megabytes()
-    claims, begin = Claims(paper, caches, own), time.process_time()
+    claims, begin = Claims(paper, caches), time.process_time()
     for number in range(CLAIMS):
         claims.claim(network, Slot(NETWORK, "new", f"service-{number}", 0), IPV4)
     own_part = (time.process_time() - begin) / CLAIMS * 1000

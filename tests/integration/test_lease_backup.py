@@ -284,7 +284,7 @@ def owner(lease: KubeObject | None) -> str:
 
 def claim(cluster: Cluster, slot: Slot, now: datetime, wanted: str | None = None, **options: Any) -> KubeObject:
     network = read_network(cluster.get(EGRESS_NETWORK, slot.network) or {})
-    return leases.claim(cluster, network, slot, (), now, wanted, **options)
+    return leases.claim(cluster, network, slot, leases.at_random(()), now, wanted, **options)
 
 
 def live_through_much(cluster: Cluster) -> None:

@@ -110,8 +110,8 @@ class Claimant:
         """The address that the answer said. Without hints of what is taken, so that claimants meet."""
 
         def attempt() -> KubeObject:
-            start = self._random.randrange
-            return leases.claim(self._cluster, self._network, slot, (), datetime.now(UTC), random_start=start)
+            draw = leases.at_random((), self._random.randrange)
+            return leases.claim(self._cluster, self._network, slot, draw, datetime.now(UTC))
 
         address = str(_insist(attempt)["status"]["address"])
         self.told.append((slot, address))

@@ -35,6 +35,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 
 from egress_controller.informers import Informer
+from egress_controller.known_locks import KnownLocks
 from egress_controller.occupied import LockNews, NodeAddresses
 from egress_controller.outages import Outages
 
@@ -81,6 +82,7 @@ class Caches:
         self._sccs: Informer | None = None
         self.node_addresses = NodeAddresses()
         self.lock_news = LockNews()
+        self.known_locks = KnownLocks()
         self.nodes = self._informer(_Watch(NODE))
         self.namespaces = self._informer(_Watch(NAMESPACE))
         self.clouds = self._informer(_Watch(EGRESS_CLOUD))
@@ -154,6 +156,7 @@ class Caches:
                 self._follow_cloud(event, obj)
             if watch.resource is EGRESS_ADDRESS:
                 self.lock_news.add(obj["metadata"]["name"])
+                self.known_locks.update(event, obj)
             if watch.resource is NODE:
                 has_moved = self.node_addresses.update(event, obj)
                 _trim(obj)

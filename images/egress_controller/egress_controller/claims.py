@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Callable, Collection, Container
@@ -22,50 +21,19 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     Resource,
 )
 
-from egress_controller.caches import BY_LEASE, BY_NETWORK, BY_PROJECT, BY_SERVICE, Caches
-
-OWN_LOCK_SECONDS = 60.0
-"""Longer than any watch lags; an address that came and went unseen is no longer taken for held after it."""
+from egress_controller.caches import BY_LEASE, BY_PROJECT, BY_SERVICE, Caches
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class OwnLocks:
-    """EgressAddresses that this process created and that the watch has not shown yet. Thread-safe.
-
-    Without them a claim that failed half-way and is repeated at once would not find what it had locked.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._by_name: dict[str, tuple[float, KubeObject]] = {}
-
-    def remember(self, address: KubeObject) -> None:
-        with self._lock:
-            self._by_name[address["metadata"]["name"]] = (self._clock() + OWN_LOCK_SECONDS, address)
-
-    def forget(self, name: str) -> None:
-        """The watch has shown it, or it is deleted."""
-        with self._lock:
-            self._by_name.pop(name, None)
-
-    def all(self) -> list[KubeObject]:
-        with self._lock:
-            now = self._clock()
-            self._by_name = {name: entry for name, entry in self._by_name.items() if now < entry[0]}
-            return [address for _until, address in self._by_name.values()]
-
-
 class Claims:
     """Claims, releases and frees leases. Thread-safe."""
 
-    def __init__(self, cluster: Cluster, caches: Caches, own: OwnLocks, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, cluster: Cluster, caches: Caches, now: Callable[[], datetime] = utc_now) -> None:
         self._cluster = cluster
         self._caches = caches
-        self._own = own
         self._now = now
         self._counting = threading.Lock()
         """Held by claims of projects with a quota: none of them counts while another is about to add one."""
@@ -95,8 +63,6 @@ class Claims:
 
         ``said`` are the addresses that the service says it has: only for those is the cache believed.
         """
-        known = self._caches.leases.get(slot.lease)
-        taken = frozenset() if holdings.is_bound(known) else self._taken(network.name)
         store = self._store(slot.lease, said)
         project = (slot.network, slot.namespace)
         with self._counting if network.quota(slot.namespace) is not None else nullcontext():
@@ -104,7 +70,7 @@ class Claims:
                 store,
                 network,
                 slot,
-                taken,
+                self._caches.known_locks.draw(network.name),
                 lambda: self._caches.leases.of(BY_PROJECT, project),
                 self._now(),
                 wanted,
@@ -133,21 +99,15 @@ class Claims:
         return leases.relock(self._store(lease["metadata"]["name"]), lease)
 
     def _store(self, lease: str, said: Collection[str] = ()) -> LeaseStore:
-        return _Store(self._cluster, self._caches, self._own, lease, said)
-
-    def _taken(self, network: str) -> frozenset[str]:
-        cached = {str(item["spec"]["address"]) for item in self._caches.addresses.of(BY_NETWORK, network)}
-        own = {str(item["spec"]["address"]) for item in self._own.all() if item["spec"]["network"] == network}
-        return frozenset(cached | own)
+        return _Store(self._cluster, self._caches, lease, said)
 
 
 class _Store:
     """The LeaseStore of one lease."""
 
-    def __init__(self, cluster: Cluster, caches: Caches, own: OwnLocks, lease: str, said: Collection[str]) -> None:
+    def __init__(self, cluster: Cluster, caches: Caches, lease: str, said: Collection[str]) -> None:
         self._cluster = cluster
         self._caches = caches
-        self._own = own
         self._lease = lease
         self._said = said
         self._asked = False
@@ -172,13 +132,12 @@ class _Store:
         """The EgressAddresses that this lease holds, as far as they are known here; leases as the server has them."""
         if resource is EGRESS_LEASE:
             return self._cluster.list(resource, labels=labels)
-        own = [item for item in self._own.all() if item["spec"]["lease"] == self._lease]
-        return own + self._caches.addresses.of(BY_LEASE, self._lease)
+        return self._caches.known_locks.own(self._lease) + self._caches.addresses.of(BY_LEASE, self._lease)
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
         stored = self._cluster.create(resource, body)
-        if resource is EGRESS_ADDRESS and self._caches.addresses.get(stored["metadata"]["name"]) is None:
-            self._own.remember(stored)
+        if resource is EGRESS_ADDRESS:
+            self._caches.known_locks.remember(stored)
         return stored
 
     def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
@@ -187,4 +146,4 @@ class _Store:
     def delete(self, resource: Resource, obj: KubeObject) -> None:
         self._cluster.delete(resource, obj)
         if resource is EGRESS_ADDRESS:
-            self._own.forget(obj["metadata"]["name"])
+            self._caches.known_locks.forget(obj)

@@ -17,7 +17,7 @@ from egress_controller import logs
 from egress_controller.accounts import Accounts
 from egress_controller.brake import Brake
 from egress_controller.caches import Caches
-from egress_controller.claims import Claims, OwnLocks
+from egress_controller.claims import Claims
 from egress_controller.clouds import CloudPass
 from egress_controller.conflicts import Conflicts
 from egress_controller.election import Election
@@ -57,12 +57,12 @@ class Controller:
         self._outages = Outages()
         self._metrics = Metrics()
         self._queue: WorkQueue[Key] = WorkQueue()
-        waiting, own = Waiting(), OwnLocks()
-        triggers = Triggers(self._queue, waiting, own)
+        waiting = Waiting()
+        triggers = Triggers(self._queue, waiting)
         self._caches = Caches(self._cluster, self._outages, triggers)
         triggers.attach(self._caches)
         self._events = Events(self._cluster, settings.identity)
-        passes = self._passes(waiting, own)
+        passes = self._passes(waiting)
         self._workers = Workers(self._queue, passes, self._outages, self._metrics, self._complain)
         self._reachability = Reachability(self._cluster, self._caches)
         self._election = Election(connection, settings, self._lead, self._lost)
@@ -83,10 +83,10 @@ class Controller:
         _log.info(line("ended", code=self._exit_code, finished=finished))
         return self._exit_code
 
-    def _passes(self, waiting: Waiting, own: OwnLocks) -> Passes:
+    def _passes(self, waiting: Waiting) -> Passes:
         cluster, caches, queue, events = self._cluster, self._caches, self._queue, self._events
         inventory = Inventory.of(caches)
-        claims, accounts = Claims(cluster, caches, own), Accounts(cluster, caches)
+        claims, accounts = Claims(cluster, caches), Accounts(cluster, caches)
         brake = Brake(self._settings.release_grace)
         releases = Releases(caches, inventory.networks, claims, brake, events, queue)
         conflicts = Conflicts(cluster, caches, releases, events, queue, waiting)

@@ -37,7 +37,6 @@ from egress_controller.caches import (
     Caches,
     is_marked,
 )
-from egress_controller.claims import OwnLocks
 from egress_controller.keys import Key, service_key
 from egress_controller.queue import WorkQueue
 
@@ -70,9 +69,8 @@ class Waiting:
 class Triggers:
     """The caches' listener."""
 
-    def __init__(self, queue: WorkQueue[Key], waiting: Waiting, own: OwnLocks) -> None:
+    def __init__(self, queue: WorkQueue[Key], waiting: Waiting) -> None:
         self._queue = queue
-        self._own = own
         self._waiting = waiting
         self._caches: Caches | None = None
         self._seen: dict[tuple[str, str], Any] = {}
@@ -155,7 +153,6 @@ class Triggers:
             self._queue.add(Key("address", address["metadata"]["name"]))
 
     def _address(self, caches: Caches, event: str, address: KubeObject) -> None:
-        self._own.forget(address["metadata"]["name"])
         self._queue.add_after(Key("network", address["spec"]["network"]), STATUS_DELAY_SECONDS)
         self._queue.add(Key("address", address["metadata"]["name"]))
         if event == DELETED:

@@ -18,7 +18,7 @@ from ansible_collections.avi.egress.plugins.module_utils import holdings, leases
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, PoolExhausted, Refused
 from ansible_collections.avi.egress.plugins.module_utils.holdings import BOUND, RELEASED
 from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.leases import ADMINISTRATOR, Slot
+from ansible_collections.avi.egress.plugins.module_utils.leases import ADMINISTRATOR, Slot, at_random
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_ADDRESS,
@@ -53,7 +53,8 @@ def both(four: int, six: int) -> EgressNetwork:
 def claim_of(
     store: MemoryStore, which: Slot, ip_family: str, of: EgressNetwork | None = None, **fields: Any
 ) -> KubeObject:
-    return leases.claim(store, of or both(2, 2), which, (), NOW, ip_family=ip_family, **fields)
+    draw = at_random((), **{key: fields.pop(key) for key in ("random_start",) if key in fields})
+    return leases.claim(store, of or both(2, 2), which, draw, NOW, ip_family=ip_family, **fields)
 
 
 def family_of(address: str) -> str:
@@ -65,7 +66,8 @@ def slot(service: str = "web", number: int = 0, project: str = "green") -> Slot:
 
 
 def claim(store: MemoryStore, size: int, which: Slot, taken: Any = (), **fields: Any) -> KubeObject:
-    return leases.claim(store, pool_of(size), which, taken, NOW, **fields)
+    draw = at_random(taken, **{key: fields.pop(key) for key in ("random_start",) if key in fields})
+    return leases.claim(store, pool_of(size), which, draw, NOW, **fields)
 
 
 def address_of(lease: KubeObject) -> str:
@@ -116,7 +118,7 @@ def test_the_last_addresses_go_to_exactly_as_many_claimants() -> None:
 
 def test_an_empty_pool_is_exhausted() -> None:
     with pytest.raises(PoolExhausted, match=r"EgressNetwork outside: spec\.subnets has no IPv4 addresses to lease"):
-        leases.claim(MemoryStore(), network(subnets=[]), slot(), (), NOW)
+        leases.claim(MemoryStore(), network(subnets=[]), slot(), at_random(()), NOW)
 
 
 def test_a_stale_hint_costs_at_most_a_refusal_never_an_address() -> None:
@@ -260,7 +262,7 @@ def test_who_held_what_and_when_is_remembered_to_a_limit() -> None:
     store = MemoryStore()
     for number in range(holdings.HISTORY_LENGTH + 3):
         moment = NOW + timedelta(hours=number)
-        lease = leases.claim(store, pool_of(1), slot(), (), moment)
+        lease = leases.claim(store, pool_of(1), slot(), at_random(()), moment)
         leases.release(store, lease, moment + timedelta(minutes=30), f"Reason{'ABCDEFGHIJKLM'[number]}")
     found = holdings.of(store.leases()[0])
     assert [item.reason for item in found] == [f"Reason{letter}" for letter in "CDEFGHIJK"]
@@ -309,7 +311,7 @@ def test_a_transfer_that_crashed_anywhere_is_completed_by_repeating_it(request_n
 
 
 def take(store: MemoryStore, of: EgressNetwork, which: Slot) -> KubeObject:
-    return transfers.claim(store, of, which, (), store.leases, NOW)
+    return transfers.claim(store, of, which, at_random(()), store.leases, NOW)
 
 
 def test_a_full_network_gives_a_project_what_it_gave_back_itself_and_no_other() -> None:
@@ -351,8 +353,8 @@ def test_a_reserved_address_is_for_its_project_by_name_only() -> None:
     with pytest.raises(PoolExhausted):
         take(store, some, slot("more"))
     with pytest.raises(Refused, match=r"10\.70\.112\.2 is reserved for project green"):
-        leases.claim(store, some, slot(project="blue"), (), NOW, "10.70.112.2")
-    assert address_of(leases.claim(store, some, slot("named"), (), NOW, "10.70.112.2")) == "10.70.112.2"
+        leases.claim(store, some, slot(project="blue"), at_random(()), NOW, "10.70.112.2")
+    assert address_of(leases.claim(store, some, slot("named"), at_random(()), NOW, "10.70.112.2")) == "10.70.112.2"
 
 
 def test_an_address_that_was_reserved_for_another_since_is_not_had_again() -> None:
