@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any, Iterator, List, Mapping
+from typing import Any, Callable, Iterator, List, Mapping
 from urllib.parse import urlencode
 
 from .connection import Connection, ConnectionFailed
@@ -75,14 +75,22 @@ class Cluster:
         return self.list_with_version(resource, namespace, labels=labels, fields=fields)[0]
 
     def list_with_version(
-        self, resource: Resource, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+        trim: Callable[[KubeObject], None] = lambda _obj: None,
     ) -> tuple[List[KubeObject], str]:
-        """All objects and the resource version to watch from."""
+        """All objects and the resource version to watch from; ``trim`` takes from each what is not to be kept."""
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": LIST_PAGE_SIZE}
         items: list[KubeObject] = []
         while True:
             page = self._request("GET", resource.path(namespace), resource, query)
-            items += [typed(item, resource) for item in page.get("items") or ()]
+            for item in page.get("items") or ():
+                trim(item)
+                items.append(typed(item, resource))
             metadata = page["metadata"]
             if not metadata.get("continue"):
                 return items, metadata["resourceVersion"]

@@ -43,6 +43,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims
+from egress_controller.informers import Trim, drop_managed_fields
 from egress_controller.outages import Outages
 
 CLAIM = "claim"
@@ -111,10 +112,16 @@ class CountingCluster(Cluster):
             return super().get(resource, name, namespace)
 
     def list_with_version(
-        self, resource: Resource, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+        trim: Trim = drop_managed_fields,
     ) -> tuple[list[KubeObject], str]:
         with self._counted("LIST", resource):
-            return super().list_with_version(resource, namespace, labels=labels, fields=fields)
+            return super().list_with_version(resource, namespace, labels=labels, fields=fields, trim=trim)
 
     def create(self, resource: Resource, body: KubeObject, *, dry_run: bool = False) -> KubeObject:
         try:

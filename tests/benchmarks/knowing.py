@@ -25,6 +25,7 @@ from ansible_collections.avi.egress.plugins.module_utils.locks import address_ob
 from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims
+from egress_controller.informers import Trim, drop_managed_fields
 from egress_controller.outages import Outages
 
 from tests.benchmarks.claimants import network_of, some_addresses
@@ -57,11 +58,19 @@ class _Paper(Cluster):
         self._template, self._count = template, count
 
     def list_with_version(
-        self, resource: Resource, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+        trim: Trim = drop_managed_fields,
     ) -> tuple[list[KubeObject], str]:
         items: list[KubeObject] = []
         for page in self._pages():
-            items += [typed(item, resource) for item in json.loads(page)["items"]]
+            for item in json.loads(page)["items"]:
+                trim(item)
+                items.append(typed(item, resource))
         return items, "1"
 
     def open_watch(self, *_arguments: object, **_options: object) -> object:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass
 from typing import Callable, Hashable, Mapping, Protocol
@@ -34,7 +35,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     egress_pod_name,
 )
 
-from egress_controller.informers import Informer
+from egress_controller.informers import Informer, Trim, drop_managed_fields
 from egress_controller.known_locks import KnownLocks
 from egress_controller.occupied import LockNews, NodeAddresses
 from egress_controller.outages import Outages
@@ -66,6 +67,7 @@ class _Watch:
     resource: Resource
     labels: str | None = None
     indexes: Mapping[str, Callable[[KubeObject], Hashable]] | None = None
+    trim: Trim = drop_managed_fields
 
 
 class Caches:
@@ -90,7 +92,9 @@ class Caches:
         self.leases = self._informer(
             _Watch(EGRESS_LEASE, indexes={BY_SERVICE: _served, BY_NETWORK: _network, BY_PROJECT: _project})
         )
-        self.addresses = self._informer(_Watch(EGRESS_ADDRESS, indexes={BY_LEASE: _holder, BY_NETWORK: _network}))
+        self.addresses = self._informer(
+            _Watch(EGRESS_ADDRESS, indexes={BY_LEASE: _holder, BY_NETWORK: _network}, trim=trim_lock)
+        )
         self.services = self._informer(_Watch(SERVICE, indexes={BY_NAMESPACE: _marked_namespace}))
         self.parts = {part: self._informer(_Watch(part, labels=NAME_LABEL)) for part in PARTS}
         self.accounts = self._informer(_Watch(SERVICE_ACCOUNT, labels=CLOUD_LABEL, indexes={BY_CLOUD: _cloud}))
@@ -159,7 +163,7 @@ class Caches:
                 self.known_locks.update(event, obj)
             if watch.resource is NODE:
                 has_moved = self.node_addresses.update(event, obj)
-                _trim(obj)
+                _trim_node(obj)
                 if not has_moved:
                     return  # a heartbeat
             self._listener.changed(watch.resource, event, obj)
@@ -172,6 +176,7 @@ class Caches:
             labels=watch.labels,
             fields=fields,
             indexes=watch.indexes,
+            trim=watch.trim,
         )
 
     def _follow_cloud(self, event: str, cloud: KubeObject) -> None:
@@ -204,13 +209,20 @@ def _marked_namespace(service: KubeObject) -> Hashable:
     return service["metadata"]["namespace"] if is_marked(service) else None
 
 
-def _trim(node: KubeObject) -> None:
+def _trim_node(node: KubeObject) -> None:
     """Drop from the cached object itself what nobody reads: a node lists its images and may be one of thousands."""
     metadata = node["metadata"]
     for key in node.keys() - {"apiVersion", "kind", "metadata"}:
         del node[key]
     for key in metadata.keys() - {"name", "uid", "resourceVersion"}:
         del metadata[key]
+
+
+def trim_lock(lock: KubeObject) -> None:
+    """Keep of an EgressAddress what is read of it, in small dicts of its own: a network may have 65,534 of them."""
+    metadata, kept = lock["metadata"], ("name", "uid", "resourceVersion", "generation")
+    lock["metadata"] = {key: metadata[key] for key in kept if key in metadata}
+    lock["spec"] = {**lock["spec"], "network": sys.intern(lock["spec"]["network"])}
 
 
 def _served(lease: KubeObject) -> Hashable:

@@ -30,6 +30,12 @@ WATCH_SECONDS = (240, 300)
 """How long the server is asked to keep a watch open: a dead connection is noticed soon after."""
 
 Notify = Callable[[str, KubeObject], None]
+Trim = Callable[[KubeObject], None]
+
+
+def drop_managed_fields(obj: KubeObject) -> None:
+    """Who wrote which field is often longer than the object itself."""
+    obj["metadata"].pop("managedFields", None)
 
 
 class Stopped(Exception):
@@ -55,7 +61,8 @@ class Index:
     def __init__(self, group_of: Callable[[KubeObject], Hashable]) -> None:
         self._group_of = group_of
         self._lock = threading.Lock()
-        self._groups: dict[Hashable, set[str]] = {}
+        self._groups: dict[Hashable, str | set[str]] = {}
+        """The only key itself where there is no other: of very many groups, such as the locks of each lease."""
         self._group: dict[str, Hashable] = {}
 
     def update(self, event: str, obj: KubeObject) -> None:
@@ -68,16 +75,25 @@ class Index:
                 self._leave(former, key)
             if group is not None:
                 self._group[key] = group
-                self._groups.setdefault(group, set()).add(key)
+                self._join(group, key)
 
     def keys(self, group: Hashable) -> list[str]:
         with self._lock:
-            return sorted(self._groups.get(group, ()))
+            members = self._groups.get(group, set())
+            return [members] if isinstance(members, str) else sorted(members)
+
+    def _join(self, group: Hashable, key: str) -> None:
+        members = self._groups.setdefault(group, key)
+        if isinstance(members, set):
+            members.add(key)
+        elif members != key:
+            self._groups[group] = {members, key}
 
     def _leave(self, group: Hashable, key: str) -> None:
         members = self._groups[group]
-        members.discard(key)
-        if not members:
+        if isinstance(members, set) and len(members) > 1:
+            members.discard(key)
+        else:
             del self._groups[group]
 
 
@@ -94,7 +110,10 @@ class Informer:
         labels: str | None = None,
         fields: str | None = None,
         indexes: Mapping[str, Callable[[KubeObject], Hashable]] | None = None,
+        trim: Trim = drop_managed_fields,
     ) -> None:
+        """``trim`` takes from each object, in place, what nobody here reads: a cluster may have very many."""
+        self._trim = trim
         self._cluster = cluster
         self._resource = resource
         self._outages = outages
@@ -165,7 +184,7 @@ class Informer:
         return stream
 
     def _list(self, labels: str | None, fields: str | None) -> ListAnswer:
-        items, version = self._cluster.list_with_version(self._resource, labels=labels, fields=fields)
+        items, version = self._cluster.list_with_version(self._resource, labels=labels, fields=fields, trim=self._trim)
         return ListAnswer(items, ListMeta(version))
 
     def _watch(self, labels: str | None, fields: str | None, version: str) -> object:
@@ -206,6 +225,7 @@ class Informer:
 
     def _handler(self, event: str) -> Callable[[KubeObject], None]:
         def handle(obj: KubeObject) -> None:
+            self._trim(obj)
             # SharedInformer tells what a new list lacks before it replaces its cache: whoever looked at once would
             # still see the object, and never be called again.
             if event == DELETED and self._listing:

@@ -14,6 +14,8 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import SERVIC
 from egress_controller import informers
 from egress_controller.informers import Index, Informer
 from egress_controller.outages import Outages
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def service(name: str, version: str = "1", color: str | None = None) -> KubeObject:
@@ -80,6 +82,25 @@ def test_an_index_follows_an_object_from_group_to_group() -> None:
     index.update("MODIFIED", service("a", color="blue"))
     index.update("DELETED", service("b", color="red"))
     assert (index.keys("red"), index.keys("blue")) == ([], ["n/a"])
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["red", "blue", None]), st.booleans())))
+def test_an_index_knows_every_group_whatever_happens(steps: list[tuple[str, str | None, bool]]) -> None:
+    index, model = Index(lambda obj: obj["metadata"]["labels"].get("color")), {}
+    for name, color, deleted in steps:
+        index.update("DELETED" if deleted else "MODIFIED", service(name, color=color))
+        model[name] = None if deleted else color
+        for group in ("red", "blue"):
+            assert index.keys(group) == sorted(f"n/{name}" for name, found in model.items() if found == group)
+
+
+def test_of_each_object_who_wrote_its_fields_is_not_kept() -> None:
+    told: list[KubeObject] = []
+    informer = Informer(Server(), SERVICE, Outages(), lambda _event, obj: told.append(obj))  # type: ignore[arg-type]
+    written = service("a")
+    written["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    informer._handler("ADDED")(written)
+    assert told == [service("a")]
 
 
 def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it() -> None:
