@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from bisect import bisect_left, bisect_right
 from itertools import accumulate, chain
 from typing import Collection, Container, Iterable, Iterator, Sequence
@@ -44,6 +45,7 @@ _NO_DESTINATIONS = {
 """Blocks of the IANA registries that lead to the node, its neighbours or nobody: those of special purpose (RFC 6890),
 and those that are kept for later (RFC 4291 §4). The egress pod refuses the same."""
 _VERSIONS = {IPV4: 4, IPV6: 6}
+_SOCKET_FAMILIES = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
 _PREFIX = re.compile(r"[0-9]{1,3}")
 
 
@@ -56,6 +58,7 @@ class AddressPool:
     def __init__(self, leasable: Iterable[netaddr.IPRange]) -> None:
         self._blocks = tuple(leasable)
         self._ranges = [(block.first, block.last, block.version) for block in self._blocks]
+        self._starts = [(version, first) for first, _last, version in self._ranges]
         self._ends = list(accumulate(last - first + 1 for first, last, _version in self._ranges))
 
     def of(self, ip_family: str) -> AddressPool:
@@ -93,8 +96,17 @@ class AddressPool:
         return self._ends[-1] if self._ends else 0
 
     def __contains__(self, address: str) -> bool:
-        parsed = netaddr.IPAddress(address, flags=netaddr.INET_PTON)
-        return any(parsed.version == version and first <= int(parsed) <= last for first, last, version in self._ranges)
+        """Without netaddr, in a tenth of the time: a network's figures ask this of each address that is held."""
+        ip_family = family_of(address)
+        try:
+            value = int.from_bytes(socket.inet_pton(_SOCKET_FAMILIES[ip_family], address), "big")
+        except (OSError, ValueError):
+            return False  # no address at all
+        number = bisect_right(self._starts, (_VERSIONS[ip_family], value)) - 1
+        if number < 0:
+            return False
+        _first, last, version = self._ranges[number]
+        return version == _VERSIONS[ip_family] and value <= last
 
     def candidates(self, taken: Container[str], start: int) -> Iterator[str]:
         """Every address not in ``taken`` once, from the ``start``-th on and round to the beginning.

@@ -79,6 +79,12 @@ def test_a_pool_is_the_set_of_its_subnets_less_what_any_of_them_keeps_back(
     assert order == [address for address in whole[start:] + whole[:start] if address not in taken]
 
 
+@given(st.text() | st.text(alphabet="0123456789abcdefx.:/ -", max_size=20) | st.sampled_from(["1.2.3", "1.2.3.007"]))
+def test_what_is_no_address_is_in_no_pool(text: str) -> None:
+    pool = read_network(network_object(subnets=[{"cidr": "0.0.0.0/0"}, {"cidr": "::/0"}])).pool
+    assert text not in pool or addresses.canonical(text)
+
+
 @pytest.mark.parametrize(
     ("cidr", "leased"),
     [
