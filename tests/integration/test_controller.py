@@ -225,7 +225,9 @@ class World:
         return [item for item in self.cluster.list(EGRESS_LEASE) if item["spec"]["network"] == self.name]
 
     def events(self, name: str) -> list[KubeObject]:
-        return self.cluster.list(EVENT, self.namespace, fields=f"involvedObject.name={name}")
+        """What the controller told; the API server tells of the cluster IPs that it repairs, too."""
+        found = self.cluster.list(EVENT, self.namespace, fields=f"involvedObject.name={name}")
+        return [event for event in found if event["source"].get("component") == "avi-egress-controller"]
 
     def lease_events(self, name: str) -> set[str]:
         """The reasons of what was told of a service's lease."""
