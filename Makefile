@@ -33,6 +33,7 @@ lint: bootstrap
 	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.benchmarks
 	ansible-lint --offline -q roles playbooks
 	yamllint -s .
+	reuse lint -q
 
 unit: bootstrap
 	.venv/bin/python -m pytest tests/unit
