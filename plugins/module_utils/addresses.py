@@ -106,7 +106,7 @@ class AddressPool:
         if number < 0:
             return False
         _first, last, version = self._ranges[number]
-        return version == _VERSIONS[ip_family] and value <= last
+        return bool(version == _VERSIONS[ip_family] and value <= last)
 
     def candidates(self, taken: Container[str], start: int) -> Iterator[str]:
         """Every address not in ``taken`` once, from the ``start``-th on and round to the beginning.
