@@ -6,7 +6,11 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
+import tempfile
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing.util import Finalize
 from typing import Any, Mapping
 
 try:
@@ -69,7 +73,9 @@ class Connection:
             raise ConnectionFailed(f"kubeconfig is {path!r}; there is no such file")
         try:
             if path or pathlib.Path("~/.kube/config").expanduser().exists():
-                kubernetes.config.load_kube_config(path, self.context, configuration, persist_config=False)
+                kubernetes.config.load_kube_config(
+                    path, self.context, configuration, persist_config=False, temp_file_path=_folder(os.getpid())
+                )
             elif self.host:
                 configuration.host = self.host
             else:
@@ -79,6 +85,18 @@ class Connection:
                 f"no usable Kubernetes configuration ({error}); give kubeconfig, or host with api_key, "
                 "or set K8S_AUTH_KUBECONFIG"
             ) from error
+
+
+@cache
+def _folder(_process: int) -> str:
+    """Where the client keeps the keys that a kubeconfig holds in itself, until this process ends.
+
+    The client would leave them behind in Ansible's workers: they end as children of multiprocessing do, without what
+    atexit was told.
+    """
+    folder = tempfile.mkdtemp(prefix="avi-egress-")
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
+    return folder
 
 
 _SETTINGS = {

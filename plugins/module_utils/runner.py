@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
 from typing import Any, Callable, Mapping, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -40,9 +42,17 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
             module.fail_json(msg=missing_required_lib(library.name), exception=library.missing)
     try:
         validate(module.params)
-        outcome = operation(Cluster(Connection.from_options(module.params)), module.params, module.check_mode)
+        cluster = _cluster(Connection.from_options(module.params), os.getpid())
+        outcome = operation(cluster, module.params, module.check_mode)
     except EgressError as error:
+        _cluster.cache_clear()  # What is tried again, as by until, finds a credential that was renewed meanwhile.
         module.fail_json(msg=str(error), reason=error.reason, changed=error.changed)
     for warning in outcome.warnings:
         module.warn(warning)
     module.exit_json(**outcome.result())
+
+
+@lru_cache(maxsize=1)
+def _cluster(connection: Connection, _process: int) -> Cluster:
+    """The one that the items of a loop share, run in one process; a forked one must not use its parent's sockets."""
+    return Cluster(connection)

@@ -67,14 +67,18 @@ class Ansible:
         return Run(tasks, report["stats"][HOST])
 
     def tasks(
-        self, *tasks: dict[str, Any], defaults: dict[str, Any] | None = None, environment: dict[str, str] | None = None
+        self,
+        *tasks: dict[str, Any],
+        defaults: dict[str, Any] | None = None,
+        environment: dict[str, str] | None = None,
+        variables: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """The results of some tasks, all of which are run, with their diffs; each is a dictionary as in a playbook."""
         play = {
             "hosts": HOST,
             "connection": "local",
             "gather_facts": False,
-            "vars": {"ansible_python_interpreter": sys.executable},
+            "vars": {"ansible_python_interpreter": sys.executable, **(variables or {})},
             "module_defaults": {"group/avi.egress.all": defaults or {}},
             "tasks": [{"ignore_errors": True, "diff": True, **task} for task in tasks],
         }

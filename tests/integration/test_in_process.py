@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Every module both ways, in Ansible's own process and in one of its own: the same results."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_NETWORK, NAMESPACE
+
+from tests.faults import FaultProxy
+from tests.integration.ansible_run import Ansible
+from tests.integration.api_server import ADMIN_TOKEN, ApiServer
+from tests.integration.test_controller import CRDS, SCC_CRD, define
+
+Task = dict[str, Any]
+MOMENT = "2026-11-20T06:31:00Z"
+CHANGING = {
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "UUID",
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)": "MOMENT",
+    r'"resourceVersion": "\d+"': "VERSION",
+    r"10\.97\.\d+\.\d+": "CLUSTER_IP",
+}
+"""What the API server makes anew for each object."""
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> Cluster:
+    found = api.cluster()
+    define(found, [*CRDS, SCC_CRD])
+    return found
+
+
+@pytest.fixture
+def other_python(tmp_path: Path) -> Path:
+    """The same Python under a name that is not Ansible's own, so that a module gets a process of its own."""
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs tasks, and counts the modules that were sent to a process of their own."""
+
+    ansible: Ansible
+    folder: Path
+
+    def tasks(self, *tasks: Task, variables: dict[str, Any] | None = None, **keywords: Any) -> tuple[list[Task], int]:
+        sent = self.folder / uuid.uuid4().hex
+        environment = {"ANSIBLE_REMOTE_TMP": str(sent), "ANSIBLE_KEEP_REMOTE_FILES": "1"}
+        results = self.ansible.tasks(*tasks, environment=environment, variables=variables, **keywords)
+        return results, len(list(sent.rglob("AnsiballZ_avi_*")))
+
+
+@pytest.fixture
+def runner(ansible: Ansible, tmp_path: Path) -> Runner:
+    return Runner(ansible, tmp_path / "sent")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project, a network and a cloud's UUID that nobody else uses."""
+
+    project: str
+    network: str
+    cloud: str
+
+    @classmethod
+    def new(cls, cluster: Cluster) -> Place:
+        place = cls(f"green-{uuid.uuid4().hex[:6]}", f"dmz-{uuid.uuid4().hex[:6]}", str(uuid.uuid4()))
+        cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.project}})
+        spec = {"subnets": [{"cidr": "10.70.112.0/29"}], "uplink": place.network}
+        body = {"apiVersion": EGRESS_NETWORK.api_version, "kind": EGRESS_NETWORK.kind, "spec": spec}
+        cluster.create(EGRESS_NETWORK, {**body, "metadata": {"name": place.network}})
+        return place
+
+    def without_what_changes(self, results: list[Task]) -> list[Task]:
+        text = json.dumps(results).replace(self.project, "PROJECT").replace(self.network, "NETWORK")
+        for pattern, name in CHANGING.items():
+            text = re.sub(pattern, name if "VERSION" not in name else '"resourceVersion": "VERSION"', text)
+        found: list[Task] = json.loads(text)
+        return found
+
+
+def checked(task: Task) -> Task:
+    return {**task, "check_mode": True}
+
+
+def services(place: Place) -> list[Task]:
+    def service(**options: Any) -> Task:
+        usual = {"name": "x", "namespace": place.project, "wait": False, "destination_ip": "10.10.10.200"}
+        return {"avi.egress.avi_egress_service": {**usual, "ports": [{"name": "foo", "port": 80}], **options}}
+
+    key = {"host": "{{ egress_api }}", "api_key": ADMIN_TOKEN, "validate_certs": False}
+    gone = {"avi.egress.avi_egress_service": {"name": "x", "namespace": place.project, "state": "absent"}}
+    return [
+        checked(service()),
+        service(),
+        service(),
+        checked(service(labels={"team": "t"})),
+        {**service(labels={"team": "t"}), "diff": False},
+        service(annotations={"note": f"it is the {ADMIN_TOKEN}"}, **key),
+        {**service(), "no_log": True},
+        service(project=place.project),
+        service(project="another"),
+        service(destination_ip="no host"),
+        service(destinations={"a.example": {"8080": 80}}),
+        service(ports=[{"port": "many"}]),
+        service(nonsense=1),
+        service(type="NodePort"),
+        service(namespace="no-such-project"),
+        {**service(name="{{ item }}"), "loop": ["y", "z", "y"]},
+        {**service(), "register": "found", "until": "found.changed", "retries": 1, "delay": 0},
+        service(kubeconfig="/no/such/file"),
+        service(**{**key, "api_key": "wrong-token"}),
+        checked(gone),
+        gone,
+        gone,
+    ]
+
+
+def accounts(place: Place) -> list[Task]:
+    def account(**options: Any) -> Task:
+        return {"avi.egress.avi_scc_account": {"uuid": place.cloud, "project": place.project, **options}}
+
+    return [
+        checked(account()),
+        account(),
+        account(),
+        account(cloud="default"),
+        account(uuid="ABC"),
+        account(project="no-such-project"),
+        checked(account(state="absent")),
+        account(state="absent"),
+        account(state="absent"),
+    ]
+
+
+def leases(place: Place) -> list[Task]:
+    def lease(**options: Any) -> Task:
+        usual = {"network": place.network, "namespace": place.project, "service": "x", "address": "10.70.112.2"}
+        return {"avi.egress.avi_ipam_lease": {**usual, **options}}
+
+    def listed(*items: Task) -> Task:
+        usual = {"network": place.network, "namespace": place.project, "service": "y", "address": "10.70.112.3"}
+        return {"avi.egress.avi_ipam_lease": {"leases": [{**usual, **item} for item in items]}}
+
+    def info(**options: Any) -> Task:
+        return {"avi.egress.avi_ipam_lease_info": {"namespace": place.project, "network": place.network, **options}}
+
+    return [
+        checked(lease()),
+        lease(),
+        lease(),
+        lease(service="z"),
+        lease(address="10.9.9.9"),
+        lease(slot="many"),
+        listed({}, {"service": "z", "address": "10.70.112.4"}),
+        listed({}, {"service": "z", "address": "10.70.112.4", "state": "absent"}),
+        listed({}, {}),
+        info(),
+        checked(info(phases=["Bound"])),
+        info(phases=["Nonsense"]),
+        info(at="yesterday"),
+        checked(lease(state="absent")),
+        lease(state="absent"),
+        lease(state="absent"),
+    ]
+
+
+def imports(place: Place) -> list[Task]:
+    def imported(**options: Any) -> Task:
+        usual = {"network": place.network, "namespace": place.project, "service": "x", "address": "10.70.112.5"}
+        moments = {"phase": "Bound", "bound_at": MOMENT}
+        return {"avi.egress.avi_ipam_lease_import": {"leases": [{**usual, **moments, **options}]}}
+
+    return [
+        checked(imported()),
+        imported(),
+        imported(),
+        imported(address="10.70.112.6"),
+        imported(bound_at="yesterday"),
+        imported(phase="Nonsense"),
+    ]
+
+
+@pytest.mark.parametrize("scenario", [services, accounts, leases, imports], ids=lambda scenario: scenario.__name__)
+def test_both_ways_give_the_same_results(
+    runner: Runner, api: ApiServer, cluster: Cluster, other_python: Path, scenario: Callable[[Place], list[Task]]
+) -> None:
+    first, second = Place.new(cluster), Place.new(cluster)
+    variables = {"egress_api": api.host}
+
+    here, none = runner.tasks(*scenario(first), variables=variables)
+    there, many = runner.tasks(
+        *scenario(second), variables={**variables, "ansible_python_interpreter": str(other_python)}
+    )
+
+    assert none == 0
+    assert many >= len(scenario(second))
+    assert len(here) == len(scenario(first))
+    for one, other in zip(first.without_what_changes(here), second.without_what_changes(there)):
+        assert one == other
+    assert {True, False} <= {item["changed"] for item in here if "changed" in item}
+    assert any(item.get("failed") for item in here)
+    keyed = [item for item in here if "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in json.dumps(item)]
+    assert ADMIN_TOKEN not in json.dumps(keyed)
+    assert bool(keyed) == (scenario is services)
+
+
+def test_what_needs_a_process_of_its_own_gets_it(runner: Runner, cluster: Cluster, other_python: Path) -> None:
+    task = {"avi.egress.avi_ipam_lease_info": {}}
+    another = {**task, "vars": {"ansible_python_interpreter": str(other_python)}}
+
+    for tasks, modules in (
+        ([task], 0),
+        ([{**task, "environment": {"HTTPS_PROXY": ""}}], 1),
+        ([another], 1),
+        ([{**task, "async": 60, "poll": 1}], 1),
+        ([{**task, "delegate_to": "localhost"}], 0),
+    ):
+        results, sent = runner.tasks(*tasks)
+        assert not [item["msg"] for item in results if item.get("failed")]
+        assert sent == modules, tasks
+
+
+def test_connection_options_come_from_the_task_the_group_and_the_environment(
+    runner: Runner, api: ApiServer, cluster: Cluster
+) -> None:
+    task = {"avi.egress.avi_ipam_lease_info": {}}
+    nowhere = {"K8S_AUTH_KUBECONFIG": "/no/such/file"}
+    there = {"host": api.host, "api_key": ADMIN_TOKEN, "validate_certs": False}
+
+    by_task, none = runner.tasks({**task, "environment": nowhere}, task)
+    by_group, _none = runner.tasks({**task, "environment": nowhere}, defaults=there)
+
+    assert none == 0
+    assert [item.get("msg") for item in by_task] == ["kubeconfig is '/no/such/file'; there is no such file", None]
+    assert not by_group[0].get("failed")
+
+
+def lease(place: Place) -> Task:
+    return {
+        "avi.egress.avi_ipam_lease": {"network": place.network, "namespace": place.project, "service": "{{ item }}"}
+    }
+
+
+def service(place: Place) -> Task:
+    options = {"name": "{{ item }}", "namespace": place.project, "destination_ip": "10.10.10.200", "wait": False}
+    return {"avi.egress.avi_egress_service": {**options, "ports": [{"port": 80}]}}
+
+
+@pytest.mark.parametrize(("task", "requests"), [(lease, 4), (service, 2)], ids=["lease", "service"])
+def test_an_unchanged_item_of_a_loop_costs_no_more_than_its_reads(
+    runner: Runner, cluster: Cluster, faults: FaultProxy, task: Callable[[Place], Task], requests: int
+) -> None:
+    looped = {**task(Place.new(cluster)), "loop": ["a", "b", "c"]}
+    defaults = {"kubeconfig": str(faults.kubeconfig)}
+    (made,), _none = runner.tasks(looped, defaults=defaults)
+    faults.journal.clear()
+
+    (same,), none = runner.tasks(looped, defaults=defaults)
+
+    assert none == 0
+    assert (made["changed"], same["changed"]) == (True, False)
+    assert faults.journal.count() == faults.journal.count("list") + faults.journal.count("get") == 3 * requests
