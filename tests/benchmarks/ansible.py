@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""How long playbooks take, beside kubernetes.core's that bring about the same objects.
+
+Each time is that of a whole ``ansible-playbook``, less that of one with nothing to do. Contenders take turns in each
+round, so that what else the machine does meets all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_NETWORK, NAMESPACE, SERVICE
+from rich.console import Console
+from rich.table import Table
+
+from tests.cluster.tools import KUBERNETES, ensure
+from tests.integration.ansible_run import Ansible
+from tests.integration.api_server import ApiServer
+from tests.integration.test_controller import CRDS, define
+
+IN_PROCESS, AS_MODULE, KUBERNETES_CORE = "avi.egress", "avi.egress, a process each", "kubernetes.core"
+NOTHING = {"ansible.builtin.debug": {"msg": ""}}
+PROJECT, NETWORK = "green", "dmz"
+
+Task = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of each."""
+
+    rounds: int
+    looped: int
+    created: int
+    listed: int
+
+
+WHOLE = Plan(rounds=3, looped=50, created=500, listed=1000)
+QUICK = Plan(rounds=1, looped=5, created=20, listed=50)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender's times for one thing to do, in seconds."""
+
+    what: str
+    contender: str
+    items: int
+    seconds: tuple[float, ...]
+    """Of each round."""
+    ratio: float | None
+    """kubernetes.core's median to this one's; None where that does nothing of the kind."""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def each(self) -> float:
+        """Milliseconds."""
+        return self.median / self.items * 1000
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured; what the JSON file holds."""
+
+    cores: int
+    nothing: float
+    """Seconds of a playbook with nothing to do."""
+    rows: list[Row]
+
+
+class Bench:
+    """Playbooks against one API server, on which nothing else runs."""
+
+    def __init__(self, server: ApiServer, folder: Path) -> None:
+        self.cluster: Cluster = server.cluster()
+        self._ansible = Ansible(folder, server.kubeconfig)
+        self._other_python = _other_python(folder)
+        self._nothing = 0.0
+
+    def install(self) -> None:
+        define(self.cluster, CRDS)
+        self.cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PROJECT}})
+        spec = {"subnets": [{"cidr": "10.70.0.0/16"}], "uplink": "br-dmz"}
+        network = {"apiVersion": EGRESS_NETWORK.api_version, "kind": EGRESS_NETWORK.kind, "spec": spec}
+        self.cluster.create(EGRESS_NETWORK, {**network, "metadata": {"name": NETWORK}})
+
+    def measure_nothing(self, rounds: int) -> float:
+        self._nothing = statistics.median(self._seconds(None) for _round in range(rounds))
+        return self._nothing
+
+    def loop(self, plan: Plan) -> list[Row]:
+        """Services that are as they should be, one for each item of a loop."""
+        names = _names("loop", plan.looped)
+        ours, theirs = _loop(_service("{{ item }}"), names), _loop(_definitions("{{ item }}"), names)
+        self._run(ours)
+        contenders = {
+            IN_PROCESS: partial(self._timed, ours, False),
+            AS_MODULE: partial(self._timed, ours, False, self._other_python),
+            KUBERNETES_CORE: partial(self._timed, theirs, False),
+        }
+        return _rows(f"{plan.looped} unchanged Services, looped", plan.looped, _rounds(contenders, plan.rounds))
+
+    def create(self, plan: Plan) -> list[Row]:
+        """New Services: ours in a loop, theirs as one list, which is their fastest way."""
+        names = _names("new", plan.created)
+        ours, theirs = _loop(_service("{{ item }}"), names), _definitions(*names)
+        contenders = {
+            IN_PROCESS: partial(self._made, ours, names),
+            KUBERNETES_CORE: partial(self._made, theirs, names),
+        }
+        return _rows(f"{plan.created} new Services", plan.created, _rounds(contenders, plan.rounds))
+
+    def at_once(self, plan: Plan) -> list[Row]:
+        """Leases that are as they should be, in one task; kubernetes.core has no leases, so as many Services."""
+        names = _names("list", plan.listed)
+        items = [{"network": NETWORK, "namespace": PROJECT, "service": name} for name in names]
+        ours, theirs = {"avi.egress.avi_ipam_lease": {"leases": items}}, _definitions(*names)
+        self._run(ours)
+        self._run(theirs)
+        contenders = {
+            IN_PROCESS: partial(self._timed, ours, False),
+            AS_MODULE: partial(self._timed, ours, False, self._other_python),
+            KUBERNETES_CORE: partial(self._timed, theirs, False),
+        }
+        what = f"{plan.listed} unchanged leases (kubernetes.core: Services), one task"
+        return _rows(what, plan.listed, _rounds(contenders, plan.rounds))
+
+    def _made(self, task: Task, names: list[str]) -> float:
+        seconds = self._timed(task, True)
+        for name in names:
+            self.cluster.delete_named(SERVICE, name, PROJECT)
+        return seconds
+
+    def _timed(self, task: Task, changed: bool, python: str | None = None) -> float:
+        seconds = self._seconds(task, changed, python)
+        return seconds - self._nothing
+
+    def _seconds(self, task: Task | None, changed: bool = False, python: str | None = None) -> float:
+        begin = time.monotonic()
+        self._run(task, changed, python)
+        return time.monotonic() - begin
+
+    def _run(self, task: Task | None, changed: bool = True, python: str | None = None) -> None:
+        variables = {"ansible_python_interpreter": python} if python else None
+        settings = {"diff": False, "ignore_errors": False}
+        for result in self._ansible.tasks({**(task or NOTHING), **settings}, variables=variables):
+            if result.get("failed") or result["changed"] != changed:
+                raise AssertionError(f"not as expected (changed: {changed}): {json.dumps(result)[:2000]}")
+
+
+def _names(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def _service(name: str) -> Task:
+    ports = [{"name": "http", "port": 80}]
+    options = {"name": name, "namespace": PROJECT, "destination_ip": "10.10.10.200", "ports": ports, "wait": False}
+    return {"avi.egress.avi_egress_service": options}
+
+
+def _definitions(*names: str) -> Task:
+    """The same Services by kubernetes.core."""
+    bodies = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": PROJECT},
+            "spec": {"ports": [{"name": "http", "port": 80}]},
+        }
+        for name in names
+    ]
+    return {"kubernetes.core.k8s": {"state": "present", "definition": bodies}}
+
+
+def _loop(task: Task, names: list[str]) -> Task:
+    return {**task, "loop": names}
+
+
+def _rounds(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        for name, run in contenders.items():
+            seconds[name].append(run())
+            _say(f"round {number + 1}, {name}: {seconds[name][-1]:.1f} s")
+    return seconds
+
+
+def _rows(what: str, items: int, seconds: dict[str, list[float]]) -> list[Row]:
+    theirs = statistics.median(seconds[KUBERNETES_CORE])
+    return [
+        Row(what, name, items, tuple(times), None if name == KUBERNETES_CORE else theirs / statistics.median(times))
+        for name, times in seconds.items()
+    ]
+
+
+def _other_python(folder: Path) -> str:
+    """The same Python under another name, with which Ansible starts a process for each module."""
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def measure(plan: Plan) -> Results:
+    """The whole run."""
+    urllib3.disable_warnings()
+    ensure(KUBERNETES, _say)
+    with tempfile.TemporaryDirectory(prefix="avi-egress-ansible-") as name:
+        folder = Path(name)
+        server = ApiServer(folder)
+        try:
+            server.start()
+            bench = Bench(server, folder)
+            bench.install()
+            nothing = bench.measure_nothing(plan.rounds)
+            rows = [*bench.loop(plan), *bench.create(plan), *bench.at_once(plan)]
+        finally:
+            server.stop()
+    return Results(os.cpu_count() or 1, nothing, rows)
+
+
+def show(results: Results, console: Console) -> None:
+    """The table; its figures are those of the JSON."""
+    table = Table(title="Playbooks, beside kubernetes.core's", title_justify="left")
+    for heading in ("what", "by", "seconds", "by round", "ms each", "times faster"):
+        table.add_column(heading)
+    for row in results.rows:
+        spread = f"{min(row.seconds):.1f} to {max(row.seconds):.1f}"
+        ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
+        table.add_row(row.what, row.contender, f"{row.median:.1f}", spread, f"{row.each:.0f}", ratio)
+    console.print(table)
+    console.print(f"a playbook with nothing to do: {results.nothing:.1f} s, taken off; {results.cores} cores")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ansible", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="few of each, once")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    arguments = parser.parse_args()
+    results = measure(QUICK if arguments.quick else WHOLE)
+    show(results, Console(width=150))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(asdict(results), indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
