@@ -45,6 +45,10 @@ class NameExists(ApiError, AlreadyExists):
     """A create met an object of that name."""
 
 
+class Forbidden(ApiError):
+    """The rights of whoever asks do not reach so far."""
+
+
 class Expired(ApiError):
     """A watch's resource version is too old; list again (HTTP 410)."""
 
@@ -269,7 +273,7 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
     if status == 401:
         return ApiError(status, "the API server does not know these credentials; the token may have expired")
     if status == 403:
-        return ApiError(status, f"permission is missing: {message}")
+        return Forbidden(status, f"permission is missing: {message}")
     return ApiError(status, f"{verb} {resource.kind}: {message or f'HTTP {status}'}")
 
 

@@ -10,6 +10,7 @@ from typing import Any, Callable, Collection, Generic, Iterator, Mapping, Protoc
 
 from .cluster import Cluster
 from .errors import EgressError
+from .item_errors import after_changes, of_item
 from .lease_store import Changed
 from .leases import Slot
 from .ledger import Change, Ledger
@@ -20,7 +21,6 @@ from .survey import Survey
 
 ATTEMPTS = 5
 """How often a change is decided anew when somebody else changes the lease between our read and our write."""
-SHOWN_LEASES = 5
 
 
 class Item(Protocol):
@@ -105,9 +105,7 @@ def telling(number: int | None, slot: Slot) -> Iterator[None]:
     except EgressError as error:
         if number is None or isinstance(error, Changed):
             raise
-        told = EgressError(f"leases[{number}], {slot.lease}: {error}")
-        told.reason = error.reason
-        raise told from error
+        raise of_item(f"leases[{number}]", slot.lease, error) from error
 
 
 def _foretell(view: Survey, imagined: Ledger, pending: Sequence[T], task: Task[T], done: Sequence[Step]) -> list[Step]:
@@ -136,10 +134,7 @@ def _told_before(done: Sequence[Step]) -> Iterator[None]:
         changed = [step.slot.lease for step in done if step.changed]
         if isinstance(error, Changed) or not changed:
             raise
-        more = f" and {len(changed) - SHOWN_LEASES} more" if len(changed) > SHOWN_LEASES else ""
-        told = EgressError(f"{error}; changed before: {', '.join(changed[:SHOWN_LEASES])}{more}")
-        told.reason, told.changed = error.reason, True
-        raise told from error
+        raise after_changes(changed, error) from error
 
 
 def _told(changes: Sequence[tuple[KubeObject | None, KubeObject | None]], side: int) -> dict[str, Any]:

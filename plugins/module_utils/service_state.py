@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Brings a secure egress service into the state that a playbook asks for."""
+"""Brings secure egress services into the state that a playbook asks for.
+
+All writes are decided, and tried by the API server, before the first is made: what is refused leaves nothing behind.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Sequence
 
-from . import service_definition, waiting
+from . import service_definition, service_task, waiting
 from .addresses import IP_FAMILIES, family_of
-from .apply import apply
 from .argument_specs import STATE, WAIT, ArgumentSpec
-from .cluster import ApiError, Cluster
+from .cluster import Cluster
 from .difference import merge_patch
-from .errors import EgressError
+from .errors import EgressError, InvalidInput
 from .outcome import Outcome, returned, shown
 from .plan import Write, delete
 from .resources import (
@@ -23,92 +25,96 @@ from .resources import (
     KubeObject,
     object_key,
 )
+from .service_task import Step, Wish, telling
+from .waiting import ServiceName
 
-FORBIDDEN = 403
 NOT_INSTALLED = f"the cluster has no {EGRESS_CLOUD.kind}: the role has not been run; run avi.egress.site"
 
-SPEC = (
-    STATE
-    + WAIT
-    + ArgumentSpec(
-        {
-            "name": {"type": "str", "required": True},
-            "namespace": {"type": "str", "required": True, "aliases": ["project"]},
-            "destination_ip": {"type": "str"},
-            "destinations": {"type": "dict"},
-            "ports": {
-                "type": "list",
-                "elements": "dict",
-                "options": {
-                    "name": {"type": "str"},
-                    "port": {"type": "int", "required": True},
-                    "target_port": {"type": "int"},
-                    "protocol": {"type": "str", "choices": ["TCP", "UDP"], "default": "TCP"},
-                },
-            },
-            "hm_port": {"type": "int"},
-            "image": {"type": "str"},
-            "node_selector": {"type": "dict"},
-            "ha": {"type": "bool", "default": False},
-            "network": {"type": "str"},
-            "source_ip": {"type": "list", "elements": "str"},
-            "resolve": {"type": "str", "choices": ["ttl", "once"]},
-            "avi_proxy": {"type": "dict"},
-            "labels": {"type": "dict"},
-            "annotations": {"type": "dict"},
-            "type": {"type": "str", "choices": ["ClusterIP", "LoadBalancer"], "default": "ClusterIP"},
-            "ip_families": {"type": "list", "elements": "str", "choices": list(IP_FAMILIES)},
-            "ip_family_policy": {"type": "str", "choices": ["SingleStack", "PreferDualStack", "RequireDualStack"]},
+_SERVICE: Mapping[str, Mapping[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "namespace": {"type": "str", "required": True, "aliases": ["project"]},
+    **STATE.options,
+    "destination_ip": {"type": "str"},
+    "destinations": {"type": "dict"},
+    "ports": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str"},
+            "port": {"type": "int", "required": True},
+            "target_port": {"type": "int"},
+            "protocol": {"type": "str", "choices": ["TCP", "UDP"], "default": "TCP"},
         },
-        mutually_exclusive=[("destination_ip", "destinations")],
-        required_if=[("state", "present", ("destination_ip", "destinations"), True)],
-    )
+    },
+    "hm_port": {"type": "int"},
+    "image": {"type": "str"},
+    "node_selector": {"type": "dict"},
+    "ha": {"type": "bool", "default": False},
+    "network": {"type": "str"},
+    "source_ip": {"type": "list", "elements": "str"},
+    "resolve": {"type": "str", "choices": ["ttl", "once"]},
+    "avi_proxy": {"type": "dict"},
+    "labels": {"type": "dict"},
+    "annotations": {"type": "dict"},
+    "type": {"type": "str", "choices": ["ClusterIP", "LoadBalancer"], "default": "ClusterIP"},
+    "ip_families": {"type": "list", "elements": "str", "choices": list(IP_FAMILIES)},
+    "ip_family_policy": {"type": "str", "choices": ["SingleStack", "PreferDualStack", "RequireDualStack"]},
+}
+SPEC = WAIT + ArgumentSpec(
+    {
+        **{name: {key: value for key, value in item.items() if key != "required"} for name, item in _SERVICE.items()},
+        "services": {"type": "list", "elements": "dict", "options": _SERVICE},
+    },
+    mutually_exclusive=[("destination_ip", "destinations"), *(("services", name) for name in _SERVICE)],
+    required_one_of=[("name", "services"), ("namespace", "services")],
+    required_if=[("state", "present", ("destination_ip", "destinations", "services"), True)],
 )
 
-validate = service_definition.validate
+Options = Mapping[str, Any]
 
 
-def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
-    """The Service present and its egress ready, or absent and its address given back."""
-    observed = cluster.get(SERVICE, options["name"], options["namespace"])
-    if observed:
-        _refuse_foreign(observed)
-    if options["state"] == "absent":
-        return _absent(cluster, options, check_mode, observed)
-    return _present(cluster, options, check_mode, observed)
+NOTHING: Mapping[str, Any] = {"service": None, "cluster_ip": None, "source_ips": [], "condition": None}
 
 
-def _present(cluster: Cluster, options: Mapping[str, Any], check_mode: bool, observed: KubeObject | None) -> Outcome:
-    if not cluster.serves(EGRESS_CLOUD):
+def validate(options: Options) -> None:
+    """Refuse wrong options, each item's by itself, and two items for one Service."""
+    first: dict[ServiceName, int | None] = {}
+    for wish in _wishes(options):
+        with telling(wish):
+            service_definition.validate(wish.options)
+            if (other := first.setdefault(wish.name, wish.number)) != wish.number:
+                raise InvalidInput(wish.subject, "name", wish.name[1], f"services[{other}] has the same; give it once")
+
+
+def reconcile(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+    """Each Service present and its egress ready, or absent and its address given back; in the order given."""
+    wishes = _wishes(options)
+    places, found = service_task.read(cluster, wishes)
+    steps = service_task.decide(wishes, found, _decide)
+    waits = options["wait"] and not check_mode
+    due = [step for step in steps if not step.is_idle and (step.wish.present or waits)]
+    installed = bool(due) and cluster.serves(EGRESS_CLOUD)
+    if not installed and any(step.wish.present for step in due):
         raise EgressError(NOT_INSTALLED)
-    writes = _writes(service_definition.definition(options, observed), observed)
-    stored = apply(cluster, writes, dry_run=check_mode)
-    service = next(iter(stored), observed) or {}
-    after = shown(service)
-    if options["wait"] and not check_mode:
-        with _after(bool(writes)):
-            service = waiting.wait_until_ready(cluster, service, bool(writes), options["wait_timeout"])
-    return Outcome(bool(writes), shown(observed), after, _values(service))
-
-
-def _absent(cluster: Cluster, options: Mapping[str, Any], check_mode: bool, observed: KubeObject | None) -> Outcome:
-    name, namespace = options["name"], options["namespace"]
-    apply(cluster, [delete(observed)] if observed else [], dry_run=check_mode)
+    steps = service_task.carry_out(cluster, steps, check_mode)
+    before, after = shown(*(step.before for step in steps)), shown(*(step.after for step in steps))
+    changed = any(step.write for step in steps)
     warnings: list[str] = []
-    if options["wait"] and not check_mode and cluster.serves(EGRESS_CLOUD):
-        try:
-            with _after(observed is not None):
-                waiting.wait_until_withdrawn(cluster, namespace, name, options["wait_timeout"])
-        except ApiError as error:
-            if error.status != FORBIDDEN:
-                raise
-            warnings.append(f"Service {namespace}/{name}: whether its address is given back cannot be seen: {error}")
-    return Outcome(observed is not None, shown(observed), {}, warnings=warnings)
+    if waits and installed:
+        with _after(changed):
+            steps, warnings = service_task.wait(cluster, places, steps, options["wait_timeout"])
+    return Outcome(changed, before, after, _values(steps, options["services"] is not None), warnings)
+
+
+def _wishes(options: Options) -> list[Wish]:
+    """One from the options themselves, or one from each item of ``services``."""
+    listed = options["services"]
+    return [Wish(options)] if listed is None else [Wish(item, number) for number, item in enumerate(listed)]
 
 
 @contextmanager
 def _after(changed: bool) -> Iterator[None]:
-    """Whoever waits in vain is told all the same that the Service was written."""
+    """Whoever waits in vain is told all the same that something was written."""
     try:
         yield
     except EgressError as error:
@@ -116,13 +122,29 @@ def _after(changed: bool) -> Iterator[None]:
         raise
 
 
-def _writes(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
-    metadata = desired["metadata"]
+def _decide(wish: Wish, observed: KubeObject | None) -> Write | None:
+    if observed:
+        _refuse_foreign(observed)
+    if not wish.present:
+        return delete(observed) if observed else None
+    desired = service_definition.definition(wish.options, observed)
+    namespace, name = wish.name
     if observed is None:
-        body = service_definition.new(desired)
-        return [Write("create", SERVICE, metadata["namespace"], metadata["name"], body)]
+        return Write("create", SERVICE, namespace, name, service_definition.new(desired))
     patch = merge_patch(desired, observed)
-    return [Write("patch", SERVICE, metadata["namespace"], metadata["name"], patch)] if patch else []
+    return Write("patch", SERVICE, namespace, name, patch) if patch else None
+
+
+def _values(steps: Sequence[Step], listed: bool) -> dict[str, Any]:
+    if not listed:
+        return dict(_told(steps[0].after)) if steps[0].after else {}
+    return {
+        "services": [
+            {"namespace": namespace, "name": name, "changed": step.write is not None, **_told(step.after)}
+            for step in steps
+            for namespace, name in [step.wish.name]
+        ]
+    }
 
 
 def _refuse_foreign(service: KubeObject) -> None:
@@ -134,7 +156,9 @@ def _refuse_foreign(service: KubeObject) -> None:
         )
 
 
-def _values(service: KubeObject) -> dict[str, Any]:
+def _told(service: KubeObject | None) -> Mapping[str, Any]:
+    if service is None:
+        return NOTHING
     annotated = (service["metadata"].get("annotations") or {}).get(SOURCE_IPS_ANNOTATION, "")
     sources = [address for address in annotated.split(",") if address]
     return {

@@ -7,16 +7,16 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Collection, Dict, Iterable, Mapping, Sequence, Tuple
 
 from .cluster import ApiError, Cluster, Expired
 from .connection import ConnectionFailed
 from .errors import EgressError, Refused
 from .holdings import BOUND
 from .resources import (
-    API_GROUP,
     EGRESS_LEASE,
     EVENT,
+    NAMESPACE_LABEL,
     READY_CONDITION,
     REPLICATION_CONTROLLER,
     SERVICE,
@@ -55,6 +55,8 @@ REFUSALS = frozenset(
 
 SETTLE_SECONDS = 3.0
 """How long a condition that was there before may speak of the past: the controller reconciles within 1 s."""
+SETTLE_SECONDS_OF_EACH = 0.1
+"""How much longer for each further Service that is changed at the same time: they are reconciled in turn."""
 
 
 class TimedOut(EgressError):
@@ -74,7 +76,31 @@ class Watched:
 
 
 Objects = Dict[str, KubeObject]
-"""What is there of the watched objects, by name."""
+"""What is there of the watched objects, by ``key``."""
+
+
+ServiceName = Tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A Service that is to become EgressReady."""
+
+    service: KubeObject
+    """As it is when the wait begins."""
+    changed: bool
+    """Whether it has just been written."""
+
+    @property
+    def key(self) -> str:
+        return key(self.service["metadata"])
+
+
+def key(metadata: Mapping[str, Any]) -> str:
+    """``namespace/name``, or only the name of what is in no namespace."""
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
 
 
 def until(cluster: Cluster, watched: Watched, done: Callable[[Objects], bool], deadline: float) -> Objects:
@@ -83,7 +109,7 @@ def until(cluster: Cluster, watched: Watched, done: Callable[[Objects], bool], d
         items, version = cluster.list_with_version(
             watched.resource, watched.namespace, labels=watched.labels, fields=watched.fields
         )
-        objects = {item["metadata"]["name"]: item for item in items}
+        objects = {key(item["metadata"]): item for item in items}
         try:
             while not done(objects) and (left := deadline - monotonic()) > 0:
                 version = _follow(cluster, watched, objects, version, done, left)
@@ -109,9 +135,9 @@ def _follow(
             metadata = obj["metadata"]
             version = metadata["resourceVersion"]
             if kind == "DELETED":
-                objects.pop(metadata["name"], None)
+                objects.pop(key(metadata), None)
             else:
-                objects[metadata["name"]] = obj
+                objects[key(metadata)] = obj
             if done(objects):
                 break
     return version
@@ -131,66 +157,83 @@ def is_refused(condition: dict[str, Any] | None) -> bool:
     return condition is not None and condition["status"] == "False" and condition["reason"] in REFUSALS
 
 
-def wait_until_ready(cluster: Cluster, service: KubeObject, changed: bool, timeout: float) -> KubeObject:
-    """The Service once it is EgressReady; Refused if it never will be, TimedOut after ``timeout`` seconds.
+def until_decided(cluster: Cluster, watched: Watched, awaited: Sequence[Awaited], deadline: float) -> Objects:
+    """What is there of the watched Services once each awaited one is ready, refused or gone, or at the deadline.
 
     A condition that was there before a change may still speak of the past, and so may a refusal whose cause has
     just been removed elsewhere: those are believed once they change, or have had time to.
     """
-    metadata = service["metadata"]
-    name, namespace = metadata["name"], metadata["namespace"]
-    watched = Watched(SERVICE, namespace, fields=f"metadata.name={name}")
-    deadline = monotonic() + timeout
-    former = ready_condition(service)
-    if former and (changed or is_refused(former)):
-        settled = min(deadline, monotonic() + SETTLE_SECONDS)
-        until(cluster, watched, lambda found: name not in found or ready_condition(found[name]) != former, settled)
+    former = {item.key: ready_condition(item.service) for item in awaited}
+    doubtful = {item.key for item in awaited if former[item.key] and (item.changed or is_refused(former[item.key]))}
+    if doubtful:
+        seconds = SETTLE_SECONDS + SETTLE_SECONDS_OF_EACH * (len(doubtful) - 1)
+        until(cluster, watched, _Moved(former, doubtful), min(deadline, monotonic() + seconds))
 
     def decided(found: Objects) -> bool:
-        condition = ready_condition(found[name]) if name in found else None
-        return name not in found or is_ready(condition) or is_refused(condition)
+        conditions = (ready_condition(found[name]) for name in former if name in found)
+        return all(is_ready(condition) or is_refused(condition) for condition in conditions)
 
-    found = until(cluster, watched, decided, deadline).get(name)
-    if found is None:
-        raise EgressError(f"Service {namespace}/{name}: somebody deleted it while its egress pod was waited for")
-    condition = ready_condition(found)
-    if is_ready(condition):
-        return found
+    return until(cluster, watched, decided, deadline)
+
+
+class _Moved:
+    """Whether each of some conditions has once been another than formerly; it may have come back since."""
+
+    def __init__(self, former: Mapping[str, Any], doubtful: Iterable[str]) -> None:
+        self._former = former
+        self._left = set(doubtful)
+
+    def __call__(self, found: Objects) -> bool:
+        self._left = {name for name in self._left & set(found) if ready_condition(found[name]) == self._former[name]}
+        return not self._left
+
+
+def why_not_ready(cluster: Cluster, service: str, found: Objects, timeout: float) -> EgressError:
+    """Why a Service (its ``key``) is not ready that was waited for ``timeout`` seconds."""
+    if service not in found:
+        return EgressError(f"Service {service}: somebody deleted it while its egress pod was waited for")
+    condition = ready_condition(found[service])
     if condition and is_refused(condition):
-        raise Refused(condition["reason"], condition["message"])
-    raise TimedOut(
-        f"Service {namespace}/{name}: condition {READY_CONDITION} is not True after {timeout:g} s: "
+        return Refused(condition["reason"], condition["message"])
+    namespace, name = service.split("/")
+    return TimedOut(
+        f"Service {service}: condition {READY_CONDITION} is not True after {timeout:g} s: "
         f"{_condition_told(condition)}; {_last_event(cluster, namespace, name)}"
     )
 
 
-def wait_until_withdrawn(cluster: Cluster, namespace: str, name: str, timeout: float) -> None:
-    """Return once a deleted Service has neither an egress pod's controller nor a Bound lease; else TimedOut."""
-    deadline = monotonic() + timeout
-    controller = egress_pod_name(name)
+def what_stays(
+    cluster: Cluster, namespace: str | None, services: Collection[ServiceName], deadline: float, timeout: float
+) -> dict[ServiceName, str]:
+    """Deleted Services of which something is left at the deadline, each with a sentence about what; else none.
+
+    ``namespace`` is that of all of them, None if there are several.
+    """
+    controllers = {f"{project}/{egress_pod_name(name)}": (project, name) for project, name in services}
+    one = f"metadata.name={egress_pod_name(next(iter(services))[1])}" if len(services) == 1 else None
     for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
-        watched = Watched(resource, namespace, fields=f"metadata.name={controller}")
-        if until(cluster, watched, lambda found: not found, deadline):
-            raise TimedOut(
-                f"Service {namespace}/{name}: {resource.kind} {controller} is still there after {timeout:g} s; "
-                "its egress pod may be on a node that does not answer"
-            )
-    watched = Watched(EGRESS_LEASE, labels=f"{API_GROUP}/namespace={namespace}")
-    bound = bound_leases(until(cluster, watched, lambda found: not bound_leases(found, name), deadline), name)
-    if bound:
-        raise TimedOut(
-            f"Service {namespace}/{name}: EgressLease {bound[0]} is still Bound after {timeout:g} s; "
-            "is the egress controller running?"
-        )
+        watched = Watched(resource, namespace, fields=one)
+        found = until(cluster, watched, lambda found: not controllers.keys() & found.keys(), deadline)
+        if left := [(project, name) for item, (project, name) in controllers.items() if item in found]:
+            why = f"is still there after {timeout:g} s; its egress pod may be on a node that does not answer"
+            return {
+                (project, name): f"Service {project}/{name}: {resource.kind} {egress_pod_name(name)} {why}"
+                for project, name in left
+            }
+    watched = Watched(EGRESS_LEASE, labels=f"{NAMESPACE_LABEL}={namespace}" if namespace else None)
+    bound = bound_leases(until(cluster, watched, lambda found: not bound_leases(found, services), deadline), services)
+    why = f"is still Bound after {timeout:g} s; is the egress controller running?"
+    return {
+        (project, name): f"Service {project}/{name}: EgressLease {lease} {why}"
+        for lease, (project, name) in reversed(bound.items())  # of two leases the first is told
+    }
 
 
-def bound_leases(leases: Objects, service: str) -> list[str]:
-    """Names of the leases that a service still holds."""
-    return [
-        name
-        for name, lease in leases.items()
-        if lease["spec"]["service"] == service and (lease.get("status") or {}).get("phase") == BOUND
-    ]
+def bound_leases(leases: Objects, services: Collection[ServiceName]) -> dict[str, ServiceName]:
+    """The leases, by name, that some services still hold."""
+    held = {name: lease for name, lease in leases.items() if (lease.get("status") or {}).get("phase") == BOUND}
+    owners = {name: (lease["spec"]["namespace"], lease["spec"]["service"]) for name, lease in held.items()}
+    return {name: owner for name, owner in owners.items() if owner in services}
 
 
 def _condition_told(condition: dict[str, Any] | None) -> str:

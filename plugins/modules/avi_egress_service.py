@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: avi_egress_service
-short_description: Give a project an authorized source IP address towards an application outside the cluster
+short_description: Give projects authorized source IP addresses towards applications outside the cluster
 version_added: 0.1.0
 description:
   - Creates, changes or deletes a secure egress service, a Service whose C(egress_pod) annotation says where its
@@ -17,15 +17,16 @@ description:
     project and to nobody else.
   - The egress options as a whole are what is wanted, so one that is left out gets its default. O(ports), O(labels),
     O(annotations) and O(avi_proxy) stay as they are where they are left out.
+  - One Service is described by the options themselves, many by O(services).
 options:
   name:
-    description: Name of the Service; at most 48 characters, for the egress pod's name is made of it.
+    description:
+      - Name of the Service; at most 48 characters, for the egress pod's name is made of it.
+      - Required without O(services), as is O(namespace).
     type: str
-    required: true
   namespace:
     description: The project that the Service belongs to.
     type: str
-    required: true
     aliases: [project]
   state:
     description:
@@ -40,7 +41,7 @@ options:
         host name.
       - The source address is of the same family. With a host name it is of the family of O(source_ip), else of the
         first of the Service's families.
-      - One of O(destination_ip) and O(destinations) is required with O(state=present).
+      - One of O(destination_ip) and O(destinations) is required with O(state=present), in an item of O(services) too.
     type: str
   destinations:
     description:
@@ -124,15 +125,115 @@ options:
     description: Whether the Service has one cluster IP or, where the cluster can, one of each family.
     type: str
     choices: [SingleStack, PreferDualStack, RequireDualStack]
+  services:
+    description:
+      - Many Services at once, in place of the other options but O(wait) and O(wait_timeout). They are read by one list,
+        of their project if they have only one, else of all projects, and only what differs is written.
+      - All are checked before the first is written, each by itself, against the others, and by the API server, which
+        tries every change without keeping it. They are then written in order. The first one that fails all the same,
+        because somebody else was faster, ends the task, and the message says which it is and what was changed before
+        it.
+      - All are waited for at the same time.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: See O(name).
+        type: str
+        required: true
+      namespace:
+        description: See O(namespace).
+        type: str
+        required: true
+        aliases: [project]
+      state:
+        description: See O(state).
+        type: str
+        default: present
+        choices: [present, absent]
+      destination_ip:
+        description: See O(destination_ip).
+        type: str
+      destinations:
+        description: See O(destinations).
+        type: dict
+      ports:
+        description: See O(ports).
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: See O(ports[].name).
+            type: str
+          port:
+            description: See O(ports[].port).
+            type: int
+            required: true
+          target_port:
+            description: See O(ports[].target_port).
+            type: int
+          protocol:
+            description: See O(ports[].protocol).
+            type: str
+            default: TCP
+            choices: [TCP, UDP]
+      hm_port:
+        description: See O(hm_port).
+        type: int
+      image:
+        description: See O(image).
+        type: str
+      node_selector:
+        description: See O(node_selector).
+        type: dict
+      ha:
+        description: See O(ha).
+        type: bool
+        default: false
+      network:
+        description: See O(network).
+        type: str
+      source_ip:
+        description: See O(source_ip).
+        type: list
+        elements: str
+      resolve:
+        description: See O(resolve).
+        type: str
+        choices: [ttl, once]
+      avi_proxy:
+        description: See O(avi_proxy).
+        type: dict
+      labels:
+        description: See O(labels).
+        type: dict
+      annotations:
+        description: See O(annotations).
+        type: dict
+      type:
+        description: See O(type).
+        type: str
+        default: ClusterIP
+        choices: [ClusterIP, LoadBalancer]
+      ip_families:
+        description: See O(ip_families).
+        type: list
+        choices: [IPv4, IPv6]
+        elements: str
+      ip_family_policy:
+        description: See O(ip_family_policy).
+        type: str
+        choices: [SingleStack, PreferDualStack, RequireDualStack]
   wait:
     description:
       - Whether to wait until the Service's condition C(EgressReady) is true, or with O(state=absent) until its egress
         pod is gone and its address given back.
-      - A refusal by the egress controller ends the wait at once.
+      - A refusal by the egress controller ends the wait at once. With O(services) the others are waited for all the
+        same, and the message names those that are not ready, each with its condition and its last Event.
     type: bool
     default: true
   wait_timeout:
-    description: How many seconds to wait.
+    description: How many seconds to wait, for all of O(services) together.
     type: int
     default: 120
 extends_documentation_fragment:
@@ -176,6 +277,19 @@ EXAMPLES = r"""
     ports:
       - port: 80
 
+- name: Bring the services of two projects into their states
+  avi.egress.avi_egress_service:
+    services:
+      - {name: payments, namespace: green, destination_ip: 10.10.10.200, ports: [{port: 443}]}
+      - {name: reports, namespace: green, destinations: {reports.mycompany.com: {"8443": 443}}, ha: true}
+      - {name: payments, namespace: blue, destination_ip: 10.10.10.200, ports: [{port: 443}]}
+      - {name: ledger, namespace: blue, state: absent}
+  register: many
+
+- name: Tell the firewall's owners
+  ansible.builtin.debug:
+    msg: "{{ many.services | map(attribute='source_ips') | flatten | join(', ') }}"
+
 - name: Delete the service and give its address back
   avi.egress.avi_egress_service:
     name: secure-egress-service
@@ -186,7 +300,7 @@ EXAMPLES = r"""
 RETURN = r"""
 service:
   description: The Service as the API server has it.
-  returned: O(state=present)
+  returned: O(state=present), without O(services)
   type: dict
   sample:
     apiVersion: v1
@@ -204,18 +318,18 @@ service:
       type: ClusterIP
 cluster_ip:
   description: The address that the project's pods connect to, of the family of the source addresses.
-  returned: O(state=present)
+  returned: O(state=present), without O(services)
   type: str
   sample: 172.30.212.151
 source_ips:
   description: The addresses that the destination sees; empty as long as none is leased.
-  returned: O(state=present)
+  returned: O(state=present), without O(services)
   type: list
   elements: str
   sample: [10.70.112.155]
 condition:
   description: The Service's condition C(EgressReady); null before the egress controller has set it.
-  returned: O(state=present)
+  returned: O(state=present), without O(services)
   type: dict
   sample:
     type: EgressReady
@@ -223,6 +337,34 @@ condition:
     reason: EgressReady
     message: traffic leaves from 10.70.112.155
     lastTransitionTime: "2026-11-23T06:31:00Z"
+services:
+  description: What became of each Service, in the order given.
+  returned: with O(services)
+  type: list
+  elements: dict
+  contains:
+    namespace: {description: The project., type: str, sample: green}
+    name: {description: Name of the Service., type: str, sample: payments}
+    changed: {description: Whether it was written., type: bool, sample: true}
+    service: {description: The Service as the API server has it; null if it is absent., type: dict}
+    cluster_ip:
+      description: The address that the project's pods connect to; null if it is absent.
+      type: str
+      sample: 172.30.212.151
+    source_ips:
+      description: The addresses that the destination sees; empty as long as none is leased.
+      type: list
+      elements: str
+      sample: [10.70.112.155]
+    condition:
+      description: The Service's condition C(EgressReady); null before the egress controller has set it.
+      type: dict
+      sample:
+        type: EgressReady
+        status: "True"
+        reason: EgressReady
+        message: traffic leaves from 10.70.112.155
+        lastTransitionTime: "2026-11-23T06:31:00Z"
 reason:
   description: One word for what went wrong.
   returned: failure

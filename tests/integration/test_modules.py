@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils import account_state, lease_state
+from ansible_collections.avi.egress.plugins.module_utils import account_state, lease_state, service_state
 from ansible_collections.avi.egress.plugins.module_utils.accounts import security_context_constraints
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
@@ -111,6 +111,10 @@ def lease(network: str, project: str, service: str = "x", **options: Any) -> dic
     return {
         "avi.egress.avi_ipam_lease": {"network": network, "namespace": project, "service": service, **options},
     }
+
+
+def services(*items: dict[str, Any], **options: Any) -> dict[str, Any]:
+    return {"avi.egress.avi_egress_service": {"wait": False, "services": list(items), **options}}
 
 
 def checked(task: dict[str, Any]) -> dict[str, Any]:
@@ -257,10 +261,167 @@ class TestService:
             "parameters are mutually exclusive: destination_ip|destinations",
             f"Service {project}/UPPER: name is 'UPPER'; give a DNS label that starts with a letter, up to 48 long",
             'namespaces "no-such-project" not found',
-            "state is present but any of the following are missing: destination_ip, destinations",
+            "state is present but any of the following are missing: destination_ip, destinations, services",
         ]
         assert [item["msg"] for item in results] == sentences
         assert cluster.list(SERVICE, project) == []
+
+
+class TestServices:
+    """The list form of ``avi_egress_service``."""
+
+    def test_many_at_once(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        other = _other_project(cluster, project)
+        ansible.tasks(service(project, name="same"), service(other, name="gone"))
+        task = services(
+            _service(project, "same", ports=[{"name": "foo", "port": 80}]),
+            _service(other, "new", labels={"svc": "new"}),
+            {"namespace": other, "name": "gone", "state": "absent"},
+            {"project": project, "name": "more", "destinations": {"a.example": {"8080": 80}}},
+        )
+
+        foreseen, done, same, foreseen_again = ansible.tasks(checked(task), task, task, checked(task))
+
+        assert changed([foreseen, done, same, foreseen_again]) == [True, True, False, False]
+        assert [(item["name"], item["changed"]) for item in done["services"]] == [
+            ("same", False),
+            ("new", True),
+            ("gone", True),
+            ("more", True),
+        ]
+        assert [item["changed"] for item in foreseen["services"]] == [item["changed"] for item in done["services"]]
+        assert [bool(item["service"]) for item in done["services"]] == [True, True, False, True]
+        assert done["services"][1]["cluster_ip"].startswith("10.97.")
+        assert foreseen["diff"]["before"] == done["diff"]["before"]
+        assert foreseen["diff"]["after"].keys() == done["diff"]["after"].keys()
+        assert same["diff"]["before"] == same["diff"]["after"] == done["diff"]["after"]
+        assert sorted(item["metadata"]["name"] for item in cluster.list(SERVICE, other)) == ["new"]
+
+    def test_one_bad_item_keeps_all_from_being_written(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        good = _service(project, "good")
+
+        results = ansible.tasks(
+            services(good, _service(project, "bad", destination_ip="no host")),
+            services(good, {"namespace": project, "name": "bad"}),
+            services(good, good),
+            services(good, _service("no-such-project", "bad")),
+            services(good, _service(project, "bad", labels={"no label!": "x"})),
+            services(good, name="x"),
+            services(good, state="absent"),
+            services({"name": "bad"}),
+        )
+
+        told = [item["msg"] for item in results]
+        assert told[0].startswith(
+            f"services[1], Service {project}/bad: egress_pod.destination_ip is 'no host'; give an"
+        )
+        assert told[1].endswith("is None; give exactly one of destination_ip and destinations")
+        assert told[2].endswith("name is 'good'; services[0] has the same; give it once")
+        assert told[3] == 'services[1], Service no-such-project/bad: namespaces "no-such-project" not found'
+        assert told[4].startswith(f"services[1], Service {project}/bad: POST Service: ")
+        assert "no label!" in told[4]
+        assert told[5] == "parameters are mutually exclusive: services|name"
+        assert told[6] == "parameters are mutually exclusive: services|state"
+        assert told[7] == "missing required arguments: namespace found in services"
+        assert not any(item.get("changed") for item in results)
+        assert cluster.list(SERVICE, project) == []
+
+    def test_a_hundred_that_are_ready_cost_one_list_and_no_write(
+        self, api: ApiServer, cluster: Cluster, project: str
+    ) -> None:
+        other = _other_project(cluster, project)
+        names = [(namespace, f"s{number}") for namespace in (project, other) for number in range(50)]
+        items = [_as_given(_service(*name)) for name in names]
+        first, second, third = api.cluster(), api.cluster(), api.cluster()
+
+        made = service_state.reconcile(first, {"services": items, "wait": False}, False)
+        for namespace, name in names:
+            _set_condition(cluster, namespace, "EgressReady", ready=True, name=name)
+        same = service_state.reconcile(second, {"services": items, "wait": True, "wait_timeout": 60}, False)
+        items[7] = {**items[7], "labels": {"svc": "7"}}
+        one = service_state.reconcile(third, {"services": items, "wait": False}, False)
+
+        assert (made.changed, same.changed, one.changed) == (True, False, True)
+        # The list, whether the product is installed, and each creation, tried before the first is made.
+        assert (first.requests, first.writes) == (2 + 200, 200)
+        assert (second.requests, second.writes) == (1, 0)
+        assert (third.requests, third.writes) == (2 + 1, 1)
+        assert [item["changed"] for item in one.values["services"]].index(True) == 7
+
+    def test_all_are_waited_for_together(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        other = _other_project(cluster, project)
+        task = services(
+            _service(project, "x"), _service(project, "y"), _service(other, "z"), wait=True, wait_timeout=60
+        )
+
+        def controller() -> None:
+            for namespace, name in ((other, "z"), (project, "x"), (project, "y")):
+                _once(lambda place=namespace, one=name: cluster.get(SERVICE, one, place))
+                cluster.patch(
+                    SERVICE, name, {"metadata": {"annotations": {"egress.avi.dev/source-ips": SOURCE}}}, namespace
+                )
+                _set_condition(cluster, namespace, "EgressReady", ready=True, name=name)
+
+        with _once_there(cluster, project, controller):
+            (result,) = ansible.tasks(task)
+
+        assert changed([result]) == [True]
+        assert [item["condition"]["status"] for item in result["services"]] == ["True"] * 3
+        assert [item["source_ips"] for item in result["services"]] == [[SOURCE]] * 3
+
+    def test_a_timeout_names_each_that_is_not_ready(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+        _create_event(cluster, project)
+        task = services(
+            _service(project, "w"), _service(project, "x"), _service(project, "y"), wait=True, wait_timeout=5
+        )
+
+        def controller() -> None:
+            _set_condition(cluster, project, "WaitingForPod", ready=False)
+            _once(lambda: cluster.get(SERVICE, "y", project))
+            _set_condition(cluster, project, "EgressReady", ready=True, name="w")
+            _set_condition(cluster, project, "PoolExhausted", ready=False, name="y")
+
+        with _once_there(cluster, project, controller):
+            (result,) = ansible.tasks(task)
+
+        assert result["msg"] == (
+            f"services[1], Service {project}/x: condition EgressReady is not True after 5 s: it is False "
+            "(WaitingForPod: about WaitingForPod); last Event: Warning FailedCreate: no such account; "
+            f"services[2], Service {project}/y: about PoolExhausted"
+        )
+        assert (result["changed"], result["reason"]) == (True, "PoolExhausted")
+
+    def test_absent_ones_are_waited_for_until_their_leases_are_released(
+        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+    ) -> None:
+        names = ("x", "y")
+        ansible.tasks(
+            *(lease(network, project, name) for name in names), services(*(_service(project, name) for name in names))
+        )
+
+        def controller() -> None:
+            for name in names:
+                _once(lambda one=name: not cluster.get(SERVICE, one, project))
+                released = {"status": {"phase": "Released", "releasedAt": "2026-11-23T06:31:00Z"}}
+                cluster.patch(EGRESS_LEASE, f"{network}.{project}.{name}.0", released, subresource="status")
+
+        gone = [{"namespace": project, "name": name, "state": "absent"} for name in names]
+        with _once_there(cluster, project, controller):
+            late, too_late = ansible.tasks(services(*gone, wait=True, wait_timeout=60), services(*gone, wait=True))
+
+        assert changed([late, too_late]) == [True, False]
+        assert [_phase(cluster, f"{network}.{project}.{name}.0") for name in names] == ["Released"] * 2
+
+    def test_rights_in_the_projects_alone_are_enough(self, api: ApiServer, cluster: Cluster, project: str) -> None:
+        projects = [project, _other_project(cluster, project)]
+        for namespace in projects:
+            _allow_tenant(cluster, namespace, {"apiGroups": [""], "resources": ["services"], "verbs": ["*"]})
+        items = [_as_given(_service(namespace, "x")) for namespace in projects]
+        tenant = api.cluster(TENANT_TOKEN)
+
+        made = service_state.reconcile(tenant, {"services": items, "wait": False}, False)
+
+        assert [item["changed"] for item in made.values["services"]] == [True, True]
 
 
 class TestAccount:
@@ -678,6 +839,40 @@ def _item(network: str, project: str, service: str, **options: Any) -> dict[str,
     return {**given, "address": None, "ip_family": None, "transfer_from": None, **options}
 
 
+def _service(project: str, name: str, **options: Any) -> dict[str, Any]:
+    """One of a list of services."""
+    return {"namespace": project, "name": name, "destination_ip": "10.10.10.200", "ports": [{"port": 80}], **options}
+
+
+def _as_given(item: dict[str, Any]) -> dict[str, Any]:
+    """One of a list of services, as the module gets it from Ansible."""
+    options = service_state.SPEC.options["services"]["options"]
+    ports = [{"name": None, "target_port": None, "protocol": "TCP", **port} for port in item["ports"]]
+    return {**{name: option.get("default") for name, option in options.items()}, **item, "ports": ports}
+
+
+def _other_project(cluster: Cluster, project: str) -> str:
+    name = f"{project}-b"
+    cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    return name
+
+
+def _allow_tenant(cluster: Cluster, namespace: str, rule: dict[str, list[str]]) -> None:
+    """Give the tenant some rights in one project."""
+    group = "rbac.authorization.k8s.io"
+    metadata = {"name": TENANT, "namespace": namespace}
+    role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]}
+    binding = {
+        "apiVersion": f"{group}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": TENANT},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": TENANT}],
+    }
+    cluster.create(Resource(group, "v1", "Role", "roles"), role)
+    cluster.create(Resource(group, "v1", "RoleBinding", "rolebindings"), binding)
+
+
 def _make_anew(cluster: Cluster, network: str) -> None:
     """Give all addresses of a network back, as the end of the quarantine does."""
     for resource in (EGRESS_LEASE, EGRESS_ADDRESS):
@@ -685,7 +880,7 @@ def _make_anew(cluster: Cluster, network: str) -> None:
             cluster.delete(resource, item)
 
 
-def _set_condition(cluster: Cluster, project: str, reason: str, *, ready: bool) -> None:
+def _set_condition(cluster: Cluster, project: str, reason: str, *, ready: bool, name: str = "x") -> None:
     """What the egress controller would say of the Service."""
     condition = {
         "type": "EgressReady",
@@ -694,7 +889,15 @@ def _set_condition(cluster: Cluster, project: str, reason: str, *, ready: bool) 
         "message": f"about {reason}",
         "lastTransitionTime": "2026-11-23T06:31:00Z",
     }
-    cluster.patch(SERVICE, "x", {"status": {"conditions": [condition]}}, project, subresource="status")
+    cluster.patch(SERVICE, name, {"status": {"conditions": [condition]}}, project, subresource="status")
+
+
+def _once(there: Callable[[], object]) -> None:
+    """Wait for something to be so."""
+    deadline = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.1)
 
 
 def _create_event(cluster: Cluster, project: str) -> None:
@@ -720,10 +923,7 @@ def _once_there(cluster: Cluster, project: str, play: Callable[[], None]) -> Ite
 
     def run() -> None:
         try:
-            deadline = time.monotonic() + 60
-            while not cluster.get(SERVICE, "x", project):
-                assert time.monotonic() < deadline, "the Service never came"
-                time.sleep(0.1)
+            _once(lambda: cluster.get(SERVICE, "x", project))
             play()
         except BaseException as error:
             failures.append(error)

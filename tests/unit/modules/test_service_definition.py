@@ -178,4 +178,4 @@ def test_the_cluster_ip_that_is_told_is_the_one_that_leads_outside(annotations: 
     spec = {"clusterIP": "172.30.0.1", "clusterIPs": ["172.30.0.1", "fd00:96::1"]}
     service = {"metadata": {"name": "x", "namespace": "green", "annotations": annotations}, "spec": spec}
 
-    assert service_state._values(service)["cluster_ip"] == expected
+    assert service_state._told(service)["cluster_ip"] == expected

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils import waiting
@@ -32,6 +33,7 @@ class Playback:
         self.batches = list(batches)
         self.events: list[KubeObject] | ApiError = []
         self.lists = 0
+        self.watches = 0
 
     def list_with_version(self, resource: Resource, *_args: Any, **_kwargs: Any) -> tuple[list[KubeObject], str]:
         assert resource is SERVICE
@@ -45,17 +47,24 @@ class Playback:
         return self.events
 
     def watch(self, *_args: Any, **_kwargs: Any) -> Iterator[tuple[str, KubeObject]]:
+        self.watches += 1
         batch = self.batches.pop(0) if self.batches else []
         if isinstance(batch, Exception):
             raise batch
         for kind, obj in batch:
-            self.objects = [] if kind == "DELETED" else [obj]
+            others = [item for item in self.objects if item["metadata"]["name"] != obj["metadata"]["name"]]
+            self.objects = others if kind == "DELETED" else [*others, obj]
             yield kind, obj
 
 
 def wait(cluster: Playback, changed: bool = True, timeout: float = 0.2) -> KubeObject:
-    first = cluster.objects[0]
-    return waiting.wait_until_ready(cluster, first, changed, timeout)  # type: ignore[arg-type]
+    """The first of the objects once it is ready; else the reason why not."""
+    server, awaited = cast("Any", cluster), [waiting.Awaited(cluster.objects[0], changed)]
+    found = waiting.until_decided(server, waiting.Watched(SERVICE, "green"), awaited, time.monotonic() + timeout)
+    service = found.get("green/x")
+    if service and waiting.is_ready(waiting.ready_condition(service)):
+        return service
+    raise waiting.why_not_ready(server, "green/x", found, timeout)
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +114,24 @@ def test_a_success_that_stays_is_believed_in_the_end() -> None:
     assert wait(Playback(ready), timeout=60) == ready
 
 
+def test_of_many_each_may_move_and_come_back_while_others_are_still_as_before() -> None:
+    def named(name: str, reason: str, ready: bool) -> KubeObject:
+        found = service(reason, ready)
+        return {**found, "metadata": {**found["metadata"], "name": name}}
+
+    before = [named(name, "EgressReady", True) for name in "ab"]
+    moves = [named("a", "Replacing", False), before[0], named("b", "Replacing", False)]
+    cluster = Playback(None, [("MODIFIED", move) for move in moves], [("MODIFIED", before[1])])
+    cluster.objects = before
+    awaited = [waiting.Awaited(found, True) for found in before]
+    watched = waiting.Watched(SERVICE, "green")
+
+    found = waiting.until_decided(cast("Any", cluster), watched, awaited, time.monotonic() + 60)
+
+    assert all(waiting.is_ready(waiting.ready_condition(item)) for item in found.values())
+    assert cluster.watches == 2, "it goes on as soon as both have moved"
+
+
 def test_an_expired_watch_lists_again() -> None:
     ready = service("EgressReady", ready=True)
     cluster = Playback(service(), Expired(410, "too old"), [("MODIFIED", ready)])
@@ -150,10 +177,17 @@ def test_every_refusal_of_the_core_ends_a_wait() -> None:
     assert said - of_leases <= waiting.REFUSALS
 
 
-def test_bound_leases() -> None:
-    def lease(owner: str, phase: str | None) -> KubeObject:
-        return {"spec": {"service": owner}, "status": {"phase": phase} if phase else {}}
+def test_leases_that_are_bound_are_told_by_project_and_service() -> None:
+    def lease(namespace: str, owner: str, phase: str | None) -> KubeObject:
+        return {"spec": {"namespace": namespace, "service": owner}, "status": {"phase": phase} if phase else {}}
 
-    found = {"a": lease("x", "Bound"), "b": lease("x", "Released"), "c": lease("y", "Bound"), "d": lease("x", None)}
+    found = {
+        "a": lease("green", "x", "Bound"),
+        "b": lease("green", "x", "Released"),
+        "c": lease("green", "y", "Bound"),
+        "d": lease("green", "x", None),
+        "e": lease("blue", "x", "Bound"),
+    }
 
-    assert waiting.bound_leases(found, "x") == ["a"]
+    assert waiting.bound_leases(found, [("green", "x")]) == {"a": ("green", "x")}
+    assert list(waiting.bound_leases(found, [("green", "y"), ("blue", "x")])) == ["c", "e"]

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Many Services by one task, against a server in memory that counts what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils import service_state, waiting
+from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Forbidden, NameExists
+from ansible_collections.avi.egress.plugins.module_utils.difference import patched
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.resources import (
+    EGRESS_LEASE,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+    KubeObject,
+    Resource,
+)
+from ansible_collections.avi.egress.plugins.module_utils.waiting import key
+
+READY = {"type": "EgressReady", "status": "True", "reason": "EgressReady", "message": "traffic leaves"}
+
+
+def item(namespace: str, name: str, **given: Any) -> dict[str, Any]:
+    """One of a list, as the module gets it from Ansible."""
+    options = service_state.SPEC.options["services"]["options"]
+    defaults = {option: spec.get("default") for option, spec in options.items()}
+    ports = [{"name": None, "port": 80, "target_port": None, "protocol": "TCP"}]
+    return {**defaults, "destination_ip": "10.10.10.200", "ports": ports, "namespace": namespace, "name": name, **given}
+
+
+def absent(namespace: str, name: str) -> dict[str, Any]:
+    return item(namespace, name, state="absent", destination_ip=None, ports=None)
+
+
+def service(namespace: str, name: str, condition: dict[str, Any] | None = None, **spec: Any) -> KubeObject:
+    """As the module makes it from ``item``, once the controller has said something."""
+    metadata = {"namespace": namespace, "name": name, "uid": name, "resourceVersion": "1"}
+    ports = [{"name": "tcp-80", "port": 80, "protocol": "TCP", "targetPort": 80}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {**metadata, "annotations": {"egress_pod": '{"destination_ip": "10.10.10.200"}'}},
+        "spec": {"type": "ClusterIP", "ports": ports, **spec},
+        "status": {"conditions": [condition] if condition else []},
+    }
+
+
+class Server:
+    """A cluster with some Services; ``controller`` says what their conditions are once they are watched."""
+
+    def __init__(self, *services: KubeObject) -> None:
+        self.found: dict[Resource, dict[str, KubeObject]] = {
+            SERVICE: {key(service["metadata"]): service for service in services},
+            REPLICATION_CONTROLLER: {},
+            EGRESS_LEASE: {},
+        }
+        self.log: list[str] = []
+        self.refused: dict[str, EgressError] = {}
+        self.controller: Callable[[KubeObject], dict[str, Any] | None] = lambda _service: READY
+
+    def list(self, resource: Resource, namespace: str | None = None, **_selectors: Any) -> list[KubeObject]:
+        return self.list_with_version(resource, namespace)[0]
+
+    def list_with_version(
+        self, resource: Resource, namespace: str | None = None, *, fields: str | None = None, **_selectors: Any
+    ) -> tuple[list[KubeObject], str]:
+        self._asked(f"list {resource.kind} {namespace}")
+        items = self.found.get(resource, {}).values()
+        return [item for item in items if namespace in (None, item["metadata"].get("namespace"))], "1"
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> KubeObject | None:
+        self._asked(f"get {resource.kind}")
+        return self.found[resource].get(f"{namespace}/{name}")
+
+    def serves(self, _resource: Resource) -> bool:
+        self._asked("serves")
+        return True
+
+    def create(self, resource: Resource, body: KubeObject, *, dry_run: bool = False) -> KubeObject:
+        name = key(body["metadata"])
+        self._asked(f"{'try' if dry_run else 'create'} {name}")
+        return self._kept(resource, name, body, dry_run)
+
+    def patch(
+        self, resource: Resource, name: str, body: KubeObject, namespace: str, *, dry_run: bool = False
+    ) -> KubeObject:
+        self._asked(f"{'try' if dry_run else 'patch'} {namespace}/{name}")
+        found = self.found[resource][f"{namespace}/{name}"]
+        return self._kept(resource, f"{namespace}/{name}", patched(found, body), dry_run)
+
+    def delete_named(
+        self, resource: Resource, name: str, namespace: str, _preconditions: Any, *, dry_run: bool = False
+    ) -> None:
+        self._asked(f"{'try' if dry_run else 'delete'} {namespace}/{name}")
+        if not dry_run:
+            del self.found[resource][f"{namespace}/{name}"]
+
+    def watch(self, resource: Resource, namespace: str | None, **_options: Any) -> Iterator[tuple[str, KubeObject]]:
+        self._asked(f"watch {resource.kind} {namespace}")
+        for obj in self.list(resource, namespace) if resource is SERVICE else ():
+            said = self.controller(obj)
+            told = {**obj, "metadata": {**obj["metadata"], "resourceVersion": "2"}}
+            yield "MODIFIED", patched(told, {"status": {"conditions": [said] if said else []}})
+
+    def _kept(self, resource: Resource, name: str, body: KubeObject, dry_run: bool) -> KubeObject:
+        if not dry_run:
+            self.found[resource][name] = body
+        return body
+
+    def _asked(self, request: str) -> None:
+        self.log.append(request)
+        if request in self.refused:
+            raise self.refused[request]
+
+
+def run(server: Server, *items: dict[str, Any], check_mode: bool = False, **options: Any) -> Outcome:
+    given = {**dict.fromkeys(service_state.SPEC.options), "wait": False, "wait_timeout": 0.2, **options}
+    given["services"] = list(items)
+    service_state.validate(given)
+    return service_state.reconcile(cast("Any", server), given, check_mode)
+
+
+def failure(server: Server, *items: dict[str, Any], **options: Any) -> EgressError:
+    with pytest.raises(EgressError) as caught:
+        run(server, *items, **options)
+    return caught.value
+
+
+@pytest.fixture(autouse=True)
+def _short_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "SETTLE_SECONDS_OF_EACH", 0)
+
+
+def test_a_hundred_ready_services_cost_one_list() -> None:
+    names = [(project, f"s{number}") for project in ("green", "blue") for number in range(50)]
+    server = Server(*(service(*name, READY) for name in names))
+
+    outcome = run(server, *(item(*name) for name in names), wait=True)
+
+    assert not outcome.changed
+    assert server.log == ["list Service None"]
+
+
+def test_services_of_one_project_are_read_there_alone() -> None:
+    server = Server(service("green", "a", READY), service("blue", "a"))
+
+    run(server, item("green", "a"))
+
+    assert server.log == ["list Service green"]
+
+
+def test_who_may_not_read_all_projects_reads_his_own() -> None:
+    server = Server(service("green", "a", READY), service("blue", "b", READY))
+    server.refused["list Service None"] = Forbidden(403, "permission is missing")
+
+    assert not run(server, item("green", "a"), item("blue", "b")).changed
+    assert server.log[1:] == ["list Service blue", "list Service green"]
+
+
+def test_only_what_differs_is_written_and_told_in_the_order_given() -> None:
+    server = Server(service("green", "same", READY), service("green", "other"), service("blue", "gone"))
+    items = [
+        absent("blue", "gone"),
+        item("green", "new"),
+        item("green", "same"),
+        item("green", "other", hm_port=1000),
+        absent("blue", "never"),
+    ]
+
+    outcome = run(server, *items)
+
+    assert server.log == [
+        "list Service None",
+        "serves",
+        *("try blue/gone", "try green/new", "try green/other"),
+        *("delete blue/gone", "create green/new", "patch green/other"),
+    ]
+    told = outcome.values["services"]
+    assert [(one["namespace"], one["name"], one["changed"]) for one in told] == [
+        ("blue", "gone", True),
+        ("green", "new", True),
+        ("green", "same", False),
+        ("green", "other", True),
+        ("blue", "never", False),
+    ]
+    assert told[0]["service"] is None
+    assert told[2]["condition"] == READY
+    assert outcome.before.keys() == {"Service blue/gone", "Service green/same", "Service green/other"}
+    assert outcome.after.keys() == {"Service green/new", "Service green/same", "Service green/other"}
+
+
+def test_check_mode_foretells_what_is_then_done() -> None:
+    server = Server(service("green", "gone"), service("green", "other"))
+    items = [absent("green", "gone"), item("green", "other", hm_port=1000), item("green", "new")]
+
+    foreseen = run(server, *items, check_mode=True, wait=True)
+    assert server.found[SERVICE].keys() == {"green/gone", "green/other"}
+    done = run(server, *items)
+
+    assert foreseen == done
+
+
+@pytest.mark.parametrize(
+    ("items", "sentence"),
+    [
+        ([item("green", "b", destination_ip="no host")], "services[1], Service green/b: egress_pod.destination_ip is"),
+        ([item("green", "b", destination_ip=None)], "give exactly one of destination_ip and destinations"),
+        ([item("green", "a")], "services[1], Service green/a: name is 'a'; services[0] has the same; give it once"),
+        ([item("green", "Upper")], "services[1], Service green/Upper: name is 'Upper'; give a DNS label"),
+    ],
+)
+def test_wrong_items_are_refused_by_number_before_the_first_request(items: list[dict[str, Any]], sentence: str) -> None:
+    server = Server()
+
+    assert sentence in str(failure(server, item("green", "a"), *items))
+    assert server.log == []
+
+
+def test_an_item_that_fits_nothing_there_keeps_all_from_being_written() -> None:
+    web = service("green", "web", selector={"app": "web"})
+    web["metadata"]["annotations"] = {}
+    server = Server(web)
+
+    foreign = failure(server, item("green", "a"), item("green", "web"))
+    portless = failure(server, item("green", "a"), item("green", "b", ports=None))
+
+    assert str(foreign).startswith("services[1], Service green/web exists and is no secure egress service")
+    assert str(portless).startswith("services[1], Service green/b: ports is None; a new service")
+    assert isinstance(portless.__cause__, InvalidInput)
+    assert server.found[SERVICE].keys() == {"green/web"}
+
+
+def test_what_the_server_refuses_keeps_all_from_being_written() -> None:
+    server = Server()
+    server.refused["try gone/b"] = ApiError(404, 'namespaces "gone" not found')
+
+    error = failure(server, item("green", "a"), item("gone", "b"))
+
+    assert str(error) == 'services[1], Service gone/b: namespaces "gone" not found'
+    assert not error.changed
+    assert server.found[SERVICE] == {}
+
+
+def test_a_write_that_fails_after_all_tells_what_was_done_before() -> None:
+    server = Server(service("green", "same", READY))
+    server.refused["create green/b"] = NameExists(409, "services b already exists")
+
+    error = failure(server, item("green", "same"), item("green", "a"), item("green", "b"))
+
+    assert str(error) == "services[2], Service green/b: services b already exists; changed before: green/a"
+    assert (error.changed, error.reason) == (True, "ApiError")
+
+
+def test_all_changed_services_are_waited_for_by_one_watch() -> None:
+    server = Server(service("green", "same", READY))
+    names = [f"s{number}" for number in range(20)]
+
+    outcome = run(server, item("green", "same"), *(item("green", name) for name in names), wait=True, wait_timeout=60)
+
+    assert [one["condition"] for one in outcome.values["services"]] == [READY] * 21
+    assert len([request for request in server.log if request.startswith("watch")]) == 1
+
+
+def test_a_service_that_is_as_it_should_be_and_not_ready_is_waited_for() -> None:
+    server = Server(service("green", "a"))
+
+    outcome = run(server, item("green", "a"), wait=True, wait_timeout=60)
+
+    assert not outcome.changed
+    assert outcome.values["services"][0]["condition"] == READY
+
+
+def test_those_that_are_not_ready_in_the_end_are_named_each_with_its_reason() -> None:
+    server = Server()
+    refused = {"type": "EgressReady", "status": "False", "reason": "PoolExhausted", "message": "all are held"}
+    late = {"type": "EgressReady", "status": "False", "reason": "WaitingForPod", "message": "it starts"}
+    said = {"a": READY, "b": late, "c": refused, "d": None}
+    server.controller = lambda service: said[service["metadata"]["name"]]
+
+    error = failure(server, *(item("green", name) for name in said), wait=True)
+
+    late_told = "condition EgressReady is not True after 0.2 s: it is False (WaitingForPod: it starts)"
+    assert str(error) == (
+        f"services[1], Service green/b: {late_told}; it has no Events; "
+        "services[2], Service green/c: all are held; "
+        "services[3], Service green/d: condition EgressReady is not True after 0.2 s: "
+        "the egress controller has not set it, is it running?; it has no Events"
+    )
+    assert (error.reason, error.changed) == ("PoolExhausted", True)
+
+
+def test_of_many_that_are_not_ready_the_first_five_are_named_and_no_more_events_read() -> None:
+    server = Server()
+    server.controller = lambda _service: None
+
+    error = failure(server, *(item("green", f"s{number}") for number in range(9)), wait=True)
+
+    assert "services[4], Service green/s4" in str(error)
+    assert "services[5]" not in str(error)
+    assert str(error).endswith("; and 4 more are not ready")
+    assert error.reason == "TimedOut"
+    assert server.log.count("list Event green") == 5
+
+
+def test_absent_ones_are_waited_for_until_nothing_of_them_is_left() -> None:
+    server = Server(service("green", "a"), service("blue", "b"))
+    left = {"metadata": {"namespace": "blue", "name": "b-avi-egress-pod", "resourceVersion": "1"}}
+    server.found[REPLICATION_CONTROLLER]["blue/b-avi-egress-pod"] = left
+
+    error = failure(server, absent("green", "a"), absent("blue", "b"), wait=True)
+    server.found[REPLICATION_CONTROLLER].clear()
+    again = run(server, absent("green", "a"), absent("blue", "b"), wait=True)
+
+    assert str(error).startswith(
+        "services[1], Service blue/b: ReplicationController b-avi-egress-pod is still there after 0.2 s;"
+    )
+    assert (error.changed, again.changed) == (True, False)
+
+
+def test_rights_that_do_not_reach_to_leases_are_a_warning() -> None:
+    server = Server(service("green", "a"))
+    server.refused["list EgressLease None"] = Forbidden(403, "permission is missing")
+
+    outcome = run(server, absent("green", "a"), wait=True)
+
+    assert outcome.changed
+    assert outcome.warnings == [
+        "Service green/a: whether the address is given back cannot be seen: permission is missing"
+    ]
+
+
+def test_an_empty_list_asks_for_nothing() -> None:
+    server = Server()
+
+    assert run(server, wait=True).values == {"services": []}
+    assert server.log == []
