@@ -58,6 +58,11 @@ def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
     return Outcome(False, {}, {}, {"leases": told, "networks": [_network(view, ledger, name) for name in names]})
 
 
+def tell(lease: KubeObject) -> Told:
+    """A lease as it is now."""
+    return _lease(lease, _holding(lease, None))
+
+
 def _leases(found: Iterable[KubeObject], options: Options) -> Iterator[Told]:
     moment, wanted = _moment(options), canonical(options["address"] or "")
     for lease in found:

@@ -10,21 +10,21 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Sequence
 
-from . import service_definition, service_task, waiting
-from .addresses import IP_FAMILIES, family_of
+from . import service_definition, service_task
+from .addresses import IP_FAMILIES
 from .argument_specs import STATE, WAIT, ArgumentSpec
 from .cluster import Cluster
 from .difference import merge_patch
 from .errors import EgressError, InvalidInput
-from .outcome import Outcome, returned, shown
+from .outcome import Outcome, shown
 from .plan import Write, delete
 from .resources import (
     EGRESS_CLOUD,
     SERVICE,
-    SOURCE_IPS_ANNOTATION,
     KubeObject,
     object_key,
 )
+from .service_report import told
 from .service_task import Step, Wish, telling
 from .waiting import ServiceName
 
@@ -71,9 +71,6 @@ SPEC = WAIT + ArgumentSpec(
 )
 
 Options = Mapping[str, Any]
-
-
-NOTHING: Mapping[str, Any] = {"service": None, "cluster_ip": None, "source_ips": [], "condition": None}
 
 
 def validate(options: Options) -> None:
@@ -137,10 +134,10 @@ def _decide(wish: Wish, observed: KubeObject | None) -> Write | None:
 
 def _values(steps: Sequence[Step], listed: bool) -> dict[str, Any]:
     if not listed:
-        return dict(_told(steps[0].after)) if steps[0].after else {}
+        return dict(told(steps[0].after)) if steps[0].after else {}
     return {
         "services": [
-            {"namespace": namespace, "name": name, "changed": step.write is not None, **_told(step.after)}
+            {"namespace": namespace, "name": name, "changed": step.write is not None, **told(step.after)}
             for step in steps
             for namespace, name in [step.wish.name]
         ]
@@ -154,23 +151,3 @@ def _refuse_foreign(service: KubeObject) -> None:
             f"{object_key(service)} exists and is no secure egress service: it selects pods and has no egress_pod "
             "annotation; choose another name, or delete it"
         )
-
-
-def _told(service: KubeObject | None) -> Mapping[str, Any]:
-    if service is None:
-        return NOTHING
-    annotated = (service["metadata"].get("annotations") or {}).get(SOURCE_IPS_ANNOTATION, "")
-    sources = [address for address in annotated.split(",") if address]
-    return {
-        "service": returned(service),
-        "cluster_ip": _cluster_ip(service["spec"], sources),
-        "source_ips": sources,
-        "condition": waiting.ready_condition(service),
-    }
-
-
-def _cluster_ip(spec: KubeObject, sources: Sequence[str]) -> str | None:
-    """The one of the sources' family, which alone leads outside; the first one as long as there is no source."""
-    preferred: str | None = spec.get("clusterIP")
-    families = {family_of(source) for source in sources}
-    return next((address for address in spec.get("clusterIPs") or () if family_of(address) in families), preferred)

@@ -240,6 +240,7 @@ extends_documentation_fragment:
   - avi.egress.connection
   - avi.egress.attributes
 seealso:
+  - module: avi.egress.avi_egress_service_info
   - module: avi.egress.avi_ipam_lease
   - module: avi.egress.avi_scc_account
 author:

@@ -20,7 +20,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils import account_state, lease_state, service_state
+from ansible_collections.avi.egress.plugins.module_utils import (
+    account_state,
+    lease_state,
+    service_report,
+    service_state,
+)
 from ansible_collections.avi.egress.plugins.module_utils.accounts import security_context_constraints
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
@@ -31,6 +36,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_NETWORK,
     EVENT,
     NAMESPACE,
+    REPLICATION_CONTROLLER,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -422,6 +428,84 @@ class TestServices:
         made = service_state.reconcile(tenant, {"services": items, "wait": False}, False)
 
         assert [item["changed"] for item in made.values["services"]] == [True, True]
+
+
+class TestServiceInfo:
+    def test_what_there_is_and_how_it_fares(
+        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+    ) -> None:
+        def info(**options: Any) -> dict[str, Any]:
+            return {"avi.egress.avi_egress_service_info": {"namespace": project, **options}}
+
+        ansible.tasks(
+            lease(network, project, "b", address=SOURCE),
+            services(
+                _service(project, "b", labels={"team": "t"}),
+                _service(project, "a", destination_ip=None, destinations={"a.example": {"53/udp": 53}}),
+            ),
+        )
+        web = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": project}}
+        cluster.create(SERVICE, {**web, "spec": {"ports": [{"port": 80}]}})
+        sources = {"metadata": {"annotations": {"egress.avi.dev/source-ips": SOURCE}}}
+        made = cluster.patch(SERVICE, "b", sources, project)
+        _set_condition(cluster, project, "EgressReady", ready=True, name="b")
+        cluster.create(REPLICATION_CONTROLLER, _replication_controller(made))
+
+        results = ansible.tasks(
+            checked(info()),
+            info(),
+            info(name="a"),
+            info(label_selector="team=t"),
+            info(label_selector="team in (none)"),
+            info(label_selector="team = = t"),
+            info(name=""),
+            {"avi.egress.avi_egress_service_info": {"project": "no-such-project"}},
+        )
+
+        assert changed([*results[:5], results[7]]) == [False] * 6
+        assert results[0]["services"] == results[1]["services"]
+        a, b = results[1]["services"]
+        assert (a["name"], a["ready"], a["error"], a["leases"], a["controllers"]) == ("a", False, None, [], [])
+        assert a["egress_pod"]["destinations"] == {"a.example": {"53/udp": 53}}
+        assert (b["name"], b["ready"], b["condition"]["reason"]) == ("b", True, "EgressReady")
+        assert (b["source_ips"], b["cluster_ip"]) == ([SOURCE], made["spec"]["clusterIP"])
+        assert b["egress_pod"]["destination_ip"] == "10.10.10.200"
+        assert [(item["network"], item["address"], item["phase"]) for item in b["leases"]] == [
+            (network, SOURCE, "Bound")
+        ]
+        assert [(item["kind"], item["name"], item["replicas"]) for item in b["controllers"]] == [
+            ("ReplicationController", "b-avi-egress-pod", 1)
+        ]
+        assert [[item["name"] for item in result["services"]] for result in results[2:5]] == [["a"], ["b"], []]
+        assert "unable to parse requirement" in results[5]["msg"]
+        assert results[6]["msg"] == "avi_egress_service_info: name is ''; give a value, or leave it out for all"
+        assert results[7]["services"] == []
+
+    def test_what_rights_do_not_reach_to_is_null_with_a_warning(
+        self, ansible: Ansible, api: ApiServer, cluster: Cluster, project: str
+    ) -> None:
+        ansible.tasks(services(_service(project, "a")))
+        _allow_tenant(cluster, project, {"apiGroups": [""], "resources": ["services"], "verbs": ["list"]})
+        credentials = {"host": api.host, "api_key": TENANT_TOKEN, "validate_certs": False}
+
+        (result,) = ansible.tasks({"avi.egress.avi_egress_service_info": {"namespace": project, **credentials}})
+
+        assert changed([result]) == [False]
+        (found,) = result["services"]
+        assert (found["name"], found["leases"], found["controllers"]) == ("a", None, None)
+        assert [warning.split(":")[0] for warning in result["warnings"]] == ["EgressLease", "ReplicationController"]
+
+    def test_a_hundred_services_cost_four_lists(self, api: ApiServer, cluster: Cluster, project: str) -> None:
+        items = [_as_given(_service(project, f"s{number}")) for number in range(100)]
+        service_state.reconcile(cluster, {"services": items, "wait": False}, False)
+        reader = api.cluster()
+
+        found = service_report.report(
+            reader, {**dict.fromkeys(service_report.SPEC.options), "namespace": project}, False
+        )
+
+        assert len(found.values["services"]) == 100
+        assert (reader.requests, reader.writes) == (4, 0)
 
 
 class TestAccount:
@@ -871,6 +955,23 @@ def _allow_tenant(cluster: Cluster, namespace: str, rule: dict[str, list[str]]) 
     }
     cluster.create(Resource(group, "v1", "Role", "roles"), role)
     cluster.create(Resource(group, "v1", "RoleBinding", "rolebindings"), binding)
+
+
+def _replication_controller(service: KubeObject) -> KubeObject:
+    """What the egress controller makes for a Service, without what is in its pods."""
+    metadata = service["metadata"]
+    name = f"{metadata['name']}-avi-egress-pod"
+    owner = {"apiVersion": "v1", "kind": "Service", "name": metadata["name"], "uid": metadata["uid"]}
+    template = {
+        "metadata": {"labels": {"name": name}},
+        "spec": {"containers": [{"name": "avi-egress-router", "image": "none.example/none"}]},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "metadata": {"name": name, "namespace": metadata["namespace"], "ownerReferences": [owner]},
+        "spec": {"replicas": 1, "selector": {"name": name}, "template": template},
+    }
 
 
 def _make_anew(cluster: Cluster, network: str) -> None:

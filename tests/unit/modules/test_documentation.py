@@ -16,6 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils import (
     lease_report,
     lease_state,
     restoration,
+    service_report,
     service_state,
 )
 from ansible_collections.avi.egress.plugins.module_utils.argument_specs import CONNECTION, ArgumentSpec
@@ -23,6 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.argument_specs import C
 COLLECTION = Path(__file__).parents[3]
 MODULES = {
     "avi_egress_service": service_state.SPEC,
+    "avi_egress_service_info": service_report.SPEC,
     "avi_ipam_lease": lease_state.SPEC,
     "avi_ipam_lease_import": restoration.SPEC,
     "avi_ipam_lease_info": lease_report.SPEC,

@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import service_state
 from ansible_collections.avi.egress.plugins.module_utils.difference import merge_patch, patched
 from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.service_definition import (
@@ -17,6 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils.service_definition impo
     new,
     validate,
 )
+from ansible_collections.avi.egress.plugins.module_utils.service_report import told
 from ansible_collections.avi.egress.plugins.module_utils.service_state import SPEC
 
 
@@ -178,4 +178,4 @@ def test_the_cluster_ip_that_is_told_is_the_one_that_leads_outside(annotations: 
     spec = {"clusterIP": "172.30.0.1", "clusterIPs": ["172.30.0.1", "fd00:96::1"]}
     service = {"metadata": {"name": "x", "namespace": "green", "annotations": annotations}, "spec": spec}
 
-    assert service_state._told(service)["cluster_ip"] == expected
+    assert told(service)["cluster_ip"] == expected
