@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any, Mapping, Sequence
 
 from .accounts import service_account
 from .apply import apply
 from .argument_specs import STATE, ArgumentSpec
-from .cluster import Cluster, Conflict, NotFound
+from .cluster import Cluster, Conflict, Forbidden, NotFound
 from .errors import EgressError, InvalidInput
 from .outcome import Outcome, foreseen, returned, shown
 from .plan import Write, delete, ensure, scc_writes
@@ -68,7 +69,7 @@ def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) ->
 
 def _once(cluster: Cluster, uuid: str, options: Mapping[str, Any], has_scc: bool, check_mode: bool) -> Outcome:
     projects = list(dict.fromkeys(options["projects"]))
-    observed = {project: cluster.get(SERVICE_ACCOUNT, account_name(uuid), project) for project in projects}
+    observed = _accounts(cluster, uuid, projects)
     scc = cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid)) if has_scc else None
     present = options["state"] == "present"
     # In check mode a project that is missing may be one that an earlier task would have made.
@@ -110,7 +111,23 @@ def _carried_out(
     return foreseen(observed, writes[0]) if check_mode else apply(cluster, writes)[0]
 
 
+def _accounts(cluster: Cluster, uuid: str, projects: Sequence[str]) -> dict[str, KubeObject | None]:
+    """Each project's account, many by one list; whose rights do not reach so far asks project by project."""
+    name = account_name(uuid)
+    if len(projects) > 1:
+        with suppress(Forbidden):
+            listed = cluster.list(SERVICE_ACCOUNT, fields=f"metadata.name={name}")
+            found = {item["metadata"]["namespace"]: item for item in listed}
+            return {project: found.get(project) for project in projects}
+    return {project: cluster.get(SERVICE_ACCOUNT, name, project) for project in projects}
+
+
 def _missing(cluster: Cluster, projects: Sequence[str]) -> list[str]:
+    """Those that do not exist, asked for likewise."""
+    if len(projects) > 1:
+        with suppress(Forbidden):
+            found = {item["metadata"]["name"] for item in cluster.list(NAMESPACE)}
+            return [project for project in projects if project not in found]
     return [project for project in projects if cluster.get(NAMESPACE, project) is None]
 
 

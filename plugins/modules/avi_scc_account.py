@@ -23,7 +23,9 @@ options:
     description: The UUID that names the accounts, where there is no EgressCloud yet.
     type: str
   projects:
-    description: The projects, each an existing namespace.
+    description:
+      - The projects, each an existing namespace.
+      - The accounts of many are read by one list, and only what differs is written.
     type: list
     elements: str
     required: true

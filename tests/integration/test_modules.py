@@ -573,6 +573,25 @@ class TestAccount:
         assert found
         assert sorted(found["users"]) == [f"system:serviceaccount:{name}:avivantage-{cloud}" for name in projects]
 
+    def test_a_hundred_projects_that_are_as_they_should_be_cost_one_list(
+        self, api: ApiServer, cluster: Cluster, openshift: None, project: str
+    ) -> None:
+        projects = [f"{project}-{number}" for number in range(100)]
+        for name in projects:
+            cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        options = {"uuid": str(uuid.uuid4()), "cloud": None, "projects": projects, "state": "present"}
+        first, second, third = api.cluster(), api.cluster(), api.cluster()
+
+        made = account_state.reconcile(first, options, False)
+        same = account_state.reconcile(second, options, False)
+        gone = account_state.reconcile(third, {**options, "projects": projects[:2], "state": "absent"}, False)
+
+        assert [item.changed for item in (made, same, gone)] == [True, False, True]
+        # Whether there are SCCs, this one, the accounts, and for those that are to be made the namespaces.
+        assert (first.requests - first.writes, first.writes) == (4, 101)
+        assert (second.requests, second.writes) == (3, 0)
+        assert (third.requests - third.writes, third.writes) == (3, 3)
+
 
 class TestLease:
     def test_its_life(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""How many requests the accounts of many projects cost, and who may make them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.account_state import reconcile
+from ansible_collections.avi.egress.plugins.module_utils.accounts import service_account
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Forbidden, NotFound
+from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.resources import SERVICE_ACCOUNT, KubeObject, Resource
+
+UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
+
+
+class Server:
+    """A plain Kubernetes with some namespaces, ``having`` the account or not."""
+
+    def __init__(self, *namespaces: str, having: tuple[str, ...] = (), lists: bool = True) -> None:
+        self._namespaces = namespaces
+        self._accounts = {namespace: service_account(UUID, namespace) for namespace in having}
+        self._lists = lists
+        self.log: list[str] = []
+
+    def serves(self, _resource: Resource) -> bool:
+        return False
+
+    def list(self, resource: Resource, *, fields: str | None = None) -> list[KubeObject]:
+        self.log.append(f"list {resource.kind}")
+        if not self._lists:
+            raise Forbidden(403, "permission is missing")
+        if resource is SERVICE_ACCOUNT:
+            assert fields == f"metadata.name=avivantage-{UUID}"
+            return list(self._accounts.values())
+        return [{"metadata": {"name": namespace}} for namespace in self._namespaces]
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> KubeObject | None:
+        self.log.append(f"get {resource.kind} {namespace or name}")
+        if resource is SERVICE_ACCOUNT:
+            return self._accounts.get(namespace or "")
+        return {"metadata": {"name": name}} if name in self._namespaces else None
+
+    def create(self, _resource: Resource, body: KubeObject, *, dry_run: bool) -> KubeObject:
+        self.log.append(f"create {body['metadata']['namespace']}")
+        return body
+
+
+def run(server: Server, *projects: str) -> Outcome:
+    options = {"uuid": UUID, "cloud": None, "projects": list(projects), "state": "present"}
+    return reconcile(cast("Any", server), options, False)
+
+
+def test_accounts_of_many_projects_that_are_there_cost_one_list() -> None:
+    projects = tuple(f"p{number}" for number in range(100))
+    server = Server(*projects, having=projects)
+
+    assert not run(server, *projects).changed
+    assert server.log == ["list ServiceAccount"]
+
+
+def test_projects_that_lack_the_account_are_looked_for_by_one_list() -> None:
+    server = Server("blue", "green", "red", having=("green",))
+
+    outcome = run(server, "red", "green", "blue")
+
+    assert server.log == ["list ServiceAccount", "list Namespace", "create red", "create blue"]
+    assert [account["metadata"]["namespace"] for account in outcome.values["accounts"]] == ["red", "green", "blue"]
+
+
+def test_a_missing_project_keeps_all_from_being_written() -> None:
+    server = Server("green")
+
+    with pytest.raises(NotFound, match="project blue does not exist"):
+        run(server, "green", "blue")
+
+    assert server.log == ["list ServiceAccount", "list Namespace"]
+
+
+def test_one_project_is_asked_about_alone() -> None:
+    server = Server("green")
+
+    run(server, "green")
+
+    assert server.log == ["get ServiceAccount green", "get Namespace green", "create green"]
+
+
+def test_who_may_not_list_all_projects_asks_project_by_project() -> None:
+    server = Server("blue", "green", lists=False)
+
+    assert run(server, "green", "blue").changed
+    asked = [request for request in server.log if request.startswith("get")]
+    assert asked == [f"get {kind} {name}" for kind in ("ServiceAccount", "Namespace") for name in ("green", "blue")]
