@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Any, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
 from .accounts import service_account
 from .apply import apply
@@ -48,10 +48,12 @@ SPEC = STATE + ArgumentSpec(
 
 def validate(options: Mapping[str, Any]) -> None:
     """Refuse a UUID that an EgressCloud could not have."""
-    if options["uuid"] is not None and not _UUID.fullmatch(options["uuid"]):
-        raise InvalidInput(
-            "avi_scc_account", "uuid", options["uuid"], "give the UUID of the cloud, in lower case (RFC 4122)"
-        )
+    check_uuid("avi_scc_account", options["uuid"])
+
+
+def check_uuid(subject: str, uuid: str | None) -> None:
+    if uuid is not None and not _UUID.fullmatch(uuid):
+        raise InvalidInput(subject, "uuid", uuid, "give the UUID of the cloud, in lower case (RFC 4122)")
 
 
 def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
@@ -134,6 +136,10 @@ def _missing(cluster: Cluster, projects: Sequence[str]) -> list[str]:
 def _cloud_uuid(cluster: Cluster, name: str) -> str:
     clouds = {item["metadata"]["name"]: item["spec"]["uuid"] for item in cluster.list(EGRESS_CLOUD)}
     if name not in clouds:
-        known = f"there are: {', '.join(sorted(clouds))}" if clouds else "there are none; run avi.egress.site"
-        raise EgressError(f"EgressCloud {name} does not exist; {known}")
+        raise no_such_cloud(name, clouds)
     return str(clouds[name])
+
+
+def no_such_cloud(name: str, known: Collection[str]) -> EgressError:
+    told = f"there are: {', '.join(sorted(known))}" if known else "there are none; run avi.egress.site"
+    return EgressError(f"EgressCloud {name} does not exist; {told}")

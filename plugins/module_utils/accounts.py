@@ -65,3 +65,9 @@ def scc_users(
     users = [user for user in observed if user not in gone]
     wanted = sorted(account_user(cloud_uuid, namespace) for namespace in present)
     return users + [user for user in wanted if user not in users]
+
+
+def scc_projects(users: Iterable[str], cloud_uuid: str) -> set[str]:
+    """The namespaces whose ServiceAccount is among an SCC's users."""
+    prefix, suffix = account_user(cloud_uuid, "/").split("/")
+    return {user[len(prefix) : -len(suffix)] for user in users if user.startswith(prefix) and user.endswith(suffix)}

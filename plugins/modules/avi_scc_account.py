@@ -39,6 +39,7 @@ extends_documentation_fragment:
   - avi.egress.connection
   - avi.egress.attributes
 seealso:
+  - module: avi.egress.avi_scc_account_info
   - module: avi.egress.avi_egress_service
 author:
   - avi.egress contributors (@avi-egress)

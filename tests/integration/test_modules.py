@@ -32,6 +32,7 @@ from ansible_collections.avi.egress.plugins.module_utils.errors import EgressErr
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
+    EGRESS_CLOUD,
     EGRESS_LEASE,
     EGRESS_NETWORK,
     EVENT,
@@ -591,6 +592,57 @@ class TestAccount:
         assert (first.requests - first.writes, first.writes) == (4, 101)
         assert (second.requests, second.writes) == (3, 0)
         assert (third.requests - third.writes, third.writes) == (3, 3)
+
+
+class TestAccountInfo:
+    def test_what_projects_have_and_lack(
+        self, ansible: Ansible, cluster: Cluster, openshift: None, project: str
+    ) -> None:
+        def info(**options: Any) -> dict[str, Any]:
+            return {"avi.egress.avi_scc_account_info": options}
+
+        other, cloud = _other_project(cluster, project), str(uuid.uuid4())
+        label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
+        cluster.patch(NAMESPACE, project, label)
+        spec = {"uuid": cloud, "projects": {"include": {"names": [project, other]}}}
+        body = {"apiVersion": "egress.avi.dev/v1", "kind": "EgressCloud", "metadata": {"name": project}, "spec": spec}
+        cluster.create(EGRESS_CLOUD, body)
+
+        results = ansible.tasks(
+            info(cloud=project),
+            account(project, uuid=cloud),
+            checked(info(cloud=project)),
+            info(uuid=cloud, project=[project]),
+            info(),
+            info(cloud="none"),
+            info(cloud=project, uuid=cloud),
+            info(uuid="ABC"),
+        )
+
+        assert changed([*results[:5]]) == [False, True, False, False, False]
+        assert [item["missing"] for item in results[0]["clouds"][0]["projects"]] == [
+            ["account", "scc_user"],
+            ["account", "scc_user", "pod_security"],
+        ]
+        (found,) = results[2]["clouds"]
+        assert (found["cloud"], found["account"], found["scc"]) == (
+            project,
+            f"avivantage-{cloud}",
+            f"avivantage-scc-{cloud}",
+        )
+        assert found["scc_users"] == [f"system:serviceaccount:{project}:avivantage-{cloud}"]
+        assert [(item["namespace"], item["missing"]) for item in found["projects"]] == [
+            (project, []),
+            (other, ["account", "scc_user", "pod_security"]),
+        ]
+        assert results[3]["clouds"] == [{**found, "projects": found["projects"][:1]}]
+        assert found in results[4]["clouds"]
+        assert results[5]["msg"].startswith("EgressCloud none does not exist; there are: ")
+        assert results[6]["msg"] == "parameters are mutually exclusive: cloud|uuid"
+        assert results[7]["msg"].startswith("avi_scc_account_info: uuid is 'ABC'; give the UUID of the cloud")
+        found_cloud = cluster.get(EGRESS_CLOUD, project)
+        assert found_cloud
+        cluster.delete(EGRESS_CLOUD, found_cloud)
 
 
 class TestLease:

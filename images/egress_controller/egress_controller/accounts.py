@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import replace
 
-from ansible_collections.avi.egress.plugins.module_utils.accounts import scc_users
+from ansible_collections.avi.egress.plugins.module_utils.accounts import scc_projects, scc_users
 from ansible_collections.avi.egress.plugins.module_utils.apply import apply
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.plan import Observed, account_writes
@@ -66,12 +66,8 @@ class Accounts:
 
     def stale_users(self, uuid: str, included: set[str]) -> set[str]:
         """Namespaces that the SCC still lists although they don't take part any more."""
-        prefix, suffix = "system:serviceaccount:", f":{account_name(uuid)}"
         users = (self._caches.scc(scc_name(uuid)) or {}).get("users") or ()
-        listed = {
-            user[len(prefix) : -len(suffix)] for user in users if user.startswith(prefix) and user.endswith(suffix)
-        }
-        return listed - included
+        return scc_projects(users, uuid) - included
 
     def _observe(self, uuid: str, namespace: str) -> Observed:
         """From the caches; what they don't show is asked for, since they may lag and selectors may hide it."""

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.doc_fragments import connection
 from ansible_collections.avi.egress.plugins.module_utils import (
+    account_report,
     account_state,
     lease_report,
     lease_state,
@@ -29,6 +30,7 @@ MODULES = {
     "avi_ipam_lease_import": restoration.SPEC,
     "avi_ipam_lease_info": lease_report.SPEC,
     "avi_scc_account": account_state.SPEC,
+    "avi_scc_account_info": account_report.SPEC,
 }
 COMPARED = ("required", "default", "choices", "aliases", "elements")
 
