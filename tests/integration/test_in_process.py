@@ -102,6 +102,9 @@ def services(place: Place) -> list[Task]:
         usual = {"name": "x", "namespace": place.project, "wait": False, "destination_ip": "10.10.10.200"}
         return {"avi.egress.avi_egress_service": {**usual, "ports": [{"name": "foo", "port": 80}], **options}}
 
+    def info(**options: Any) -> Task:
+        return {"avi.egress.avi_egress_service_info": {"namespace": place.project, **options}}
+
     key = {"host": "{{ egress_api }}", "api_key": ADMIN_TOKEN, "validate_certs": False}
     gone = {"avi.egress.avi_egress_service": {"name": "x", "namespace": place.project, "state": "absent"}}
     return [
@@ -123,6 +126,9 @@ def services(place: Place) -> list[Task]:
         {**service(name="{{ item }}"), "loop": ["y", "z", "y"]},
         {**service(), "register": "found", "until": "found.changed", "retries": 1, "delay": 0},
         service(kubeconfig="/no/such/file"),
+        info(),
+        checked(info(name="x")),
+        info(nonsense=1),
         service(**{**key, "api_key": "wrong-token"}),
         checked(gone),
         gone,
@@ -141,6 +147,8 @@ def accounts(place: Place) -> list[Task]:
         account(cloud="default"),
         account(uuid="ABC"),
         account(project="no-such-project"),
+        {"avi.egress.avi_scc_account_info": {"uuid": place.cloud}},
+        {"avi.egress.avi_scc_account_info": {"cloud": "no-such-cloud"}},
         checked(account(state="absent")),
         account(state="absent"),
         account(state="absent"),
