@@ -17,7 +17,8 @@ attributes:
     details:
       - So it is with a local connection, without C(become) and C(async), if C(ansible_python_interpreter) is not set to
         another Python than Ansible's and C(environment) sets nothing but C(K8S_AUTH_*). The libraries below are then
-        those of Ansible's Python, and the items of a loop share one connection. The results are the same either way.
+        those of Ansible's Python, and the items of a loop share one connection, unless the kubeconfig holds keys or
+        certificates in itself. The results are the same either way.
   check_mode:
     support: full
     description: Can run in C(check_mode) and return changed status prediction without modifying the cluster.

@@ -87,13 +87,24 @@ class Connection:
             ) from error
 
 
+def remove_keys() -> bool:
+    """Remove the files that clients of this process need to connect, and tell whether there were any.
+
+    The kubernetes client leaves it to atexit, which Ansible's workers, killed as soon as their result is there, do
+    without.
+    """
+    if not _folder.cache_info().currsize:
+        return False
+    folder = pathlib.Path(_folder(os.getpid()))
+    needed = any(folder.iterdir())
+    shutil.rmtree(folder, ignore_errors=True)
+    _folder.cache_clear()
+    return needed
+
+
 @cache
 def _folder(_process: int) -> str:
-    """Where the client keeps the keys that a kubeconfig holds in itself, until this process ends.
-
-    The client would leave them behind in Ansible's workers: they end as children of multiprocessing do, without what
-    atexit was told.
-    """
+    """Where clients of this process keep the keys that a kubeconfig holds in itself."""
     folder = tempfile.mkdtemp(prefix="avi-egress-")
     Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
     return folder

@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .addresses import MISSING_NETADDR
 from .argument_specs import CONNECTION, ArgumentSpec
 from .cluster import Cluster
-from .connection import MISSING_KUBERNETES, Connection
+from .connection import MISSING_KUBERNETES, Connection, remove_keys
 from .errors import EgressError
 from .outcome import Outcome
 
@@ -47,6 +47,9 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
     except EgressError as error:
         _cluster.cache_clear()  # What is tried again, as by until, finds a credential that was renewed meanwhile.
         module.fail_json(msg=str(error), reason=error.reason, changed=error.changed)
+    finally:
+        if remove_keys():
+            _cluster.cache_clear()
     for warning in outcome.warnings:
         module.warn(warning)
     module.exit_json(**outcome.result())

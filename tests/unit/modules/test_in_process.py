@@ -24,6 +24,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.template import Templar
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
 from ansible_collections.avi.egress.plugins.modules import avi_ipam_lease_info
 from ansible_collections.avi.egress.plugins.plugin_utils import in_process
@@ -230,9 +231,23 @@ def test_a_forked_process_leaves_its_parents_connection_alone(run: Run, api: Api
     assert (api.requests, api.connections) == (2 * REQUESTS, 2)
 
 
-def test_a_worker_leaves_no_key_of_a_kubeconfig_behind(
-    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_key_of_a_kubeconfig_outlives_its_task(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, kubeconfig = _with_keys(tmp_path, monkeypatch)
+    seen: list[str] = []
+    monkeypatch.setattr(Cluster, "list", lambda self, *_args, **_keywords: seen.append(_key_of(self)) or [])
+
+    for _item in range(2):
+        assert not run({"kubeconfig": str(kubeconfig)}, main=avi_ipam_lease_info.main).get("failed")
+        assert list(keys.iterdir()) == []
+    assert seen == ["a key"] * 2 * REQUESTS
+
+
+def _key_of(cluster: Cluster) -> str:
+    return Path(cluster._client.configuration.key_file).read_text()
+
+
+def _with_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A folder for temporary files, and a kubeconfig that holds its keys in itself."""
     keys, kubeconfig = tmp_path / "keys", tmp_path / "kubeconfig"
     keys.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(keys))
@@ -245,6 +260,13 @@ def test_a_worker_leaves_no_key_of_a_kubeconfig_behind(
         "current-context": "x",
     }
     kubeconfig.write_text(yaml.safe_dump(config))
+    return keys, kubeconfig
+
+
+def test_a_worker_leaves_no_key_of_a_kubeconfig_behind(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, kubeconfig = _with_keys(tmp_path, monkeypatch)
     seen = tmp_path / "seen"
 
     def work() -> None:
