@@ -44,6 +44,9 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     scc_name,
 )
 
+from tests.faults import FaultProxy
+from tests.faults.requests import READS
+from tests.faults.rules import Delay, HoldWatch, Rule
 from tests.integration.api_server import ApiServer
 from tests.integration.controller_process import (
     CHECKOUT,
@@ -305,6 +308,27 @@ def test_an_annotated_service_gets_all_that_the_article_shows(world: World, cont
     assert world.condition("shop")["status"] == "False"
     events = wait_for("the Event", lambda: world.events("shop"))
     assert [event["reason"] for event in events] == ["WaitingForPod"]
+
+
+def test_a_cloud_that_comes_into_view_late_is_not_told_as_missing(
+    world: World, cluster: Cluster, faults: FaultProxy, tmp_path: Path
+) -> None:
+    # It does so just while the server is being asked whether there is one.
+    lagging = Rule(HoldWatch(0.5), path="/egressclouds$")
+    asking = Rule(Delay(1.5), READS, path=f"/namespaces/{world.namespace}$")
+    faults.use(lagging, asking)
+    process = ControllerProcess(faults.kubeconfig, tmp_path / "controller.log", "late")
+    try:
+        process.start()
+        wait_for("it to lead", lambda: process.leads, LEASE_SECONDS + 3)
+        world.set_up()
+        world.serve("shop")
+        world.wait_served("shop")
+        events = wait_for("the Event", lambda: world.events("shop"))
+        assert [event["reason"] for event in events] == ["WaitingForPod"]
+        assert faults.journal.count("get", asking.path), "otherwise nothing was asked, and nothing is shown"
+    finally:
+        process.end()
 
 
 def test_the_scc_lists_each_included_project(world: World, controller: ControllerProcess) -> None:

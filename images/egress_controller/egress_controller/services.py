@@ -8,8 +8,8 @@ The core decides; this file looks things up, has the plan carried out and tells 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from typing import Collection, Container, Sequence
+from dataclasses import dataclass, replace
+from typing import Collection, Container, Mapping, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils import holdings, plan
 from ansible_collections.avi.egress.plugins.module_utils.annotations import read_service
@@ -58,6 +58,21 @@ CONTROLLERS = (REPLICATION_CONTROLLER, STATEFUL_SET)
 PROGRESS_REASONS = frozenset({"EgressReady", "Degraded", "WaitingForPod", "Replacing"})
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What it hangs on whether a service is admitted, told apart from what was there before and after."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    clouds: Collection[tuple[str, int]]
+    networks: Collection[tuple[str, int]]
+
+    @classmethod
+    def of(cls, namespace: KubeObject, clouds: Sequence[KubeObject], networks: Sequence[KubeObject]) -> _Seen:
+        metadata = namespace["metadata"]
+        return cls(metadata["name"], metadata.get("labels") or {}, _stamps(clouds), _stamps(networks))
 
 
 class ServicePass:
@@ -141,6 +156,8 @@ class ServicePass:
         if namespace is None:
             raise NotYet(f"namespace {wish.namespace} has not been seen yet")
         clouds, networks = self._inventory.clouds, self._inventory.networks
+        # Read before the decision, which may then rest on something newer, but on nothing older.
+        seen = _Seen.of(namespace, self._caches.clouds.all(), self._caches.networks.all())
         try:
             cloud, allowed = plan.admit(wish, clouds.all().values(), networks.all(), namespace)
         except Refused as error:
@@ -150,23 +167,23 @@ class ServicePass:
                 "NetworkNotFound": networks.errors,
                 "NetworkNotAllowed": networks.errors,
             }
-            raise self._refusal(service, namespace, error, unreadable.get(error.reason, list)()) from None
+            raise self._refusal(service, seen, error, unreadable.get(error.reason, list)()) from None
         held = self._held(wish, _said(service))
         try:
             plan.check_stays(wish, allowed, held)
         except Refused as error:
             causes = [found for found in map(networks.look_up, sorted(held)) if isinstance(found, InvalidInput)]
-            raise self._refusal(service, namespace, error, causes) from None
+            raise self._refusal(service, seen, error, causes) from None
         return cloud, allowed
 
     def _refusal(
-        self, service: KubeObject, namespace: KubeObject, error: Refused, causes: Sequence[InvalidInput]
+        self, service: KubeObject, seen: _Seen, error: Refused, causes: Sequence[InvalidInput]
     ) -> Exception:
         """What to raise for a service that is not admitted: the first of the causes, if there are any."""
         # The kinds are watched one by one: a service may be seen before the network that was made just before it.
         stands = (condition_of(service, READY_CONDITION) or {}).get("message") == str(error)
-        if not stands and self._lags(namespace):
-            return NotYet(f"clouds, networks or namespace {namespace['metadata']['name']} changed just now")
+        if not stands and self._lags(seen):
+            return NotYet(f"clouds, networks or namespace {seen.namespace} changed just now")
         return next(iter(causes), error)
 
     def _held(self, wish: EgressService, said: Collection[str]) -> set[str]:
@@ -174,15 +191,11 @@ class ServicePass:
         bound = filter(holdings.is_bound, self._claims.of_service(*_key(wish)))
         return {lease["spec"]["network"] for lease in bound if holdings.address(lease) in said}
 
-    def _lags(self, namespace: KubeObject) -> bool:
-        """Whether the server knows newer clouds, networks or labels of the namespace than the caches show."""
-        name = namespace["metadata"]["name"]
-        live = self._cluster.get(NAMESPACE, name) or {"metadata": {}}
-        return (
-            live["metadata"].get("labels") != namespace["metadata"].get("labels")
-            or _stamps(self._cluster.list(EGRESS_CLOUD)) != _stamps(self._caches.clouds.all())
-            or _stamps(self._cluster.list(EGRESS_NETWORK)) != _stamps(self._caches.networks.all())
-        )
+    def _lags(self, seen: _Seen) -> bool:
+        """Whether the server has other clouds, networks or labels of the namespace than were decided on."""
+        live = self._cluster.get(NAMESPACE, seen.namespace)
+        clouds, networks = self._cluster.list(EGRESS_CLOUD), self._cluster.list(EGRESS_NETWORK)
+        return live is None or _Seen.of(live, clouds, networks) != seen
 
     def _claim(
         self, wish: EgressService, networks: Sequence[EgressNetwork], said: Collection[str]
