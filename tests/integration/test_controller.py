@@ -310,8 +310,9 @@ def test_an_annotated_service_gets_all_that_the_article_shows(world: World, cont
     assert [event["reason"] for event in events] == ["WaitingForPod"]
 
 
+@pytest.mark.usefixtures("account")
 def test_a_cloud_that_comes_into_view_late_is_not_told_as_missing(
-    world: World, cluster: Cluster, faults: FaultProxy, tmp_path: Path
+    world: World, faults: FaultProxy, tmp_path: Path
 ) -> None:
     # It does so just while the server is being asked whether there is one.
     lagging = Rule(HoldWatch(0.5), path="/egressclouds$")
