@@ -879,7 +879,7 @@ def test_a_released_lease_is_freed_when_its_quarantine_ends(world: World, contro
     wait_for("its address to be anybody's", lambda: world.phase("shop") == "Expired" and not world.locks(), 4)
     held = (world.lease("shop") or {})["status"]
     assert (held["reason"], held["address"]) == ("ServiceGone", address)
-    assert {"LeaseReleased", "LeaseExpired"} <= world.lease_events("shop")
+    wait_for("both to be told", lambda: {"LeaseReleased", "LeaseExpired"} <= world.lease_events("shop"))
 
 
 def test_a_record_that_is_old_enough_is_forgotten(world: World, controller: ControllerProcess) -> None:
