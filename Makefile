@@ -24,13 +24,13 @@ demo-down: root bootstrap ## Remove everything that demo made
 	$(AS_ROOT) .venv/bin/python -m tests.demo down
 
 test: root bootstrap lint ## Everything: lint and types, then one pytest run over unit, integration and end-to-end tests
-	$(AS_ROOT) .venv/bin/python -m pytest tests/unit tests/integration tests/e2e
+	$(AS_ROOT) .venv/bin/python -m pytest -n 2 -p tests.scheduling tests/unit tests/integration tests/e2e
 
 lint: bootstrap
 	ruff check .
 	ruff format --check .
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
-	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.benchmarks
+	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.benchmarks -m tests.scheduling
 	ansible-lint --offline -q roles playbooks
 	yamllint -s .
 	reuse lint -q

@@ -88,15 +88,15 @@ def _built(recipe: Recipe, cache: Path) -> Image:
         _say(f"{image.name}: already built")
         return image
     image.archive.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(image.archive.parent):
+    with alone(image.archive.parent):
         if not image.archive.exists():  # another build may have made it while we waited
             _make(recipe, image, find_engine(cache / "buildah"))
     return image
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One build at a time, whoever asks for it: all share the store."""
+def alone(folder: Path) -> Iterator[None]:
+    """One build at a time below a folder, whoever asks for it."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from images.build import alone
 from tests.cluster.errors import ClusterError
 
 SOURCES = Path(__file__).parent / "tools"
@@ -89,6 +90,13 @@ def ensure(tool: Tool, report: Callable[[str], None]) -> Path:
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with alone(folder.parent):
+        if not folder.is_dir():  # another build may have made it while we waited
+            _build_into(folder, tool, report)
+    return folder
+
+
+def _build_into(folder: Path, tool: Tool, report: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{tool.name}-", dir=folder.parent) as scratch:
         built = Path(scratch) / "bin"
         built.mkdir()
@@ -96,13 +104,7 @@ def ensure(tool: Tool, report: Callable[[str], None]) -> Path:
         absent = [name for name in tool.programs if not (built / name).exists()]
         if absent:
             raise ClusterError(f"Building {tool.source} made no {', '.join(absent)}: compare its go.mod with tools.py.")
-        try:
-            built.rename(folder)
-        except OSError:
-            # Somebody else finished the same build first; theirs is as good.
-            if not folder.is_dir():
-                raise
-    return folder
+        built.rename(folder)
 
 
 def _go() -> str:

@@ -176,9 +176,7 @@ class ServicePass:
             raise self._refusal(service, seen, error, causes) from None
         return cloud, allowed
 
-    def _refusal(
-        self, service: KubeObject, seen: _Seen, error: Refused, causes: Sequence[InvalidInput]
-    ) -> Exception:
+    def _refusal(self, service: KubeObject, seen: _Seen, error: Refused, causes: Sequence[InvalidInput]) -> Exception:
         """What to raise for a service that is not admitted: the first of the causes, if there are any."""
         # The kinds are watched one by one: a service may be seen before the network that was made just before it.
         stands = (condition_of(service, READY_CONDITION) or {}).get("message") == str(error)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""How tests are divided among the processes of one run: a plugin of pytest (``-p tests.scheduling -n 2``).
+
+A test that waits for pods leaves a processor idle. All that use the one cluster run one after another in one process;
+the others have what they need by file, such as an API server, and run beside them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+ON_THE_CLUSTER = ("tests/e2e/", "tests/integration/test_cluster.py")
+"""Where tests use the cluster of ``tests/conftest.py``."""
+
+CLUSTER = "cluster"
+
+
+class ByResource(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out whole files, and all that runs on the cluster as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return CLUSTER if file.startswith(ON_THE_CLUSTER) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByResource:
+    config.option.loadscopereorder = False  # The order of the collection is on purpose.
+    return ByResource(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest first: the cluster's tests, then those of an API server, then those that need neither."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.nodeid.startswith(ON_THE_CLUSTER):
+        return 0
+    return 1 if item.nodeid.startswith("tests/integration/") else 2
