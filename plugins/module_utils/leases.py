@@ -60,9 +60,9 @@ class Slot:
         return lease_name(self.network, self.namespace, self.service, self.number)
 
 
-def at_random(taken: Container[str], random_start: Callable[[int], int] = random.randrange) -> Draw:
-    """From a random start on: concurrent claims rarely meet, and what came free last is not given out next."""
-    return lambda pool: pool.candidates(taken, random_start(pool.size) if pool.size else 0)
+def at_random(taken: Container[str], random_below: Callable[[int], int] = random.randrange) -> Draw:
+    """By chance: concurrent claims rarely meet, and what came free last is not given out next."""
+    return lambda pool: pool.at_random(taken, random_below)
 
 
 def claim(

@@ -64,7 +64,7 @@ class KnownLocks:
             self._own = {place: entry for place, entry in self._own.items() if self._clock() < entry[0]}
             return [lock for _until, lock in self._own.values() if lock["spec"]["lease"] == lease]
 
-    def draw(self, network: str, random_start: Callable[[int], int] = random.randrange) -> Draw:
+    def draw(self, network: str, random_below: Callable[[int], int] = random.randrange) -> Draw:
         """Addresses that are not known to be locked, each to one claim at a time.
 
         Where the only ones left are being tried by others, it waits for what becomes of them: so PoolExhausted is the
@@ -72,12 +72,11 @@ class KnownLocks:
         """
 
         def drawn(pool: AddressPool) -> Iterator[str]:
-            start = random_start(pool.size) if pool.size else 0
             mine: set[str] = set()
             deadline = time.monotonic() + PATIENCE_SECONDS
             while True:
                 contested, seen = False, self._ended
-                for address in pool.candidates(_Taken(self, network), start):
+                for address in pool.at_random(_Taken(self, network), random_below):
                     if address in mine:
                         continue
                     if not self._begin(network, address):

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import ipaddress
+import random
 import time
+from collections import Counter
 from itertools import islice
 from typing import Any
 
@@ -78,6 +80,57 @@ def test_a_pool_is_the_set_of_its_subnets_less_what_any_of_them_keeps_back(
     whole = list(pool.candidates(frozenset(), 0))
     assert order == [address for address in whole[start:] + whole[:start] if address not in taken]
 
+    numbers = random.Random(data.draw(st.integers(0, 1000)))
+    drawn = list(pool.at_random(taken, numbers.randrange))
+    assert len(drawn) == len(set(drawn))
+    assert set(drawn) == expected - taken
+
+
+SCATTERED = [5, 6, 7, 8, 9, 10, 11, 12, 60, 250]
+SHAPES = {
+    "a few in a row and one far away": [{"cidr": "10.70.112.0/24"}],
+    "in two subnets of both families": [{"cidr": "10.70.112.0/25"}, {"cidr": "2001:db8::/121"}],
+}
+
+
+@pytest.mark.parametrize("subnets", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("nth", [0, 1], ids=["the first", "the next after one that was lost"])
+def test_each_free_address_is_as_likely_as_any_other(subnets: list[dict[str, Any]], nth: int) -> None:
+    pool = read_network(network_object(subnets=subnets)).pool
+    whole = list(pool.candidates(frozenset(), 0))
+    free = [whole[place] for place in SCATTERED]
+    taken, numbers = set(whole) - set(free), random.Random(7)
+    found = Counter(next(islice(pool.at_random(taken, numbers.randrange), nth, None)) for _claim in range(2000))
+    # Pearson's chi-square of 9 degrees of freedom, which chance alone takes above 40 once in 100,000 times.
+    assert sum((found[address] - 200) ** 2 / 200 for address in free) < 40, found
+
+
+def test_of_very_many_addresses_the_only_free_one_is_found() -> None:
+    pool = read_network(network_object(subnets=[{"cidr": "10.70.112.0/20"}])).pool
+    whole = list(pool.candidates(frozenset(), 0))
+    for place in (0, 1, 2047, pool.size - 1):
+        assert list(pool.at_random({*whole} - {whole[place]}, random.Random(place).randrange)) == [whole[place]]
+
+
+class Asked(frozenset[str]):
+    """A set that counts how often it was asked."""
+
+    def __init__(self, _members: Any = ()) -> None:
+        self.times = 0
+
+    def __contains__(self, address: object) -> bool:
+        self.times += 1
+        return super().__contains__(address)
+
+
+def test_in_an_empty_pool_the_first_draw_is_the_only_one_and_in_a_full_one_draws_add_little() -> None:
+    pool, numbers = read_network(network_object(subnets=[{"cidr": "10.70.96.0/19"}])).pool, random.Random(7)
+    nobody, everybody = Asked(), Asked(pool.candidates(frozenset(), 0))
+    assert next(pool.at_random(nobody, numbers.randrange)) in pool
+    assert nobody.times == 1
+    assert list(pool.at_random(everybody, numbers.randrange)) == []
+    assert everybody.times == pool.size + addresses.MOST_DRAWS
+
 
 @given(st.text() | st.text(alphabet="0123456789abcdefx.:/ -", max_size=20) | st.sampled_from(["1.2.3", "1.2.3.007"]))
 def test_what_is_no_address_is_in_no_pool(text: str) -> None:
@@ -142,6 +195,7 @@ def test_a_family_of_a_pool_is_never_expanded() -> None:
     assert pool.size == 2**96 - 1
     assert next(pool.candidates({"2001:db8::1"}, 0)) == "2001:db8::2"
     assert next(pool.candidates(frozenset(), pool.size - 1)) == "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
+    assert next(pool.at_random(frozenset(), lambda size: size - 1)) == "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
 
 
 @given(st.text() | st.text("0123456789abcdefx:./ \uff18", max_size=20))

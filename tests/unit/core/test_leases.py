@@ -53,7 +53,7 @@ def both(four: int, six: int) -> EgressNetwork:
 def claim_of(
     store: MemoryStore, which: Slot, ip_family: str, of: EgressNetwork | None = None, **fields: Any
 ) -> KubeObject:
-    draw = at_random((), **{key: fields.pop(key) for key in ("random_start",) if key in fields})
+    draw = at_random((), **{key: fields.pop(key) for key in ("random_below",) if key in fields})
     return leases.claim(store, of or both(2, 2), which, draw, NOW, ip_family=ip_family, **fields)
 
 
@@ -66,7 +66,7 @@ def slot(service: str = "web", number: int = 0, project: str = "green") -> Slot:
 
 
 def claim(store: MemoryStore, size: int, which: Slot, taken: Any = (), **fields: Any) -> KubeObject:
-    draw = at_random(taken, **{key: fields.pop(key) for key in ("random_start",) if key in fields})
+    draw = at_random(taken, **{key: fields.pop(key) for key in ("random_below",) if key in fields})
     return leases.claim(store, pool_of(size), which, draw, NOW, **fields)
 
 
@@ -100,7 +100,7 @@ def test_a_bound_lease_costs_one_request_and_no_write() -> None:
 @pytest.mark.parametrize("start", range(5))
 def test_the_start_is_random_and_every_address_is_reached(start: int) -> None:
     store = MemoryStore()
-    found = [address_of(claim(store, 5, slot(f"s{n}"), random_start=lambda size: start % size)) for n in range(5)]
+    found = [address_of(claim(store, 5, slot(f"s{n}"), random_below=lambda size: start % size)) for n in range(5)]
     assert found[0] == f"10.70.112.{start + 1}"
     assert sorted(found) == [f"10.70.112.{last}" for last in range(1, 6)]
 
@@ -428,13 +428,13 @@ def test_a_network_without_the_family_says_so() -> None:
 
 def test_a_slash_64_of_sources_is_claimed_like_a_small_one() -> None:
     wide = network(subnets=[{"cidr": "fd70:112::/64"}])
-    found = address_of(claim_of(MemoryStore(), slot(), "IPv6", wide, random_start=lambda size: size - 1))
+    found = address_of(claim_of(MemoryStore(), slot(), "IPv6", wide, random_below=lambda size: size - 1))
     assert found == "fd70:112::ffff:ffff:ffff:ffff"
 
 
 def test_a_bound_lease_of_the_other_family_is_left_as_it_is_and_the_remedy_told() -> None:
     store = MemoryStore()
-    bound = claim_of(store, slot(), "IPv4", random_start=lambda _size: 0)
+    bound = claim_of(store, slot(), "IPv4", random_below=lambda _size: 0)
     for fields in ({"ip_family": "IPv6"}, {"ip_family": "IPv4", "wanted": "fd70:112::1"}):
         with pytest.raises(Refused) as caught:
             claim_of(store, slot(), **fields)  # type: ignore[arg-type]
@@ -514,9 +514,9 @@ def test_a_crash_between_any_two_requests_of_a_change_of_family_is_completed_by_
 
 def test_a_released_slot_gets_its_address_back_even_if_the_lock_was_lost() -> None:
     store = MemoryStore()
-    lease = leases.release(store, claim(store, 50, slot(), random_start=lambda _size: 7), NOW, "Tested")
+    lease = leases.release(store, claim(store, 50, slot(), random_below=lambda _size: 7), NOW, "Tested")
     del store.objects["EgressAddress", "outside.10-70-112-8"]
-    assert address_of(claim(store, 50, slot(), random_start=lambda _size: 0)) == address_of(lease) == "10.70.112.8"
+    assert address_of(claim(store, 50, slot(), random_below=lambda _size: 0)) == address_of(lease) == "10.70.112.8"
     assert store.locks().keys() == {"10.70.112.8"}
 
 
@@ -631,10 +631,10 @@ def test_two_claims_of_a_slot_and_a_free_in_any_order_leave_one_holder_and_no_le
     stale = leases.release(store, lease, NOW, "Tested") if lease else None
 
     def one() -> KubeObject:
-        return claim(store, 3, slot(), random_start=lambda _size: starts[0])
+        return claim(store, 3, slot(), random_below=lambda _size: starts[0])
 
     def two() -> KubeObject:
-        return claim(store, 3, slot(), random_start=lambda _size: starts[1])
+        return claim(store, 3, slot(), random_below=lambda _size: starts[1])
 
     def three() -> None:
         if stale:
@@ -656,7 +656,7 @@ def test_three_services_racing_for_two_addresses_are_served_twice(turns: list[in
     def claimant(number: int) -> Callable[[], None]:
         def run() -> None:
             with suppress(PoolExhausted):
-                lease = claim(store, 2, slot(f"s{number}"), random_start=lambda _size: starts[number])
+                lease = claim(store, 2, slot(f"s{number}"), random_below=lambda _size: starts[number])
                 found.append(address_of(lease))
 
         return run
@@ -705,7 +705,7 @@ def test_a_full_pool_is_claimed_to_the_last_address_whatever_the_order() -> None
     names = [f"s{number}" for number in range(60)]
     order.shuffle(names)
     for name in names:
-        claim(store, 60, slot(name), random_start=order.randrange)
+        claim(store, 60, slot(name), random_below=order.randrange)
     assert len(store.locks()) == 60
     assert {o["spec"]["service"] for o in store.list(EGRESS_LEASE)} == set(names)
     assert len(store.list(EGRESS_ADDRESS)) == 60
