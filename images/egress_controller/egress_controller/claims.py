@@ -126,7 +126,11 @@ class _Store:
                 return None
             if holdings.is_bound(cached) and holdings.address(cached) in self._said:
                 return cached
-        return self._cluster.get(resource, name)
+        deletions = self._caches.known_locks.deletions
+        found = self._cluster.get(resource, name)
+        if found and resource is EGRESS_ADDRESS:
+            self._caches.known_locks.met(found, deletions)
+        return found
 
     def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]:
         """The EgressAddresses that this lease holds, as far as they are known here; leases as the server has them."""

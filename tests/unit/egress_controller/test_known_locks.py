@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from egress_controller.known_locks import OWN_SECONDS, KnownLocks
+from egress_controller import known_locks
+from egress_controller.known_locks import CAUTION, OWN_SECONDS, KnownLocks
 
 from .clock import Clock
 from .fakes import lock, network
@@ -58,6 +61,23 @@ def test_what_this_process_deleted_is_free() -> None:
     assert list(drawn(known)) == ALL
 
 
+def test_what_another_process_was_met_with_is_held_until_the_watch_tells() -> None:
+    known = KnownLocks()
+    known.met(lock(ALL[0]), known.deletions)
+    assert list(drawn(known)) == ALL[1:]
+    known.update("DELETED", lock(ALL[0]))
+    assert list(drawn(known)) == ALL
+
+
+def test_what_was_met_before_a_deletion_that_the_watch_has_shown_since_may_be_free() -> None:
+    known = KnownLocks()
+    before = known.deletions
+    known.update("ADDED", lock(ALL[0]))
+    known.update("DELETED", lock(ALL[0]))
+    known.met(lock(ALL[0]), before)
+    assert list(drawn(known)) == ALL
+
+
 def all_but_the_last() -> KnownLocks:
     known = KnownLocks()
     for address in ALL[:-1]:
@@ -85,6 +105,39 @@ def test_the_last_address_is_gone_when_the_claim_that_tried_it_has_it() -> None:
         known.remember(lock(ALL[-1]))
         other.close()  # type: ignore[attr-defined]
         assert waiting.result(10) is None
+
+
+def test_few_of_the_last_addresses_are_tried_at_once_and_each_claim_has_its_turn() -> None:
+    pool = read_network(network("10.70.112.0/28")).pool
+    known, start, counting = KnownLocks(), threading.Barrier(8), threading.Lock()
+    trying, most = 0, 0
+
+    def claim(_number: int) -> str | None:
+        nonlocal trying, most
+        start.wait()
+        for address in known.draw("dmz")(pool):
+            with counting:
+                trying += 1
+                most = max(most, trying)
+            time.sleep(0.01)  # What the request takes.
+            with counting:
+                trying -= 1
+            known.remember(lock(address))
+            return address
+        return None
+
+    with ThreadPoolExecutor(8) as workers:
+        got = list(workers.map(claim, range(8)))
+    assert len(set(filter(None, got))) == 8
+    assert most <= pool.size // CAUTION, "a quarter of what is free"
+
+
+def test_whoever_waits_for_a_turn_longer_than_any_request_takes_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_locks, "PATIENCE_SECONDS", 0.01)
+    known = KnownLocks()
+    stuck = drawn(known)
+    assert next(stuck) == ALL[0]
+    assert list(drawn(known)) == ALL[1:]
 
 
 def test_many_claims_at_once_try_each_address_once_and_get_them_all() -> None:
