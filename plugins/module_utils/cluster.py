@@ -20,7 +20,8 @@ from .resources import API_GROUP, KubeObject, Resource
 
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 30
-LIST_PAGE_SIZE = 5000
+LIST_PAGE_SIZE = 1000
+"""A page is in memory whole, each object several times as large as what is kept of it."""
 
 
 class ApiError(EgressError):
@@ -85,16 +86,14 @@ class Cluster:
         *,
         labels: str | None = None,
         fields: str | None = None,
-        trim: Callable[[KubeObject], None] = lambda _obj: None,
-    ) -> tuple[List[KubeObject], str]:
-        """All objects and the resource version to watch from; ``trim`` takes from each what is not to be kept."""
+        keep: Callable[[KubeObject], Any] = lambda obj: obj,
+    ) -> tuple[List[Any], str]:
+        """What ``keep`` makes of each object, before the next page is read, and the resource version to watch from."""
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": LIST_PAGE_SIZE}
-        items: list[KubeObject] = []
+        items: list[Any] = []
         while True:
             page = self._request("GET", resource.path(namespace), resource, query)
-            for item in page.get("items") or ():
-                trim(item)
-                items.append(typed(item, resource))
+            items += (keep(typed(item, resource)) for item in page.get("items") or ())
             metadata = page["metadata"]
             if not metadata.get("continue"):
                 return items, metadata["resourceVersion"]

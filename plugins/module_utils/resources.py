@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Dict
 
 KubeObject = Dict[str, Any]
@@ -44,8 +45,9 @@ class Resource:
     plural: str
     namespaced: bool = True
 
-    @property
+    @cached_property
     def api_version(self) -> str:
+        """One string for all objects that bear it."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:

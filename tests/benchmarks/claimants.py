@@ -23,6 +23,7 @@ from functools import partial
 from itertools import count
 from multiprocessing.connection import Connection as Pipe
 from types import TracebackType
+from typing import Any
 
 import netaddr
 import urllib3
@@ -43,7 +44,6 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims
-from egress_controller.informers import Trim, drop_managed_fields
 from egress_controller.outages import Outages
 
 CLAIM = "claim"
@@ -118,10 +118,10 @@ class CountingCluster(Cluster):
         *,
         labels: str | None = None,
         fields: str | None = None,
-        trim: Trim = drop_managed_fields,
-    ) -> tuple[list[KubeObject], str]:
+        keep: Callable[[KubeObject], Any] = lambda obj: obj,
+    ) -> tuple[list[Any], str]:
         with self._counted("LIST", resource):
-            return super().list_with_version(resource, namespace, labels=labels, fields=fields, trim=trim)
+            return super().list_with_version(resource, namespace, labels=labels, fields=fields, keep=keep)
 
     def create(self, resource: Resource, body: KubeObject, *, dry_run: bool = False) -> KubeObject:
         try:

@@ -410,6 +410,7 @@ def _memory(results: Results) -> Table:
             "addresses",
             "MB before",
             "MB grown",
+            "after a second list",
             "MB at its peak",
             "JSON bytes each",
             "load s",
@@ -417,7 +418,13 @@ def _memory(results: Results) -> Table:
         ),
     )
     for cost in (results.memory_empty, results.memory):
-        memory = (f"{cost.empty:.0f}", f"{cost.grown:.0f}", f"{cost.peak:.0f}", f"{cost.json_bytes}")
+        memory = (
+            f"{cost.empty:.0f}",
+            f"{cost.grown:.0f}",
+            f"{cost.relisted:.0f}",
+            f"{cost.peak:.0f}",
+            f"{cost.json_bytes}",
+        )
         table.add_row(f"{cost.addresses}", *memory, f"{cost.load_seconds:.1f}", f"{cost.claim_milliseconds:.2f}")
     return table
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from dataclasses import dataclass
 from typing import Callable, Hashable, Mapping, Protocol
@@ -35,10 +34,11 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     egress_pod_name,
 )
 
-from egress_controller.informers import Informer, Trim, drop_managed_fields
+from egress_controller.informers import AS_IT_IS, Form, Informer
 from egress_controller.known_locks import KnownLocks
 from egress_controller.occupied import LockNews, NodeAddresses
 from egress_controller.outages import Outages
+from egress_controller.packed_lock import PackedLock
 
 BY_NAMESPACE = "namespace"
 BY_NETWORK = "network"
@@ -67,7 +67,7 @@ class _Watch:
     resource: Resource
     labels: str | None = None
     indexes: Mapping[str, Callable[[KubeObject], Hashable]] | None = None
-    trim: Trim = drop_managed_fields
+    form: Form = AS_IT_IS
 
 
 class Caches:
@@ -93,7 +93,11 @@ class Caches:
             _Watch(EGRESS_LEASE, indexes={BY_SERVICE: _served, BY_NETWORK: _network, BY_PROJECT: _project})
         )
         self.addresses = self._informer(
-            _Watch(EGRESS_ADDRESS, indexes={BY_LEASE: _holder, BY_NETWORK: _network}, trim=trim_lock)
+            _Watch(
+                EGRESS_ADDRESS,
+                indexes={BY_LEASE: _holder, BY_NETWORK: _network},
+                form=Form(PackedLock.pack, PackedLock.unpack),
+            )
         )
         self.services = self._informer(_Watch(SERVICE, indexes={BY_NAMESPACE: _marked_namespace}))
         self.parts = {part: self._informer(_Watch(part, labels=NAME_LABEL)) for part in PARTS}
@@ -176,7 +180,7 @@ class Caches:
             labels=watch.labels,
             fields=fields,
             indexes=watch.indexes,
-            trim=watch.trim,
+            form=watch.form,
         )
 
     def _follow_cloud(self, event: str, cloud: KubeObject) -> None:
@@ -216,13 +220,6 @@ def _trim_node(node: KubeObject) -> None:
         del node[key]
     for key in metadata.keys() - {"name", "uid", "resourceVersion"}:
         del metadata[key]
-
-
-def trim_lock(lock: KubeObject) -> None:
-    """Keep of an EgressAddress what is read of it, in small dicts of its own: a network may have 65,534 of them."""
-    metadata, kept = lock["metadata"], ("name", "uid", "resourceVersion", "generation")
-    lock["metadata"] = {key: metadata[key] for key in kept if key in metadata}
-    lock["spec"] = {**lock["spec"], "network": sys.intern(lock["spec"]["network"])}
 
 
 def _served(lease: KubeObject) -> Hashable:

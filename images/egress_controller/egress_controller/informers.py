@@ -30,12 +30,25 @@ WATCH_SECONDS = (240, 300)
 """How long the server is asked to keep a watch open: a dead connection is noticed soon after."""
 
 Notify = Callable[[str, KubeObject], None]
-Trim = Callable[[KubeObject], None]
 
 
-def drop_managed_fields(obj: KubeObject) -> None:
-    """Who wrote which field is often longer than the object itself."""
+@dataclass(frozen=True)
+class Form:
+    """How a cache keeps the objects of one resource: without what nobody here reads, for there may be very many."""
+
+    pack: Callable[[KubeObject], Any]
+    """What is kept of an object: a dict, or anything smaller that is none."""
+    unpack: Callable[[Any], KubeObject]
+    """The object as it is read, from what is kept of it."""
+
+
+def drop_managed_fields(obj: KubeObject) -> KubeObject:
+    """The very object without who wrote which field, which is often longer than all the rest."""
     obj["metadata"].pop("managedFields", None)
+    return obj
+
+
+AS_IT_IS = Form(drop_managed_fields, lambda kept: kept)
 
 
 class Stopped(Exception):
@@ -51,7 +64,7 @@ class ListMeta:
 class ListAnswer:
     """A list as SharedInformer reads it: attributes outside, plain dicts inside."""
 
-    items: list[KubeObject]
+    items: list[Any]
     metadata: ListMeta
 
 
@@ -110,10 +123,9 @@ class Informer:
         labels: str | None = None,
         fields: str | None = None,
         indexes: Mapping[str, Callable[[KubeObject], Hashable]] | None = None,
-        trim: Trim = drop_managed_fields,
+        form: Form = AS_IT_IS,
     ) -> None:
-        """``trim`` takes from each object, in place, what nobody here reads: a cluster may have very many."""
-        self._trim = trim
+        self._form = form
         self._cluster = cluster
         self._resource = resource
         self._outages = outages
@@ -125,7 +137,9 @@ class Informer:
         self._gone: list[KubeObject] = []
         self._short_streams = 0
         self._opened_at = float("-inf")
-        self._informer = SharedInformer(self.fetch, label_selector=labels, field_selector=fields)
+        self._informer = SharedInformer(
+            self.fetch, label_selector=labels, field_selector=fields, key_func=lambda kept: cache_key(self._read(kept))
+        )
         for event in (ADDED, MODIFIED, DELETED):
             self._informer.add_event_handler(event, self._handler(event))
 
@@ -144,15 +158,14 @@ class Informer:
 
     def get(self, name: str, namespace: str | None = None) -> KubeObject | None:
         """The object, to be read only: it is shared."""
-        found: KubeObject | None = self._informer.cache.get_by_key(f"{namespace}/{name}" if namespace else name)
-        return found
+        return self._look_up(f"{namespace}/{name}" if namespace else name)
 
     def all(self) -> list[KubeObject]:
-        return list(self._informer.cache.list())
+        return [self._read(kept) for kept in self._informer.cache.list()]
 
     def of(self, index: str, group: Hashable) -> list[KubeObject]:
         """The objects of a group, in the order of their names."""
-        found = (self._informer.cache.get_by_key(key) for key in self._indexes[index].keys(group))
+        found = (self._look_up(key) for key in self._indexes[index].keys(group))
         return [obj for obj in found if obj is not None]
 
     def fetch(
@@ -184,7 +197,9 @@ class Informer:
         return stream
 
     def _list(self, labels: str | None, fields: str | None) -> ListAnswer:
-        items, version = self._cluster.list_with_version(self._resource, labels=labels, fields=fields, trim=self._trim)
+        items, version = self._cluster.list_with_version(
+            self._resource, labels=labels, fields=fields, keep=self._keep_unchanged
+        )
         return ListAnswer(items, ListMeta(version))
 
     def _watch(self, labels: str | None, fields: str | None, version: str) -> object:
@@ -223,9 +238,9 @@ class Informer:
             self._tell(DELETED, obj)
         self._synced.set()
 
-    def _handler(self, event: str) -> Callable[[KubeObject], None]:
-        def handle(obj: KubeObject) -> None:
-            self._trim(obj)
+    def _handler(self, event: str) -> Callable[[Any], None]:
+        def handle(given: Any) -> None:
+            obj = self._read(self._keep(given, event) if isinstance(given, dict) else given)
             # SharedInformer tells what a new list lacks before it replaces its cache: whoever looked at once would
             # still see the object, and never be called again.
             if event == DELETED and self._listing:
@@ -234,6 +249,26 @@ class Informer:
                 self._tell(event, obj)
 
         return handle
+
+    def _keep_unchanged(self, obj: KubeObject) -> Any:
+        """What is kept of an object that is listed: the former, if that is the same; a new list then needs no room."""
+        kept = self._form.pack(obj)
+        former = self._informer.cache.get_by_key(cache_key(obj))
+        return former if former == kept else kept
+
+    def _keep(self, obj: KubeObject, event: str) -> Any:
+        """What is kept of an object that a watch has shown, and SharedInformer put into its cache whole."""
+        kept = self._form.pack(obj)
+        if kept is not obj and event != DELETED:
+            self._informer.cache._put(kept)
+        return kept
+
+    def _look_up(self, key: str) -> KubeObject | None:
+        kept = self._informer.cache.get_by_key(key)
+        return None if kept is None else self._read(kept)
+
+    def _read(self, kept: Any) -> KubeObject:
+        return kept if isinstance(kept, dict) else self._form.unpack(kept)
 
     def _tell(self, event: str, obj: KubeObject) -> None:
         for index in self._indexes.values():

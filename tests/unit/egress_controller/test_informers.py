@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import threading
-from typing import Any, Iterator
+from queue import SimpleQueue
+from typing import Any, Callable, Iterator, NamedTuple
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Expired
 from ansible_collections.avi.egress.plugins.module_utils.connection import ConnectionFailed
 from ansible_collections.avi.egress.plugins.module_utils.resources import SERVICE, KubeObject
 from egress_controller import informers
-from egress_controller.informers import Index, Informer
+from egress_controller.informers import Form, Index, Informer
 from egress_controller.outages import Outages
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,19 +30,23 @@ def service(name: str, version: str = "1", color: str | None = None) -> KubeObje
 
 
 class Stream:
-    """An open watch that ends when the test says so."""
+    """An open watch that shows what the test says, and ends when it says so."""
 
     status = 200
 
     def __init__(self) -> None:
-        self.ended = threading.Event()
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
+
+    def show(self, event: str, obj: KubeObject) -> None:
+        self._lines.put(json.dumps({"type": event, "object": obj}).encode() + b"\n")
 
     def stream(self, **_options: Any) -> Iterator[bytes]:
-        self.ended.wait(5)
+        while line := self._lines.get(timeout=5):
+            yield line
         yield b""
 
     def close(self) -> None:
-        self.ended.set()
+        self._lines.put(b"")
 
     def release_conn(self) -> None:
         pass
@@ -54,10 +61,12 @@ class Server:
         self.failures: list[Exception] = []
         self.opened = threading.Semaphore(0)
 
-    def list_with_version(self, *_resource: Any, **_selectors: Any) -> tuple[list[KubeObject], str]:
+    def list_with_version(
+        self, *_resource: Any, keep: Callable[[KubeObject], Any], **_selectors: Any
+    ) -> tuple[list[Any], str]:
         if self.failures:
             raise self.failures.pop()
-        return list(self.held), "1"
+        return [keep(copy.deepcopy(obj)) for obj in self.held], "1"
 
     def open_watch(self, *_resource: Any, **_options: Any) -> Stream:
         if self.failures:
@@ -101,6 +110,55 @@ def test_of_each_object_who_wrote_its_fields_is_not_kept() -> None:
     written["metadata"]["managedFields"] = [{"manager": "kubectl"}]
     informer._handler("ADDED")(written)
     assert told == [service("a")]
+
+
+class Card(NamedTuple):
+    """As much of a service as some cache keeps."""
+
+    name: str
+    version: str
+
+    @classmethod
+    def pack(cls, obj: KubeObject) -> Card:
+        return cls(obj["metadata"]["name"], obj["metadata"]["resourceVersion"])
+
+    def unpack(self) -> KubeObject:
+        return service(self.name, self.version)
+
+
+def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole() -> None:
+    server, told = Server(), SimpleQueue[tuple[str, KubeObject]]()
+    server.held = [service("a"), service("b"), service("c")]
+    informer = Informer(
+        server,  # type: ignore[arg-type]
+        SERVICE,
+        Outages(),
+        lambda event, obj: told.put((event, obj)),
+        form=Form(Card.pack, Card.unpack),
+        indexes={"namespace": lambda obj: obj["metadata"]["namespace"]},
+    )
+    informer.start()
+    assert server.opened.acquire(timeout=5)
+    events = [("MODIFIED", service("b", "2")), ("ADDED", service("d", "3")), ("DELETED", service("c", "4"))]
+    for event, obj in events:
+        server.watches[-1].show(event, obj)
+    assert [told.get(timeout=5) for _event in range(6)][3:] == events
+
+    assert sorted(informer._informer.cache.list()) == [("a", "1"), ("b", "2"), ("d", "3")]
+    now = [service("a"), service("b", "2"), service("d", "3")]
+    assert (informer.all(), informer.of("namespace", "n")) == (now, now)
+    assert (informer.get("b", "n"), informer.get("c", "n")) == (service("b", "2"), None)
+
+    card = informer._informer.cache.get_by_key("n/a")
+    server.held = [service("a"), service("b", "5")]
+    server.failures = [Expired(410, "too old")]
+    server.watches[-1].close()
+    assert server.opened.acquire(timeout=5)
+    informer.stop()
+    found = sorted((told.get(timeout=5) for _event in range(3)), key=str)
+    assert found == [("DELETED", service("d", "3")), *(("MODIFIED", obj) for obj in server.held)]
+    assert (informer.all(), informer.of("namespace", "n")) == (server.held, server.held)
+    assert informer._informer.cache.get_by_key("n/a") is card, "what has not changed is not kept twice"
 
 
 def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it() -> None:

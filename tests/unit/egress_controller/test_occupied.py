@@ -73,22 +73,6 @@ def test_of_a_node_its_addresses_are_kept_and_nothing_else_that_is_large() -> No
     assert caches.node_addresses.all() == frozenset()
 
 
-def test_of_a_lock_all_is_kept_that_is_read_of_it_and_its_address_is_known() -> None:
-    caches = Caches(Server(), None, SimpleNamespace(changed=lambda *_told: None))  # type: ignore[arg-type]
-    large = lock("10.70.112.7")
-    kept = {"spec": dict(large["spec"]), "status": {"conditions": []}}
-    large["metadata"] |= {"uid": "1", "generation": 1, "managedFields": [{}], "labels": {"a": "b"}}
-    large["status"] = kept["status"]
-    caches.addresses._handler("ADDED")(large)
-    assert large == {
-        "metadata": {"name": "dmz.10-70-112-7", "uid": "1", "resourceVersion": "7", "generation": 1},
-        **kept,
-    }
-    assert caches.known_locks.holds("dmz", "10.70.112.7")
-    caches.addresses._handler("DELETED")(large)
-    assert not caches.known_locks.holds("dmz", "10.70.112.7")
-
-
 def test_pools_follow_the_nodes_and_are_worked_out_once_in_between() -> None:
     nodes, networks = NodeAddresses(), Store(network("10.70.112.0/29"))
     found = networks_of(nodes, Store(), networks)
