@@ -8,6 +8,7 @@ import random
 import re
 import socket
 from bisect import bisect_left, bisect_right
+from functools import cache
 from itertools import accumulate, chain
 from typing import Callable, Collection, Container, Iterable, Iterator, Sequence
 
@@ -234,7 +235,12 @@ def is_ipv4_in_ipv6(address: str) -> bool:
 def why_no_destination(address: str) -> str | None:
     """What makes a canonical address no place outside the cluster, in two words; None if it may be one."""
     parsed = netaddr.IPAddress(address)
-    return next((what for block, what in _NO_DESTINATIONS.items() if parsed in netaddr.IPNetwork(block)), None)
+    return next((what for block, what in _no_destinations() if parsed in block), None)
+
+
+@cache
+def _no_destinations() -> list[tuple[netaddr.IPNetwork, str]]:
+    return [(netaddr.IPNetwork(block), what) for block, what in _NO_DESTINATIONS.items()]
 
 
 def subnet(cidr: str) -> netaddr.IPNetwork | None:

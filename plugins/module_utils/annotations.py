@@ -34,13 +34,13 @@ def read_service(service: KubeObject) -> EgressService | None:
 
     InvalidAnnotation if that is wrong, Refused if the Service is none that egress can be given to.
     """
-    metadata, spec = service["metadata"], service.get("spec", {})
-    annotations = metadata.get("annotations") or {}
-    text = annotations.get(EGRESS_POD_ANNOTATION)
-    if text is None:
-        return None
-    subject = f"Service {metadata['namespace']}/{metadata['name']}"
-    egress_pod = parse_egress_pod(text, subject)
+    text = (service["metadata"].get("annotations") or {}).get(EGRESS_POD_ANNOTATION)
+    return None if text is None else intent_of(service, parse_egress_pod(text, _subject(service)))
+
+
+def intent_of(service: KubeObject, egress_pod: EgressPod) -> EgressService:
+    """The intent of a Service whose ``egress_pod`` annotation has been parsed; refused as by ``read_service``."""
+    metadata, spec, subject = service["metadata"], service.get("spec", {}), _subject(service)
     exposure.check(service, subject)
     ports = _service_ports(egress_pod, spec.get("ports") or (), subject)
     return EgressService(
@@ -50,7 +50,7 @@ def read_service(service: KubeObject) -> EgressService | None:
         egress_pod=egress_pod,
         routes=_routes(egress_pod, ports, subject),
         ports=ports,
-        policy=_policy(annotations.get(AVI_PROXY_ANNOTATION), subject),
+        policy=_policy((metadata.get("annotations") or {}).get(AVI_PROXY_ANNOTATION), subject),
         ip_families=tuple(spec.get("ipFamilies") or (addresses.IPV4,)),
     )
 
@@ -58,6 +58,10 @@ def read_service(service: KubeObject) -> EgressService | None:
 def parse_egress_pod(text: str, subject: str = "Service") -> EgressPod:
     """The ``egress_pod`` annotation's text as an EgressPod; InvalidAnnotation says what is wrong and where."""
     return _Reader(subject, EGRESS_POD_ANNOTATION).egress_pod(load_json(text, subject, EGRESS_POD_ANNOTATION))
+
+
+def _subject(service: KubeObject) -> str:
+    return f"Service {service['metadata']['namespace']}/{service['metadata']['name']}"
 
 
 def _policy(text: str | None, subject: str) -> Policy | None:

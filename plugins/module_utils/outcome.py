@@ -25,9 +25,10 @@ class Outcome:
     values: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
-    def result(self) -> dict[str, Any]:
-        """The keyword arguments of ``exit_json``; Ansible leaves the diff out where none is asked for."""
-        return {**self.values, "changed": self.changed, "diff": {"before": self.before, "after": self.after}}
+    def result(self, diff: bool) -> dict[str, Any]:
+        """The keyword arguments of ``exit_json``; with the diff, which can be the larger part, only if it is asked for."""
+        told = {"diff": {"before": self.before, "after": self.after}} if diff else {}
+        return {**self.values, "changed": self.changed, **told}
 
 
 def foreseen(observed: KubeObject | None, write: Write) -> KubeObject | None:

@@ -52,7 +52,7 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
             _cluster.cache_clear()
     for warning in outcome.warnings:
         module.warn(warning)
-    module.exit_json(**outcome.result())
+    module.exit_json(**outcome.result(diff=module._diff))
 
 
 @lru_cache(maxsize=1)

@@ -11,8 +11,9 @@ import json
 import re
 from typing import Any, Mapping, Sequence
 
-from .annotations import parse_egress_pod, read_service
+from .annotations import intent_of, parse_egress_pod
 from .errors import InvalidAnnotation, InvalidInput
+from .model import EgressPod
 from .resources import API_GROUP, AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, SERVICE, KubeObject, egress_pod_name
 from .workload import missing_ports
 
@@ -49,25 +50,30 @@ def validate(options: Options) -> None:
             raise InvalidInput(subject, "annotations", key, "this annotation is made from the module's other options")
     egress_pod = parse_egress_pod(egress_pod_text(options), subject)
     if options["ports"] or egress_pod.destinations:
-        definition(options, None)
+        _definition(options, None, egress_pod)
 
 
 def definition(options: Options, observed: KubeObject | None) -> KubeObject:
     """The desired Service, to be compared with what is observed; InvalidInput if it can't be made."""
+    return _definition(options, observed, parse_egress_pod(egress_pod_text(options), _subject(options)))
+
+
+def _definition(options: Options, observed: KubeObject | None, egress_pod: EgressPod) -> KubeObject:
+    """With the ``egress_pod`` annotation parsed, which costs most of the time of many Services that stay as they are."""
     metadata: KubeObject = {"name": options["name"], "namespace": options["namespace"]}
     if options["labels"]:
         metadata["labels"] = dict(options["labels"])
-    metadata["annotations"] = _annotations(options, observed)
+    metadata["annotations"] = _annotations(options, observed, egress_pod)
     load_balancer = options["type"] == "LoadBalancer"
     spec: KubeObject = {
         "type": options["type"],
-        "ports": _ports(options, observed),
+        "ports": _ports(options, observed, egress_pod),
         # A node port would let in whoever reaches a node (design §5).
         "allocateLoadBalancerNodePorts": False if load_balancer else None,
     }
     spec.update(_ip_families(options, observed))
     desired = {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": metadata, "spec": spec}
-    read_service({**desired, "metadata": {"uid": "", **metadata}})
+    intent_of({**desired, "metadata": {"uid": "", **metadata}}, egress_pod)
     return desired
 
 
@@ -89,22 +95,24 @@ def is_egress_service(service: KubeObject) -> bool:
     return EGRESS_POD_ANNOTATION in (service["metadata"].get("annotations") or {})
 
 
-def _annotations(options: Options, observed: KubeObject | None) -> dict[str, str]:
+def _annotations(options: Options, observed: KubeObject | None, egress_pod: EgressPod) -> dict[str, str]:
     present = ((observed or {}).get("metadata", {}).get("annotations")) or {}
     wanted = dict(options["annotations"] or {})
-    wanted[EGRESS_POD_ANNOTATION] = _same_egress_pod(present.get(EGRESS_POD_ANNOTATION), egress_pod_text(options))
+    text = egress_pod_text(options)
+    wanted[EGRESS_POD_ANNOTATION] = _same_egress_pod(present.get(EGRESS_POD_ANNOTATION), text, egress_pod)
     if options["avi_proxy"]:
         wanted[AVI_PROXY_ANNOTATION] = _same_json(present.get(AVI_PROXY_ANNOTATION), json.dumps(options["avi_proxy"]))
     return wanted
 
 
-def _same_egress_pod(present: str | None, wanted: str) -> str:
+def _same_egress_pod(present: str | None, wanted: str, egress_pod: EgressPod) -> str:
     """The present text where it means the same: a hand-written annotation is not rewritten for its spaces."""
+    if present is None or present == wanted:
+        return wanted
     try:
-        same = present is not None and parse_egress_pod(present) == parse_egress_pod(wanted)
+        return present if parse_egress_pod(present) == egress_pod else wanted
     except InvalidAnnotation:
-        same = False
-    return present if same and present is not None else wanted
+        return wanted
 
 
 def _same_json(present: str | None, wanted: str) -> str:
@@ -115,9 +123,9 @@ def _same_json(present: str | None, wanted: str) -> str:
     return present if same and present is not None else wanted
 
 
-def _ports(options: Options, observed: KubeObject | None) -> list[dict[str, Any]]:
+def _ports(options: Options, observed: KubeObject | None, egress_pod: EgressPod) -> list[dict[str, Any]]:
     """The given ports and those that ``destinations`` need; without any given, the present ones (of those)."""
-    destinations = parse_egress_pod(egress_pod_text(options), _subject(options)).destinations
+    destinations = egress_pod.destinations
     present: Sequence[dict[str, Any]] = ((observed or {}).get("spec") or {}).get("ports") or ()
     if options["ports"]:
         given = [_port(options, item) for item in options["ports"]]
