@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Any, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable, Collection, Mapping, Sequence
 
 from .accounts import service_account
-from .apply import apply
+from .apply import Change, settle
 from .argument_specs import STATE, ArgumentSpec
-from .cluster import Cluster, Conflict, Forbidden, NotFound
+from .cluster import Cluster, Forbidden, NotFound
 from .errors import EgressError, InvalidInput
+from .fan_out import each, fan_out
+from .item_errors import after_changes
 from .outcome import Outcome, foreseen, returned, shown
 from .plan import Write, delete, ensure, scc_writes
 from .resources import (
@@ -24,9 +27,6 @@ from .resources import (
     account_name,
     scc_name,
 )
-
-ATTEMPTS = 5
-"""How often a change is decided anew when somebody else changes the SCC between our read and our write."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -60,57 +60,89 @@ def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) ->
     """The ServiceAccount of each project and its SCC user, present or absent."""
     uuid = options["uuid"] or _cloud_uuid(cluster, options["cloud"])
     has_scc = cluster.serves(SECURITY_CONTEXT_CONSTRAINTS)
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return _once(cluster, uuid, options, has_scc, check_mode)
-        except Conflict:
-            if attempt == ATTEMPTS:
-                raise
-    raise AssertionError("unreachable: the last attempt returns or raises")
-
-
-def _once(cluster: Cluster, uuid: str, options: Mapping[str, Any], has_scc: bool, check_mode: bool) -> Outcome:
-    projects = list(dict.fromkeys(options["projects"]))
+    projects, present = list(dict.fromkeys(options["projects"])), options["state"] == "present"
     observed = _accounts(cluster, uuid, projects)
-    scc = cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid)) if has_scc else None
-    present = options["state"] == "present"
+    accounts = [_account(cluster, uuid, project, account, present) for project, account in observed.items()]
+    sccs = [_scc(cluster, uuid, projects, present)] if has_scc else []
     # In check mode a project that is missing may be one that an earlier task would have made.
     missing = _missing(cluster, [name for name, found in observed.items() if not found]) if present else []
     if missing and not check_mode:
         raise NotFound(404, f"project {missing[0]} does not exist; create the namespace first")
-    accounts: dict[str, tuple[KubeObject | None, list[Write]]] = {
-        project: (account, _account_writes(uuid, project, account, present)) for project, account in observed.items()
-    }
-    for_scc = scc_writes(uuid, scc, **{"present" if present else "absent": projects}) if has_scc else []
-    writes = [write for _account, some in accounts.values() for write in some] + for_scc
-    stored_accounts = [_carried_out(cluster, account, some, check_mode) for account, some in accounts.values()]
-    stored_scc = _carried_out(cluster, scc, for_scc, check_mode)
+    done = _settled(cluster, accounts, [], check_mode)
+    done += _settled(cluster, sccs, done, check_mode)
     return Outcome(
-        changed=bool(writes),
-        before=shown(*observed.values(), scc),
-        after=shown(*stored_accounts, stored_scc),
+        changed=any(item.change.write for item in done),
+        before=shown(*(item.change.before for item in done)),
+        after=shown(*(item.after for item in done)),
         values={
-            "accounts": [returned(account) for account in stored_accounts if account],
-            "scc": returned(stored_scc) if stored_scc else None,
+            "accounts": [returned(item.after) for item in done[: len(accounts)] if item.after],
+            "scc": next((returned(item.after) for item in done[len(accounts) :] if item.after), None),
             "platform": {"has_scc": has_scc},
         },
         warnings=[f"project {name} does not exist yet" for name in missing],
     )
 
 
-def _account_writes(uuid: str, project: str, account: KubeObject | None, present: bool) -> list[Write]:
-    if present:
-        return ensure(service_account(uuid, project), account)
-    return [delete(account)] if account else []
+@dataclass(frozen=True)
+class _Part:
+    """One of the objects, and how it comes into its state."""
+
+    told: str
+    change: Change
+    read: Callable[[], KubeObject | None]
+    decide: Callable[[KubeObject | None], Write | None]
 
 
-def _carried_out(
-    cluster: Cluster, observed: KubeObject | None, writes: Sequence[Write], check_mode: bool
-) -> KubeObject | None:
-    """The object after its write, stored or foreseen; as it was if there is none."""
-    if not writes:
-        return observed
-    return foreseen(observed, writes[0]) if check_mode else apply(cluster, writes)[0]
+@dataclass(frozen=True)
+class _Done:
+    """What was, or would be, changed of one of the objects."""
+
+    told: str
+    change: Change
+    after: KubeObject | None
+
+
+def _account(cluster: Cluster, uuid: str, project: str, account: KubeObject | None, present: bool) -> _Part:
+    name = account_name(uuid)
+
+    def decide(observed: KubeObject | None) -> Write | None:
+        if present:
+            return next(iter(ensure(service_account(uuid, project), observed)), None)
+        return delete(observed) if observed else None
+
+    told = f"{SERVICE_ACCOUNT.kind} {project}/{name}"
+    change = Change(account, decide(account))
+    return _Part(told, change, lambda: cluster.get(SERVICE_ACCOUNT, name, project), decide)
+
+
+def _scc(cluster: Cluster, uuid: str, projects: Sequence[str], present: bool) -> _Part:
+    name = scc_name(uuid)
+
+    def read() -> KubeObject | None:
+        return cluster.get(SECURITY_CONTEXT_CONSTRAINTS, name)
+
+    def decide(observed: KubeObject | None) -> Write | None:
+        return next(iter(scc_writes(uuid, observed, **{"present" if present else "absent": projects})), None)
+
+    scc = read()
+    return _Part(f"{SECURITY_CONTEXT_CONSTRAINTS.kind} {name}", Change(scc, decide(scc)), read, decide)
+
+
+def _settled(cluster: Cluster, parts: Sequence[_Part], before: Sequence[_Done], check_mode: bool) -> list[_Done]:
+    """The parts in their state, or in check mode as they would be; a failure tells what was changed."""
+    outcomes = fan_out(lambda part: _settle(cluster, part, check_mode), parts)
+    if error := outcomes.first_error:
+        done = [*before, *(outcomes.done[place] for place in sorted(outcomes.done))]
+        changed = [item.told for item in done if item.change.write]
+        raise after_changes(changed, error) if changed else error
+    return [outcomes.done[place] for place in range(len(parts))]
+
+
+def _settle(cluster: Cluster, part: _Part, check_mode: bool) -> _Done:
+    if check_mode:
+        write = part.change.write
+        return _Done(part.told, part.change, foreseen(part.change.before, write) if write else part.change.before)
+    return _Done(part.told, *settle(cluster, part.change, part.read, part.decide))
 
 
 def _accounts(cluster: Cluster, uuid: str, projects: Sequence[str]) -> dict[str, KubeObject | None]:
@@ -121,16 +153,17 @@ def _accounts(cluster: Cluster, uuid: str, projects: Sequence[str]) -> dict[str,
             listed = cluster.list(SERVICE_ACCOUNT, fields=f"metadata.name={name}")
             found = {item["metadata"]["namespace"]: item for item in listed}
             return {project: found.get(project) for project in projects}
-    return {project: cluster.get(SERVICE_ACCOUNT, name, project) for project in projects}
+    return dict(zip(projects, each(lambda project: cluster.get(SERVICE_ACCOUNT, name, project), projects)))
 
 
 def _missing(cluster: Cluster, projects: Sequence[str]) -> list[str]:
     """Those that do not exist, asked for likewise."""
     if len(projects) > 1:
         with suppress(Forbidden):
-            found = {item["metadata"]["name"] for item in cluster.list(NAMESPACE)}
-            return [project for project in projects if project not in found]
-    return [project for project in projects if cluster.get(NAMESPACE, project) is None]
+            known = {item["metadata"]["name"] for item in cluster.list(NAMESPACE)}
+            return [project for project in projects if project not in known]
+    found = each(lambda project: cluster.get(NAMESPACE, project), projects)
+    return [project for project, namespace in zip(projects, found) if namespace is None]
 
 
 def _cloud_uuid(cluster: Cluster, name: str) -> str:

@@ -4,11 +4,23 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+from dataclasses import dataclass
+from typing import Callable, Iterable
 
-from .cluster import Cluster
+from .cluster import ApiError, Cluster, Conflict, NameExists, NotFound
 from .plan import Write
 from .resources import KubeObject
+
+ATTEMPTS = 5
+"""How often a write is decided anew when somebody else changes the object between our read and our write."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """An object as it is, and the write, if any, that makes it as it is to be."""
+
+    before: KubeObject | None
+    write: Write | None
 
 
 def apply(cluster: Cluster, writes: Iterable[Write], *, dry_run: bool = False) -> list[KubeObject | None]:
@@ -17,6 +29,37 @@ def apply(cluster: Cluster, writes: Iterable[Write], *, dry_run: bool = False) -
     With ``dry_run`` the API server validates, defaults and admits each write without keeping it.
     """
     return [_carry_out(cluster, write, dry_run) for write in writes]
+
+
+def settle(
+    cluster: Cluster,
+    change: Change,
+    read: Callable[[], KubeObject | None],
+    decide: Callable[[KubeObject | None], Write | None],
+    *,
+    dry_run: bool = False,
+) -> tuple[Change, KubeObject | None]:
+    """Make a change, and tell what it was and what the object is now.
+
+    Where somebody else was faster, the object is read again and the change decided anew: what they did stays, and what
+    they did in our place is not ours any more.
+    """
+    for _attempt in range(ATTEMPTS - 1):
+        if change.write is None:
+            return change, change.before
+        try:
+            return change, _carry_out(cluster, change.write, dry_run)
+        except ApiError as error:
+            if not _was_overtaken(change.write, error):
+                raise
+        before = read()
+        change = Change(before, decide(before))
+    return change, _carry_out(cluster, change.write, dry_run) if change.write else change.before
+
+
+def _was_overtaken(write: Write, error: ApiError) -> bool:
+    gone = write.verb == "patch" and isinstance(error, NotFound)
+    return gone or isinstance(error, (Conflict, NameExists))
 
 
 def _carry_out(cluster: Cluster, write: Write, dry_run: bool) -> KubeObject | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from threading import Lock
+from time import monotonic, sleep
 from typing import Any, Callable, Iterator, List, Mapping
 from urllib.parse import urlencode
 
@@ -20,6 +22,7 @@ from .resources import API_GROUP, KubeObject, Resource
 
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 30
+TOO_MANY_REQUESTS = 429
 LIST_PAGE_SIZE = 1000
 """A page is in memory whole, each object several times as large as what is kept of it."""
 
@@ -55,10 +58,15 @@ class Expired(ApiError):
 
 
 class Cluster:
-    """A cluster's API, by resource. Counts its requests, and the writes among them, to hold promises of few against."""
+    """A cluster's API, by resource. Counts its requests, and the writes among them, to hold promises of few against.
 
-    def __init__(self, connection: Connection) -> None:
+    Threads may share it. A server that is too busy is asked again when it says so, for ``patience`` seconds in all.
+    """
+
+    def __init__(self, connection: Connection, patience: float = 0) -> None:
         self._client = connection.api_client()
+        self._patience = patience
+        self._counting = Lock()
         self.requests = 0
         self.writes = 0
 
@@ -225,6 +233,18 @@ class Cluster:
     def _send(
         self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str | None, timeout: Any
     ) -> Any:
+        deadline = monotonic() + self._patience
+        while True:
+            response = self._send_once(method, path, query, body, content_type, timeout)
+            pause = _pause(response)
+            if pause is None or monotonic() + pause > deadline:
+                return response
+            response.read()  # or its connection could not be used again
+            sleep(pause)
+
+    def _send_once(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str | None, timeout: Any
+    ) -> Any:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -234,8 +254,9 @@ class Cluster:
             headers["authorization"] = self._client.configuration.get_basic_auth_token()
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self.host}{path}" + (f"?{urlencode(given)}" if given else "")
-        self.requests += 1
-        self.writes += method != "GET"
+        with self._counting:
+            self.requests += 1
+            self.writes += method != "GET"
         try:
             return self._client.call_api(method, url, headers, body, _request_timeout=timeout)
         except (HTTPError, OSError, ApiException) as error:  # ApiException: how the client reports failed TLS
@@ -274,6 +295,14 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
     if status == 403:
         return Forbidden(status, f"permission is missing: {message}")
     return ApiError(status, f"{verb} {resource.kind}: {message or f'HTTP {status}'}")
+
+
+def _pause(response: Any) -> float | None:
+    """After how many seconds a server that was too busy, and so did nothing of a request, is to be asked again."""
+    if response.status != TOO_MANY_REQUESTS:
+        return None
+    told = str(response.headers.get("Retry-After", ""))
+    return float(told) if told.isdecimal() else 1.0
 
 
 def _lines(response: Any) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ except ImportError:
     MISSING_KUBERNETES = traceback.format_exc()
 
 from .errors import EgressError
+from .fan_out import AT_A_TIME
 
 
 class ConnectionFailed(EgressError):
@@ -64,6 +65,7 @@ class Connection:
         if self.api_key:
             configuration.api_key = {"authorization": f"Bearer {self.api_key}"}
         configuration.retries = False
+        configuration.connection_pool_maxsize = max(configuration.connection_pool_maxsize, AT_A_TIME)
         return kubernetes.client.ApiClient(configuration)
 
     def _load(self, configuration: kubernetes.client.Configuration) -> None:

@@ -19,7 +19,7 @@ def of_item(item: str, subject: str, error: EgressError) -> EgressError:
 
 def after_changes(changed: Sequence[str], error: EgressError) -> EgressError:
     """The error with the names of what had been changed before it."""
-    told = _retold(f"{error}; changed before: {some(changed)}", error)
+    told = _retold(f"{error}; changed already: {some(changed)}", error)
     told.changed = True
     return told
 

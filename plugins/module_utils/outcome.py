@@ -26,7 +26,7 @@ class Outcome:
     warnings: Sequence[str] = ()
 
     def result(self, diff: bool) -> dict[str, Any]:
-        """The keyword arguments of ``exit_json``; with the diff, which can be the larger part, only if it is asked for."""
+        """The keyword arguments of ``exit_json``; with the diff, often the larger part, only if it is asked for."""
         told = {"diff": {"before": self.before, "after": self.after}} if diff else {}
         return {**self.values, "changed": self.changed, **told}
 

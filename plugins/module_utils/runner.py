@@ -21,6 +21,10 @@ Operation = Callable[[Cluster, Mapping[str, Any], bool], Outcome]
 """Brings about what the options ask for; with True as its last argument it only tells what would be done."""
 
 
+PATIENCE_SECONDS = 30.0
+"""How long a server that is too busy is asked again."""
+
+
 class Library(NamedTuple):
     """A library on PyPI, and why it could not be imported (None if it could)."""
 
@@ -58,4 +62,4 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
 @lru_cache(maxsize=1)
 def _cluster(connection: Connection, _process: int) -> Cluster:
     """The one that the items of a loop share, run in one process; a forked one must not use its parent's sockets."""
-    return Cluster(connection)
+    return Cluster(connection, PATIENCE_SECONDS)

@@ -59,7 +59,7 @@ def definition(options: Options, observed: KubeObject | None) -> KubeObject:
 
 
 def _definition(options: Options, observed: KubeObject | None, egress_pod: EgressPod) -> KubeObject:
-    """With the ``egress_pod`` annotation parsed, which costs most of the time of many Services that stay as they are."""
+    """With the ``egress_pod`` annotation parsed already, as reading it costs the most of many Services."""
     metadata: KubeObject = {"name": options["name"], "namespace": options["namespace"]}
     if options["labels"]:
         metadata["labels"] = dict(options["labels"])

@@ -93,7 +93,7 @@ def reconcile(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
     installed = bool(due) and cluster.serves(EGRESS_CLOUD)
     if not installed and any(step.wish.present for step in due):
         raise EgressError(NOT_INSTALLED)
-    steps = service_task.carry_out(cluster, steps, check_mode)
+    steps = service_task.carry_out(cluster, steps, _decide, check_mode)
     before, after = shown(*(step.before for step in steps)), shown(*(step.after for step in steps))
     changed = any(step.write for step in steps)
     warnings: list[str] = []

@@ -13,9 +13,10 @@ from time import monotonic
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from . import waiting
-from .apply import apply
+from .apply import Change, settle
 from .cluster import Cluster, Forbidden
 from .errors import EgressError
+from .fan_out import each, fan_out
 from .item_errors import SHOWN, after_changes, of_item, some
 from .plan import Write
 from .resources import SERVICE, KubeObject
@@ -98,7 +99,8 @@ def read(cluster: Cluster, wishes: Sequence[Wish]) -> tuple[Places, Mapping[Serv
             return [None], _by_name(cluster.list(SERVICE))
         except Forbidden:
             pass
-    return projects, _by_name([item for project in projects for item in cluster.list(SERVICE, project)])
+    listed = each(lambda project: cluster.list(SERVICE, project), projects)
+    return projects, _by_name([item for items in listed for item in items])
 
 
 def decide(wishes: Sequence[Wish], found: Mapping[ServiceName, KubeObject], decided: Decide) -> list[Step]:
@@ -111,26 +113,17 @@ def decide(wishes: Sequence[Wish], found: Mapping[ServiceName, KubeObject], deci
     return steps
 
 
-def carry_out(cluster: Cluster, steps: Sequence[Step], check_mode: bool) -> list[Step]:
+def carry_out(cluster: Cluster, steps: Sequence[Step], decided: Decide, check_mode: bool) -> list[Step]:
     """The steps taken, in check mode as the API server foretells it.
 
     What the API server refuses shows before the first of several writes is made: it tries them all without keeping
     them. It still happens in between when somebody else is faster.
     """
     if check_mode or len([step for step in steps if step.write]) > 1:
-        tried = [_taken(cluster, step, dry_run=True) for step in steps]
+        tried = _all_taken(cluster, steps, decided, dry_run=True)
         if check_mode:
             return tried
-    done: list[Step] = []
-    for step in steps:
-        try:
-            done.append(_taken(cluster, step, dry_run=False))
-        except EgressError as error:
-            changed = [before.wish.key for before in done if before.write]
-            if not changed:
-                raise
-            raise after_changes(changed, error) from error
-    return done
+    return _all_taken(cluster, steps, decided, dry_run=False)
 
 
 def wait(cluster: Cluster, places: Places, steps: Sequence[Step], seconds: float) -> tuple[list[Step], list[str]]:
@@ -164,11 +157,27 @@ def _by_name(services: Sequence[KubeObject]) -> dict[ServiceName, KubeObject]:
     return {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in services}
 
 
-def _taken(cluster: Cluster, step: Step, *, dry_run: bool) -> Step:
-    if step.write is None:
-        return step
-    with telling(step.wish):
-        return replace(step, after=apply(cluster, [step.write], dry_run=dry_run)[0])
+def _all_taken(cluster: Cluster, steps: Sequence[Step], decided: Decide, *, dry_run: bool) -> list[Step]:
+    due = [place for place, step in enumerate(steps) if step.write]
+    outcomes = fan_out(lambda place: _taken(cluster, steps[place], decided, dry_run=dry_run), due)
+    taken = {due[number]: step for number, step in sorted(outcomes.done.items())}
+    if error := outcomes.first_error:
+        changed = [step.wish.key for step in taken.values() if step.write and not dry_run]
+        raise after_changes(changed, error) if changed else error
+    return [taken.get(place, step) for place, step in enumerate(steps)]
+
+
+def _taken(cluster: Cluster, step: Step, decided: Decide, *, dry_run: bool) -> Step:
+    wish, (namespace, name) = step.wish, step.wish.name
+    with telling(wish):
+        change, after = settle(
+            cluster,
+            Change(step.before, step.write),
+            lambda: cluster.get(SERVICE, name, namespace),
+            lambda observed: decided(wish, observed),
+            dry_run=dry_run,
+        )
+    return Step(wish, change.before, change.write, after)
 
 
 def _is_ready(service: KubeObject | None) -> bool:

@@ -882,7 +882,7 @@ class TestLease:
             lease_state.reconcile(cluster, {"leases": items}, False)
 
         a, b, c = (f"{network}.{project}.{name}.0" for name in "abc")
-        told = f"leases[1], {b}: EgressNetwork {network}: 10.70.112.101 is held by {c}; changed before: {a}"
+        told = f"leases[1], {b}: EgressNetwork {network}: 10.70.112.101 is held by {c}; changed already: {a}"
         assert str(caught.value) == told
         assert (caught.value.reason, caught.value.changed) == ("AddressTaken", True)
 

@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.account_state import reconcile
 from ansible_collections.avi.egress.plugins.module_utils.accounts import service_account
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Forbidden, NotFound
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Forbidden, NameExists, NotFound
+from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
 from ansible_collections.avi.egress.plugins.module_utils.resources import SERVICE_ACCOUNT, KubeObject, Resource
 
@@ -23,6 +24,8 @@ class Server:
         self._namespaces = namespaces
         self._accounts = {namespace: service_account(UUID, namespace) for namespace in having}
         self._lists = lists
+        self.refused: dict[str, EgressError] = {}
+        self.faster: set[str] = set()
         self.log: list[str] = []
 
     def serves(self, _resource: Resource) -> bool:
@@ -44,7 +47,14 @@ class Server:
         return {"metadata": {"name": name}} if name in self._namespaces else None
 
     def create(self, _resource: Resource, body: KubeObject, *, dry_run: bool) -> KubeObject:
-        self.log.append(f"create {body['metadata']['namespace']}")
+        namespace = body["metadata"]["namespace"]
+        self.log.append(f"create {namespace}")
+        if namespace in self.refused:
+            raise self.refused[namespace]
+        if namespace in self.faster:
+            self.faster.remove(namespace)
+            self._accounts[namespace] = body
+            raise NameExists(409, "already exists")
         return body
 
 
@@ -66,7 +76,8 @@ def test_projects_that_lack_the_account_are_looked_for_by_one_list() -> None:
 
     outcome = run(server, "red", "green", "blue")
 
-    assert server.log == ["list ServiceAccount", "list Namespace", "create red", "create blue"]
+    assert server.log[:2] == ["list ServiceAccount", "list Namespace"]
+    assert sorted(server.log[2:]) == ["create blue", "create red"]
     assert [account["metadata"]["namespace"] for account in outcome.values["accounts"]] == ["red", "green", "blue"]
 
 
@@ -92,4 +103,24 @@ def test_who_may_not_list_all_projects_asks_project_by_project() -> None:
 
     assert run(server, "green", "blue").changed
     asked = [request for request in server.log if request.startswith("get")]
-    assert asked == [f"get {kind} {name}" for kind in ("ServiceAccount", "Namespace") for name in ("green", "blue")]
+    assert sorted(asked) == [
+        f"get {kind} {name}" for kind in ("Namespace", "ServiceAccount") for name in ("blue", "green")
+    ]
+
+
+def test_an_account_that_somebody_else_made_first_is_not_our_change() -> None:
+    server = Server("blue", "green")
+    server.faster = {"blue", "green"}
+
+    assert not run(server, "blue", "green").changed
+
+
+def test_a_failure_tells_which_accounts_were_made_all_the_same() -> None:
+    server = Server("blue", "green")
+    server.refused["green"] = Forbidden(403, "permission is missing: cannot create")
+
+    with pytest.raises(EgressError) as caught:
+        run(server, "blue", "green")
+
+    told = f"permission is missing: cannot create; changed already: ServiceAccount blue/avivantage-{UUID}"
+    assert (str(caught.value), caught.value.changed) == (told, True)

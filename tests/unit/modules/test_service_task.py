@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils import service_state, waiting
-from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Forbidden, NameExists
+from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Forbidden, NameExists, NotFound
 from ansible_collections.avi.egress.plugins.module_utils.difference import patched
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
@@ -61,6 +61,8 @@ class Server:
         }
         self.log: list[str] = []
         self.refused: dict[str, EgressError] = {}
+        self.faster: dict[str, KubeObject | None] = {}
+        """What somebody else makes of a Service just before a request about it."""
         self.controller: Callable[[KubeObject], dict[str, Any] | None] = lambda _service: READY
 
     def list(self, resource: Resource, namespace: str | None = None, **_selectors: Any) -> list[KubeObject]:
@@ -90,7 +92,9 @@ class Server:
         self, resource: Resource, name: str, body: KubeObject, namespace: str, *, dry_run: bool = False
     ) -> KubeObject:
         self._asked(f"{'try' if dry_run else 'patch'} {namespace}/{name}")
-        found = self.found[resource][f"{namespace}/{name}"]
+        found = self.found[resource].get(f"{namespace}/{name}")
+        if found is None:
+            raise NotFound(404, f"{name} not found")
         return self._kept(resource, f"{namespace}/{name}", patched(found, body), dry_run)
 
     def delete_named(
@@ -116,6 +120,16 @@ class Server:
         self.log.append(request)
         if request in self.refused:
             raise self.refused[request]
+        if request in self.faster:
+            verb, name = request.split()
+            self._overtake(verb, name, self.faster.pop(request))
+
+    def _overtake(self, verb: str, name: str, other: KubeObject | None) -> None:
+        self.found[SERVICE].pop(name, None)
+        if other:
+            self.found[SERVICE][name] = other
+            if verb == "create":
+                raise NameExists(409, f"{name} already exists")
 
 
 def run(server: Server, *items: dict[str, Any], check_mode: bool = False, **options: Any) -> Outcome:
@@ -160,7 +174,7 @@ def test_who_may_not_read_all_projects_reads_his_own() -> None:
     server.refused["list Service None"] = Forbidden(403, "permission is missing")
 
     assert not run(server, item("green", "a"), item("blue", "b")).changed
-    assert server.log[1:] == ["list Service blue", "list Service green"]
+    assert sorted(server.log[1:]) == ["list Service blue", "list Service green"]
 
 
 def test_only_what_differs_is_written_and_told_in_the_order_given() -> None:
@@ -175,12 +189,9 @@ def test_only_what_differs_is_written_and_told_in_the_order_given() -> None:
 
     outcome = run(server, *items)
 
-    assert server.log == [
-        "list Service None",
-        "serves",
-        *("try blue/gone", "try green/new", "try green/other"),
-        *("delete blue/gone", "create green/new", "patch green/other"),
-    ]
+    assert server.log[:2] == ["list Service None", "serves"]
+    assert sorted(server.log[2:5]) == ["try blue/gone", "try green/new", "try green/other"]
+    assert sorted(server.log[5:]) == ["create green/new", "delete blue/gone", "patch green/other"]
     told = outcome.values["services"]
     assert [(one["namespace"], one["name"], one["changed"]) for one in told] == [
         ("blue", "gone", True),
@@ -253,8 +264,38 @@ def test_a_write_that_fails_after_all_tells_what_was_done_before() -> None:
 
     error = failure(server, item("green", "same"), item("green", "a"), item("green", "b"))
 
-    assert str(error) == "services[2], Service green/b: services b already exists; changed before: green/a"
+    assert str(error) == "services[2], Service green/b: services b already exists; changed already: green/a"
     assert (error.changed, error.reason) == (True, "ApiError")
+
+
+def test_where_somebody_else_is_faster_it_is_decided_anew() -> None:
+    server = Server(service("green", "gone"))
+    server.faster = {
+        "create green/same": service("green", "same"),
+        "create green/other": service("green", "other", ports=[]),
+        "patch green/gone": None,
+    }
+
+    outcome = run(server, item("green", "same"), item("green", "other"), item("green", "gone", hm_port=1000))
+
+    assert [one["changed"] for one in outcome.values["services"]] == [False, True, True]
+    assert [request for request in server.log if request.endswith("gone")][-2:] == [
+        "patch green/gone",
+        "create green/gone",
+    ]
+    assert "patch green/other" in server.log
+
+
+def test_a_foreign_service_that_came_in_between_is_left_alone() -> None:
+    web = service("green", "a", selector={"app": "web"})
+    web["metadata"]["annotations"] = {}
+    server = Server()
+    server.faster = {"create green/a": web}
+
+    error = failure(server, item("green", "a"))
+
+    assert "Service green/a exists and is no secure egress service" in str(error)
+    assert server.found[SERVICE]["green/a"] is web
 
 
 def test_all_changed_services_are_waited_for_by_one_watch() -> None:
