@@ -9,7 +9,7 @@ from typing import Any, Collection, Mapping
 
 from .account_state import check_uuid, no_such_cloud
 from .accounts import scc_projects
-from .argument_specs import ArgumentSpec
+from .argument_specs import ArgumentSpec, refuse_empty
 from .cluster import Cluster, NotFound
 from .errors import InvalidInput
 from .model import EgressCloud, read_cloud
@@ -60,7 +60,8 @@ class _Accounts:
 
 
 def validate(options: Options) -> None:
-    """Refuse a UUID that an EgressCloud could not have."""
+    """Refuse a UUID that an EgressCloud could not have, and a name that none has."""
+    refuse_empty("avi_scc_account_info", options, ("cloud",))
     check_uuid("avi_scc_account_info", options["uuid"])
 
 

@@ -21,6 +21,7 @@ from .plan import Write, delete, ensure, scc_writes
 from .resources import (
     EGRESS_CLOUD,
     NAMESPACE,
+    NAMESPACE_NAME,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE_ACCOUNT,
     KubeObject,
@@ -47,8 +48,11 @@ SPEC = STATE + ArgumentSpec(
 
 
 def validate(options: Mapping[str, Any]) -> None:
-    """Refuse a UUID that an EgressCloud could not have."""
+    """Refuse a UUID that an EgressCloud could not have, and a project that could not be."""
     check_uuid("avi_scc_account", options["uuid"])
+    for number, project in enumerate(options["projects"]):
+        if not NAMESPACE_NAME.fullmatch(project):
+            raise InvalidInput("avi_scc_account", f"projects[{number}]", project, "give the name of a project")
 
 
 def check_uuid(subject: str, uuid: str | None) -> None:

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from ansible.module_utils.basic import env_fallback
+
+from .errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -38,23 +40,44 @@ class ArgumentSpec:
         }
 
 
-def _from_environment(variable: str, **option: Any) -> dict[str, Any]:
-    return {**option, "fallback": (env_fallback, [variable])}
+def refuse_empty(subject: str, options: Mapping[str, Any], fields: Iterable[str]) -> None:
+    """Refuse an empty filter, as an undefined variable may leave behind: it would be taken for none."""
+    for name in fields:
+        if options.get(name) == "":
+            raise InvalidInput(subject, name, "", "give a value, or leave it out for all")
+
+
+def _from_environment(*variables: str, **option: Any) -> dict[str, Any]:
+    return {**option, "fallback": (env_fallback, [f"K8S_AUTH_{variable}" for variable in variables])}
 
 
 CONNECTION = ArgumentSpec(
     {
-        "kubeconfig": _from_environment("K8S_AUTH_KUBECONFIG", type="path"),
-        "context": _from_environment("K8S_AUTH_CONTEXT", type="str"),
-        "host": _from_environment("K8S_AUTH_HOST", type="str"),
-        "api_key": _from_environment("K8S_AUTH_API_KEY", type="str", no_log=True),
-        "username": _from_environment("K8S_AUTH_USERNAME", type="str"),
-        "password": _from_environment("K8S_AUTH_PASSWORD", type="str", no_log=True),
-        "client_cert": _from_environment("K8S_AUTH_CERT_FILE", type="path", aliases=["cert_file"]),
-        "client_key": _from_environment("K8S_AUTH_KEY_FILE", type="path", aliases=["key_file"], no_log=False),
-        "ca_cert": _from_environment("K8S_AUTH_SSL_CA_CERT", type="path", aliases=["ssl_ca_cert"]),
-        "validate_certs": _from_environment("K8S_AUTH_VERIFY_SSL", type="bool", aliases=["verify_ssl"]),
-        "proxy": _from_environment("K8S_AUTH_PROXY", type="str"),
+        # No secret in itself: the runner shows what of it is none.
+        "kubeconfig": _from_environment("KUBECONFIG", type="raw", no_log=True),
+        "context": _from_environment("CONTEXT", type="str"),
+        "host": _from_environment("HOST", type="str"),
+        "api_key": _from_environment("API_KEY", type="str", no_log=True),
+        "username": _from_environment("USERNAME", type="str"),
+        "password": _from_environment("PASSWORD", type="str", no_log=True),
+        "client_cert": _from_environment("CLIENT_CERT", "CERT_FILE", type="path", aliases=["cert_file"]),
+        "client_key": _from_environment("CLIENT_KEY", "KEY_FILE", type="path", aliases=["key_file"], no_log=False),
+        "ca_cert": _from_environment("CA_CERT", "SSL_CA_CERT", type="path", aliases=["ssl_ca_cert"]),
+        "validate_certs": _from_environment("VALIDATE_CERTS", "VERIFY_SSL", type="bool", aliases=["verify_ssl"]),
+        "proxy": _from_environment("PROXY", type="str"),
+        "no_proxy": _from_environment("NO_PROXY", type="str"),
+        "proxy_headers": {
+            "type": "dict",
+            "apply_defaults": True,
+            "options": {
+                "proxy_basic_auth": _from_environment("PROXY_HEADERS_PROXY_BASIC_AUTH", type="str", no_log=True),
+                "basic_auth": _from_environment("PROXY_HEADERS_BASIC_AUTH", type="str", no_log=True),
+                "user_agent": _from_environment("PROXY_HEADERS_USER_AGENT", type="str"),
+            },
+        },
+        "persist_config": _from_environment("PERSIST_CONFIG", type="bool"),
+        "impersonate_user": _from_environment("IMPERSONATE_USER", type="str"),
+        "impersonate_groups": _from_environment("IMPERSONATE_GROUPS", type="list", elements="str"),
     }
 )
 """How to reach the API server; the names, aliases and variables are kubernetes.core's."""

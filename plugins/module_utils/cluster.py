@@ -65,6 +65,7 @@ class Cluster:
 
     def __init__(self, connection: Connection, patience: float = 0) -> None:
         self._client = connection.api_client()
+        self._impersonation = connection.impersonation
         self._patience = patience
         self._counting = Lock()
         self.requests = 0
@@ -246,12 +247,15 @@ class Cluster:
         self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str | None, timeout: Any
     ) -> Any:
         from kubernetes.client.exceptions import ApiException
+        from urllib3 import HTTPHeaderDict
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": "application/json", "Content-Type": content_type or "application/json"}
+        headers = HTTPHeaderDict({"Accept": "application/json", "Content-Type": content_type or "application/json"})
         self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         if self._client.configuration.username and "authorization" not in headers:
             headers["authorization"] = self._client.configuration.get_basic_auth_token()
+        for name, value in self._impersonation:
+            headers.add(name, value)
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self.host}{path}" + (f"?{urlencode(given)}" if given else "")
         with self._counting:
@@ -260,7 +264,7 @@ class Cluster:
         try:
             return self._client.call_api(method, url, headers, body, _request_timeout=timeout)
         except (HTTPError, OSError, ApiException) as error:  # ApiException: how the client reports failed TLS
-            raise ConnectionFailed(f"the API server at {self.host} cannot be reached: {_cause(error)}") from error
+            raise ConnectionFailed(f"the API server at {self.host} cannot be reached{_cause(error)}") from error
 
     def _check(self, response: Any, method: str, resource: Resource) -> None:
         if 200 <= response.status <= 299:
@@ -315,12 +319,20 @@ def _lines(response: Any) -> Iterator[bytes]:
             *lines, buffer = (buffer + chunk).split(b"\n")
             yield from (line for line in lines if line)
     except (HTTPError, OSError) as error:
-        raise ConnectionFailed(f"the watch broke off: {_cause(error)}") from error
+        raise ConnectionFailed(f"the watch broke off{_cause(error)}") from error
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason in one line, without the layers that libraries wrap around it."""
-    return " ".join(str(getattr(error, "reason", None) or error).split())
+    """``: `` and the innermost reason in one line, without the layers that libraries wrap around it."""
+    from urllib3.exceptions import ProxyError
+
+    where = " through the proxy" if isinstance(error, ProxyError) else ""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    if untrusted := getattr(error, "verify_message", None):
+        return f"{where}: its certificate is not valid here: {untrusted}"
+    told = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+    return f"{where}: {' '.join(str(told).split())}"
 
 
 def _dry(dry_run: bool) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Iterator, Mapping
 
 from . import holdings, leases, locks
 from .addresses import canonical, family_of
-from .argument_specs import ArgumentSpec
+from .argument_specs import ArgumentSpec, refuse_empty
 from .cluster import Cluster
 from .errors import InvalidInput
 from .holdings import BOUND, EXPIRED, RELEASED, Holding
@@ -43,7 +43,8 @@ Told = Mapping[str, Any]
 
 
 def validate(options: Options) -> None:
-    """Refuse a filter that can't mean anything."""
+    """Refuse a filter that can't mean anything, or would be taken for none."""
+    refuse_empty(SUBJECT, options, ("network", "namespace", "service"))
     if options["address"] is not None and canonical(options["address"]) is None:
         raise InvalidInput(SUBJECT, "address", options["address"], "give an IPv4 or IPv6 address")
     _moment(options)

@@ -72,7 +72,7 @@ def _refuse_bad_names(subject: str, where: str, slot: Slot) -> None:
         raise InvalidInput(subject, f"{where}slot", slot.number, "give 0, or 1 for the second address under ha")
     for field, name in (("network", slot.network), ("namespace", slot.namespace), ("service", slot.service)):
         if "." in name or not name:
-            raise InvalidInput(subject, where + field, name, "give a name without dots")
+            raise InvalidInput(subject, where + field, name, "give a name, which has no dots")
 
 
 def _refuse_twice(field: str, listed: Sequence[Options], values: Sequence[Hashable]) -> None:

@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Dict
+
+NAMESPACE_NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+"""What a namespace may be called: a DNS label (RFC 1123)."""
 
 KubeObject = Dict[str, Any]
 """A Kubernetes object as the API server speaks it: JSON as a dict."""

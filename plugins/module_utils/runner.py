@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .addresses import MISSING_NETADDR
 from .argument_specs import CONNECTION, ArgumentSpec
 from .cluster import Cluster
-from .connection import MISSING_KUBERNETES, Connection, remove_keys
+from .connection import MISSING_KUBERNETES, Connection, remove_keys, secrets_of, strings_of
 from .errors import EgressError
 from .outcome import Outcome
 
@@ -32,7 +32,7 @@ class Library(NamedTuple):
     missing: str | None
 
 
-LIBRARIES = (Library("kubernetes", MISSING_KUBERNETES), Library("netaddr", MISSING_NETADDR))
+LIBRARIES = (Library("kubernetes >= 36.0.0", MISSING_KUBERNETES), Library("netaddr >= 1.3.0", MISSING_NETADDR))
 
 
 def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[str, Any]], object]) -> None:
@@ -41,6 +41,8 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
     ``validate`` sees the options before there is a connection, so that wrong ones cost no request.
     """
     module = AnsibleModule(supports_check_mode=True, **(CONNECTION + spec).keywords())
+    kubeconfig = module.params["kubeconfig"]
+    module.no_log_values -= strings_of(kubeconfig) - secrets_of(kubeconfig)
     for library in LIBRARIES:
         if library.missing:
             module.fail_json(msg=missing_required_lib(library.name), exception=library.missing)

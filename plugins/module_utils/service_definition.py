@@ -14,7 +14,15 @@ from typing import Any, Mapping, Sequence
 from .annotations import intent_of, parse_egress_pod
 from .errors import InvalidAnnotation, InvalidInput
 from .model import EgressPod
-from .resources import API_GROUP, AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, SERVICE, KubeObject, egress_pod_name
+from .resources import (
+    API_GROUP,
+    AVI_PROXY_ANNOTATION,
+    EGRESS_POD_ANNOTATION,
+    NAMESPACE_NAME,
+    SERVICE,
+    KubeObject,
+    egress_pod_name,
+)
 from .workload import missing_ports
 
 Options = Mapping[str, Any]
@@ -39,12 +47,18 @@ _ANNOTATION_KEYS = {
 def validate(options: Options) -> None:
     """Refuse wrong options in one sentence, by the same grammar that the controller reads annotations with."""
     subject = _subject(options)
+    if not NAMESPACE_NAME.fullmatch(options["namespace"]):
+        raise InvalidInput(subject, "namespace", options["namespace"], "give the name of a project")
     if len(options["name"]) > _LONGEST_NAME or not _SERVICE_NAME.fullmatch(options["name"]):
         raise InvalidInput(
             subject, "name", options["name"], f"give a DNS label that starts with a letter, up to {_LONGEST_NAME} long"
         )
     if options["state"] == "absent":
         return
+    for field in ("labels", "annotations"):
+        for key, value in (options[field] or {}).items():
+            if not isinstance(value, str):
+                raise InvalidInput(subject, f"{field}.{key}", value, "give a string, in quotes")
     for key in options["annotations"] or {}:
         if key in (EGRESS_POD_ANNOTATION, AVI_PROXY_ANNOTATION) or key.startswith(f"{API_GROUP}/"):
             raise InvalidInput(subject, "annotations", key, "this annotation is made from the module's other options")

@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from . import lease_report, waiting
 from .addresses import family_of
 from .annotations import parse_egress_pod, read_service
-from .argument_specs import ArgumentSpec
+from .argument_specs import ArgumentSpec, refuse_empty
 from .cluster import Cluster, Forbidden
 from .errors import EgressError, InvalidInput
 from .grammar import load_json
@@ -51,9 +51,7 @@ NOTHING: Told = {"service": None, "cluster_ip": None, "source_ips": [], "conditi
 
 def validate(options: Options) -> None:
     """Refuse a filter that would be taken for none."""
-    for field in SPEC.options:
-        if options[field] == "":
-            raise InvalidInput(SUBJECT, field, "", "give a value, or leave it out for all")
+    refuse_empty(SUBJECT, options, SPEC.options)
 
 
 def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:

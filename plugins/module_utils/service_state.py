@@ -75,6 +75,8 @@ Options = Mapping[str, Any]
 
 def validate(options: Options) -> None:
     """Refuse wrong options, each item's by itself, and two items for one Service."""
+    if options["wait_timeout"] < 0:
+        raise InvalidInput("avi_egress_service", "wait_timeout", options["wait_timeout"], "give seconds, 0 or more")
     first: dict[ServiceName, int | None] = {}
     for wish in _wishes(options):
         with telling(wish):

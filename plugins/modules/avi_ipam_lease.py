@@ -158,7 +158,7 @@ EXAMPLES = r"""
   avi.egress.avi_ipam_lease:
     network: dmz
     namespace: green
-    service: secure-egress-service
+    service: invoices
     address: 10.70.112.155
 
 - name: Reserve an address for a project, whose services may ask for it by source_ip
@@ -178,10 +178,10 @@ EXAMPLES = r"""
   avi.egress.avi_ipam_lease:
     network: dmz
     namespace: green
-    service: payments
+    service: billing
     address: 10.70.112.155
     transfer_from:
-      service: secure-egress-service
+      service: invoices
 
 - name: Lease the two addresses of a service with two egress pods, and give another one back
   avi.egress.avi_ipam_lease:
@@ -216,7 +216,7 @@ lease:
     status: {phase: Bound, address: 10.70.112.155, boundAt: "2026-11-23T06:31:00Z"}
 address:
   description:
-    - The leased or reserved address.
+    - The leased or reserved address; null if there is no lease.
     - In check mode, where the address would be drawn only at the time of the lease, how many there are to draw from.
   returned: success, without O(leases)
   type: str

@@ -107,8 +107,8 @@ EXAMPLES = r"""
     leases:
       - network: dmz
         namespace: green
-        service: secure-egress-service
-        address: 10.70.112.155
+        service: archive
+        address: 10.70.112.160
         phase: Bound
         bound_at: "2026-11-20T06:31:00Z"
 

@@ -98,12 +98,12 @@ leases:
       type: str
       sample: controller
     address:
-      description: The address that it has or had last; with O(at) the one of then.
+      description: The address that it has or had last; with O(at) the one of then; null while it is being claimed.
       type: str
       sample: 10.70.112.155
-    bound_at: {description: Since when., type: str, sample: "2026-11-20T06:31:00Z"}
+    bound_at: {description: Since when; null while it is being claimed., type: str, sample: "2026-11-20T06:31:00Z"}
     released_at: {description: Until when; null if it has it still., type: str, sample: "2026-11-23T06:31:00Z"}
-    reason: {description: One word for why it was given back., type: str, sample: ServiceDeleted}
+    reason: {description: One word for why it was given back; null if it was not., type: str, sample: ServiceDeleted}
     history:
       description: What the service held before, the oldest first.
       type: list
@@ -145,7 +145,7 @@ networks:
         bound: {description: As above., type: int, sample: 30}
         released: {description: As above., type: int, sample: 5}
         conflicts: {description: As above., type: int, sample: 0}
-        percent: {description: As above., type: int, sample: 36}
+        percent: {description: As above; null if there are none., type: int, sample: 36}
 reason:
   description: One word for what went wrong.
   returned: failure

@@ -726,7 +726,7 @@ class TestLease:
         assert told[4].endswith("address is 'ten'; give an IPv4 or IPv6 address")
         assert told[5].startswith("EgressNetwork no-such-network does not exist; there are: dmz-")
         assert told[6] == "project no-such-project does not exist; create the namespace first"
-        assert told[7].endswith("service is 'a.b'; give a name without dots")
+        assert told[7].endswith("service is 'a.b'; give a name, which has no dots")
         assert told[8].startswith(f"EgressNetwork {network}: all 3 IPv4 addresses are held or in quarantine;")
         assert told[9].startswith(f"EgressLease {name}: Service {project}/x uses it; delete the service first")
 
