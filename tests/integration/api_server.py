@@ -41,6 +41,8 @@ class ApiServer:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._etcd, self._peer, self.port, self._manager = _free_ports(4)
         self.host = f"https://127.0.0.1:{self.port}"
+        self.accounts_key = folder / "accounts.key"
+        """Signs the tokens of ServiceAccounts."""
         self.kubeconfig = self._write_kubeconfig()
 
     def cluster(self, token: str = ADMIN_TOKEN) -> Cluster:
@@ -72,7 +74,7 @@ class ApiServer:
         self._log.close()
 
     def _start_servers(self) -> None:
-        key, tokens = self._folder / "accounts.key", self._folder / "tokens.csv"
+        key, tokens = self.accounts_key, self._folder / "tokens.csv"
         key.write_bytes(_private_key())
         tokens.write_text(f"{ADMIN_TOKEN},admin,admin,system:masters\n{TENANT_TOKEN},{TENANT},{TENANT}\n")
         storage, peers = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._peer}"
