@@ -256,4 +256,8 @@ def _last_event(cluster: Cluster, namespace: str, name: str) -> str:
 
 
 def _event_time(event: KubeObject) -> str:
-    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
+    """When it was seen last: of one that is repeated, ``series`` tells it (events.k8s.io/v1)."""
+    repeated = (event.get("series") or {}).get("lastObservedTime")
+    return str(
+        repeated or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+    )

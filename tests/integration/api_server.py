@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.cluster import tools
+from tests.integration import client_certificate
 
 ADMIN_TOKEN = "admin-token"
 TENANT_TOKEN = "tenant-token"
@@ -41,6 +42,10 @@ class ApiServer:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._etcd, self._peer, self.port, self._manager = _free_ports(4)
         self.host = f"https://127.0.0.1:{self.port}"
+        self.client_cert, self.client_key = folder / "client.crt", folder / "client.key"
+        """Of an administrator."""
+        self.ca_cert = folder / "certificates/apiserver.crt"
+        """By which the server is known, once it has started."""
         self.accounts_key = folder / "accounts.key"
         """Signs the tokens of ServiceAccounts."""
         self.kubeconfig = self._write_kubeconfig()
@@ -76,6 +81,7 @@ class ApiServer:
     def _start_servers(self) -> None:
         key, tokens = self.accounts_key, self._folder / "tokens.csv"
         key.write_bytes(_private_key())
+        client_certificate.write(self._folder, "admin", "system:masters")
         tokens.write_text(f"{ADMIN_TOKEN},admin,admin,system:masters\n{TENANT_TOKEN},{TENANT},{TENANT}\n")
         storage, peers = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._peer}"
         self._start(
@@ -93,8 +99,9 @@ class ApiServer:
             f"--etcd-servers={storage}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self.port}",
-            f"--cert-dir={self._folder / 'certificates'}",
+            f"--cert-dir={self.ca_cert.parent}",
             f"--token-auth-file={tokens}",
+            f"--client-ca-file={self.client_cert}",
             "--authorization-mode=RBAC",
             "--allow-privileged=true",
             "--service-cluster-ip-range=10.97.0.0/16,fd00:97::/112",

@@ -21,13 +21,17 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.module_utils import (
+    account_report,
     account_state,
+    lease_report,
     lease_state,
+    restoration,
     service_report,
     service_state,
 )
 from ansible_collections.avi.egress.plugins.module_utils.accounts import security_context_constraints
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CUSTOM_RESOURCE_DEFINITION,
@@ -45,9 +49,13 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     Resource,
 )
 
+from tests.faults import FaultProxy
+from tests.faults.requests import WRITES
+from tests.faults.rules import CONFLICT, INTERNAL_ERROR, TOO_MANY_REQUESTS, Rule
 from tests.integration.ansible_run import Ansible
-from tests.integration.api_server import TENANT, TENANT_TOKEN, ApiServer
+from tests.integration.api_server import ADMIN_TOKEN, TENANT, TENANT_TOKEN, ApiServer
 from tests.integration.breaking import BreakingCluster
+from tests.integration.http_proxy import HttpProxy
 
 CHECKOUT = Path(__file__).parents[2]
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
@@ -595,6 +603,18 @@ class TestAccount:
 
 
 class TestAccountInfo:
+    def test_a_hundred_projects_cost_one_list_of_each_kind(
+        self, api: ApiServer, cluster: Cluster, openshift: None
+    ) -> None:
+        reader = api.cluster()
+        options = {"cloud": None, "uuid": str(uuid.uuid4()), "projects": [f"p{number}" for number in range(100)]}
+
+        found = account_report.report(reader, options, False)
+
+        assert len(found.values["clouds"][0]["projects"]) == 100
+        # The clouds, whether there are SCCs, this one, the projects and the accounts.
+        assert (reader.requests, reader.writes) == (5, 0)
+
     def test_what_projects_have_and_lack(
         self, ansible: Ansible, cluster: Cluster, openshift: None, project: str
     ) -> None:
@@ -862,6 +882,28 @@ class TestLease:
         assert first.requests - first.writes == 6
         assert (second.requests, second.writes) == (4, 0)
 
+    def test_reading_a_hundred_leases_and_bringing_them_again_costs_a_few_lists(
+        self, api: ApiServer, cluster: Cluster, project: str, network: str
+    ) -> None:
+        cluster.patch(EGRESS_NETWORK, network, {"spec": {"subnets": [{"cidr": "10.70.112.0/24"}]}})
+        items = [_item(network, project, f"s{number}") for number in range(100)]
+        lease_state.reconcile(cluster, {"leases": items}, False)
+        reader = api.cluster()
+
+        found = lease_report.report(reader, {**dict.fromkeys(lease_report.SPEC.options), "network": network}, False)
+
+        assert len(found.values["leases"]) == 100
+        # Leases, locks and networks, and the nodes and clouds whose own addresses are not leased.
+        assert (reader.requests, reader.writes) == (5, 0)
+
+        importer = api.cluster()
+        records = [{**item, "history": [], "released_at": None, "reason": None} for item in found.values["leases"]]
+
+        same = restoration.reconcile(importer, {"leases": records}, False)
+
+        assert not same.changed
+        assert (importer.requests, importer.writes) == (3, 0)
+
     def test_a_list_stops_at_what_somebody_else_was_faster_at_and_says_what_was_done(
         self, api: ApiServer, project: str, network: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -986,6 +1028,149 @@ class TestConnection:
 
         assert changed(ansible.tasks(account(project), defaults=credentials, environment={"K8S_AUTH_KUBECONFIG": ""}))
         assert changed(ansible.tasks(account(project), environment=variables)) == [False]
+
+    def test_a_client_certificate_and_the_servers_authority(
+        self, ansible: Ansible, api: ApiServer, cluster: Cluster
+    ) -> None:
+        files = {"client_cert": str(api.client_cert), "client_key": str(api.client_key), "ca_cert": str(api.ca_cert)}
+        variables = {
+            "K8S_AUTH_KUBECONFIG": "",
+            "K8S_AUTH_HOST": f"{api.host}/",
+            "K8S_AUTH_CERT_FILE": str(api.client_cert),
+            "K8S_AUTH_CLIENT_KEY": str(api.client_key),
+            "K8S_AUTH_SSL_CA_CERT": str(api.ca_cert),
+            "K8S_AUTH_VERIFY_SSL": "true",
+        }
+
+        assert changed(ansible.tasks(leases_info(host=api.host, validate_certs=True, **files))) == [False]
+        assert changed(ansible.tasks(leases_info(), environment=variables)) == [False]
+
+    def test_a_kubeconfig_may_be_a_dictionary_whose_secrets_are_not_shown(
+        self, ansible: Ansible, api: ApiServer, cluster: Cluster
+    ) -> None:
+        given = yaml.safe_load(api.kubeconfig.read_text())
+        given["users"][0]["user"]["token"] = "{{ secret }}"
+
+        here, other = ansible.tasks(
+            leases_info(kubeconfig=given),
+            leases_info(kubeconfig=given, context="other"),
+            variables={"secret": ADMIN_TOKEN},
+            environment={"K8S_AUTH_KUBECONFIG": "/no/such/file"},
+        )
+
+        assert changed([here]) == [False]
+        shown = here["invocation"]["module_args"]["kubeconfig"]
+        assert ADMIN_TOKEN not in str(here)
+        assert shown == {**given, "users": [{"name": "admin", "user": {"token": shown["users"][0]["user"]["token"]}}]}
+        assert other["msg"] == "context is 'other'; the kubeconfig has no such context"
+
+    def test_requests_may_be_made_as_somebody_else(self, ansible: Ansible, cluster: Cluster) -> None:
+        variables = {"K8S_AUTH_IMPERSONATE_USER": TENANT, "K8S_AUTH_IMPERSONATE_GROUPS": "some,system:masters"}
+
+        alone, grouped = ansible.tasks(
+            leases_info(impersonate_user=TENANT),
+            leases_info(impersonate_user=TENANT, impersonate_groups=["some", "system:masters"]),
+        )
+
+        assert f'User "{TENANT}" cannot list resource' in alone["msg"]
+        assert changed([grouped, *ansible.tasks(leases_info(), environment=variables)]) == [False, False]
+
+    def test_a_proxy_is_used_as_it_wishes_but_for_what_is_excepted(self, ansible: Ansible, cluster: Cluster) -> None:
+        with HttpProxy() as proxy:
+            by_option = ansible.tasks(
+                leases_info(proxy=proxy.url, proxy_headers={"proxy_basic_auth": "user:pass", "user_agent": "foo/1.0"}),
+                leases_info(proxy=proxy.url, no_proxy="localhost,127.0.0.1"),
+            )
+            variables = {"K8S_AUTH_PROXY": proxy.url, "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH": "user:other"}
+            by_variable = ansible.tasks(leases_info(), environment=variables)
+
+        assert changed([*by_option, *by_variable]) == [False] * 3
+        told = [{key.lower(): value for key, value in headers.items()} for headers in proxy.asked]
+        assert [item["proxy-authorization"] for item in told] == ["Basic dXNlcjpwYXNz", "Basic dXNlcjpvdGhlcg=="]
+        assert told[0]["user-agent"] == "foo/1.0"
+        assert "pass" not in str(by_option[0]["invocation"]["module_args"]["proxy_headers"])
+
+
+class TestUnderFaults:
+    def test_many_services_are_made_though_others_are_faster(
+        self, faults: FaultProxy, cluster: Cluster, project: str
+    ) -> None:
+        items = [_as_given(_service(project, f"s{number}")) for number in range(20)]
+        faults.use(Rule(CONFLICT, WRITES, path="/services", probability=0.3), seed=5)
+
+        made = service_state.reconcile(_through(faults), {"services": items, "wait": False}, False)
+
+        assert faults.journal.count(fault="Conflict") > 5
+        assert [item["changed"] for item in made.values["services"]] == [True] * 20
+        assert [item["name"] for item in made.values["services"]] == [item["name"] for item in items]
+        assert len(cluster.list(SERVICE, project)) == 20
+
+    def test_accounts_are_made_though_others_are_faster(
+        self, faults: FaultProxy, cluster: Cluster, openshift: None, project: str
+    ) -> None:
+        options = {"uuid": str(uuid.uuid4()), "cloud": None, "projects": [project], "state": "present"}
+        faults.use(
+            Rule(CONFLICT, WRITES, path="/serviceaccounts", times=2),
+            Rule(CONFLICT, WRITES, path="/securitycontextconstraints", times=2),
+        )
+
+        made = account_state.reconcile(_through(faults), options, False)
+
+        assert (made.changed, faults.journal.count(fault="Conflict")) == (True, 4)
+        assert not account_state.reconcile(_through(faults), options, False).changed
+
+    def test_a_server_that_is_too_busy_is_asked_again_when_it_says_so(
+        self, ansible: Ansible, faults: FaultProxy, cluster: Cluster, project: str
+    ) -> None:
+        faults.use(Rule(TOO_MANY_REQUESTS, times=3))
+
+        (made,) = ansible.tasks(service(project, kubeconfig=str(faults.kubeconfig)))
+
+        assert changed([made]) == [True]
+        assert faults.journal.count(fault="TooManyRequests") == 3
+
+    def test_a_failure_in_the_middle_tells_what_was_changed_and_the_next_run_does_the_rest(
+        self, faults: FaultProxy, cluster: Cluster, project: str
+    ) -> None:
+        items = [_as_given(_service(project, f"s{number}")) for number in range(40)]
+        # Spares the dry runs, and some of the creates.
+        faults.use(Rule(INTERNAL_ERROR, {"create"}, skip=60, times=1))
+
+        with pytest.raises(EgressError) as caught:
+            service_state.reconcile(_through(faults), {"services": items, "wait": False}, False)
+
+        there = {item["metadata"]["name"] for item in cluster.list(SERVICE, project)}
+        assert 0 < len(there) < 40
+        assert caught.value.changed
+        told = str(caught.value).partition("; changed already: ")[2]
+        assert told.endswith(f" and {len(there) - 5} more")
+        again = service_state.reconcile(_through(faults), {"services": items, "wait": False}, False)
+        assert {item["name"] for item in again.values["services"] if not item["changed"]} == there
+
+    def test_a_wait_is_one_watch_and_asks_for_nothing_else(
+        self, ansible: Ansible, faults: FaultProxy, cluster: Cluster, project: str
+    ) -> None:
+        def controller() -> None:
+            for number in range(5):
+                time.sleep(0.5)
+                _set_condition(cluster, project, f"Step{number}", ready=False)
+            _set_condition(cluster, project, "EgressReady", ready=True)
+
+        with _once_there(cluster, project, controller):
+            task = service(project, wait=True, wait_timeout=60, kubeconfig=str(faults.kubeconfig))
+            assert changed(ansible.tasks(task)) == [True]
+
+        paths = [(verb, path) for verb, path in faults.journal.requests() if "services" in path]
+        assert sorted(verb for verb, _path in paths) == ["create", "get", "list", "watch"]
+        assert faults.journal.count(path="services") == 4
+
+
+def leases_info(**options: Any) -> dict[str, Any]:
+    return {"avi.egress.avi_ipam_lease_info": options}
+
+
+def _through(faults: FaultProxy) -> Cluster:
+    return Cluster(Connection(kubeconfig=str(faults.kubeconfig)))
 
 
 def _item(network: str, project: str, service: str, **options: Any) -> dict[str, Any]:

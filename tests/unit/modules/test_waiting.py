@@ -147,9 +147,10 @@ def test_a_deleted_service_is_not_waited_for() -> None:
 
 def test_a_timeout_says_what_was_missing_and_the_last_event() -> None:
     cluster = Playback(service("WaitingForPod"))
+    repeated = {"eventTime": "2025-12-31T00:00:00Z", "series": {"lastObservedTime": "2026-01-02T00:00:00Z"}}
     cluster.events = [
         {"type": "Normal", "reason": "Old", "message": "o", "lastTimestamp": "2026-01-01T00:00:00Z", "metadata": {}},
-        {"type": "Warning", "reason": "New", "message": "n", "lastTimestamp": "2026-01-02T00:00:00Z", "metadata": {}},
+        {"type": "Warning", "reason": "New", "message": "n", **repeated, "metadata": {}},
     ]
 
     with pytest.raises(waiting.TimedOut) as caught:
