@@ -130,9 +130,9 @@ options:
       - Many Services at once, in place of the other options but O(wait) and O(wait_timeout). They are read by one list,
         of their project if they have only one, else of all projects, and only what differs is written.
       - All are checked before the first is written, each by itself, against the others, and by the API server, which
-        tries every change without keeping it. They are then written in order. The first one that fails all the same,
-        because somebody else was faster, ends the task, and the message says which it is and what was changed before
-        it.
+        tries every change without keeping it. They are then written, eight at a time. The first one that fails all the
+        same ends the task, and the message says which it is and what was changed already.
+      - What somebody else made or changed in between is read again and decided on anew.
       - All are waited for at the same time.
     type: list
     elements: dict

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,21 +45,11 @@ class Ansible:
 
     def playbook(self, playbook: str, *arguments: str, environment: dict[str, str] | None = None) -> Run:
         """Run a playbook (a path, or ``avi.egress.NAME``); it may fail."""
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments]
-        done = subprocess.run(
-            command,
-            env={**os.environ, **self._environment(), **(environment or {})},
-            cwd=self.folder,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+        done = self._finished(playbook, *arguments, environment=environment)
         try:
             report = json.loads(done.stdout)
         except ValueError as error:
-            raise AssertionError(f"{command} printed no report:\n{done.stdout}\n{done.stderr}") from error
+            raise AssertionError(f"{playbook} printed no report:\n{done.stdout}\n{done.stderr}") from error
         tasks = [
             {"task": task["task"]["name"], **task["hosts"][HOST]}
             for play in report["plays"]
@@ -74,6 +66,19 @@ class Ansible:
         variables: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """The results of some tasks, all of which are run, with their diffs; each is a dictionary as in a playbook."""
+        return self.playbook(self._written(tasks, defaults, variables), environment=environment).tasks
+
+    def recap(self, *tasks: dict[str, Any], variables: dict[str, Any] | None = None) -> dict[str, int]:
+        """How many of some tasks were ``ok``, ``changed``, ``failed``, from what users see by default."""
+        environment = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
+        done = self._finished(self._written(tasks, None, variables), environment=environment)
+        found = re.findall(r"(\w+)=(\d+)", done.stdout.rpartition("PLAY RECAP")[2])
+        return {name: int(count) for name, count in found}
+
+    def _written(
+        self, tasks: Sequence[dict[str, Any]], defaults: dict[str, Any] | None, variables: dict[str, Any] | None
+    ) -> str:
+        """The path of a playbook with these tasks."""
         play = {
             "hosts": HOST,
             "connection": "local",
@@ -84,7 +89,22 @@ class Ansible:
         }
         path = self.folder / "tasks.yml"
         path.write_text(json.dumps([play]))
-        return self.playbook(str(path), environment=environment).tasks
+        return str(path)
+
+    def _finished(
+        self, playbook: str, *arguments: str, environment: dict[str, str] | None
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments],
+            env={**os.environ, **self._environment(), **(environment or {})},
+            cwd=self.folder,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
+        return done
 
     def _environment(self) -> dict[str, str]:
         return {
