@@ -121,10 +121,12 @@ options:
     type: list
     elements: str
     choices: [IPv4, IPv6]
+    version_added: 0.2.0
   ip_family_policy:
     description: Whether the Service has one cluster IP or, where the cluster can, one of each family.
     type: str
     choices: [SingleStack, PreferDualStack, RequireDualStack]
+    version_added: 0.2.0
   services:
     description:
       - Many Services at once, in place of the other options but O(wait) and O(wait_timeout). They are read by one list,
@@ -136,6 +138,7 @@ options:
       - All are waited for at the same time.
     type: list
     elements: dict
+    version_added: 0.2.0
     suboptions:
       name:
         description: See O(name).

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: avi_egress_service_info
 short_description: Tell which secure egress services there are, where they lead, and from which addresses
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Lists the Services with an C(egress_pod) annotation, each with its annotations parsed, its addresses, its condition,
     its leases, and what keeps its egress pods. It changes nothing.

@@ -51,6 +51,7 @@ options:
       - A lease that is Bound to an address of the other family must be released first.
     type: str
     choices: [IPv4, IPv6]
+    version_added: 0.2.0
   transfer_from:
     description:
       - The service whose address this one is to have instead of a new one. It goes over without being free in between,
@@ -61,6 +62,7 @@ options:
       - Between projects, this is your decision. A firewall that trusts the address then trusts the other project.
         That project must be allowed by the network, have the quota, and not be shut out by a reservation.
     type: dict
+    version_added: 0.2.0
     suboptions:
       namespace:
         description: Its project; O(namespace) by default.
@@ -90,6 +92,7 @@ options:
       - No item draws an address that another one asks for.
     type: list
     elements: dict
+    version_added: 0.2.0
     suboptions:
       network:
         description: See O(network).

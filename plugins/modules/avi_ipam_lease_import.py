@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: avi_ipam_lease_import
 short_description: Bring leases of source addresses from another cluster
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Makes leases as they were in another cluster, with their addresses, moments and history, so that the services get
     the addresses that firewalls know as soon as they are created.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: avi_ipam_lease_info
 short_description: Tell who holds which source address, who held it when, and how many are left
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Lists leases, and how much of each EgressNetwork is in use. It changes nothing.
   - A lease remembers its last 8 holdings. It stays as a record for the network's C(historySeconds) after its address

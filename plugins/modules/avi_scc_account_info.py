@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: avi_scc_account_info
 short_description: Tell which projects may run egress pods, and what they lack
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Lists, for each EgressCloud, the projects that it includes and those that have its ServiceAccount or are users of
     its SecurityContextConstraints, with what each of them lacks or has left over. It changes nothing.
