@@ -77,6 +77,9 @@ LEADER_LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 CUSTOM_RESOURCE_DEFINITION = Resource(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
 )
+SELF_SUBJECT_ACCESS_REVIEW = Resource(
+    "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
+)
 SECURITY_CONTEXT_CONSTRAINTS = Resource(
     "security.openshift.io", "v1", "SecurityContextConstraints", "securitycontextconstraints", namespaced=False
 )

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.doc_fragments import connection
 from ansible_collections.avi.egress.plugins.module_utils import (
+    access_report,
     account_report,
     account_state,
     lease_report,
@@ -24,6 +25,7 @@ from ansible_collections.avi.egress.plugins.module_utils.argument_specs import C
 
 COLLECTION = Path(__file__).parents[3]
 MODULES = {
+    "avi_access_info": access_report.SPEC,
     "avi_egress_service": service_state.SPEC,
     "avi_egress_service_info": service_report.SPEC,
     "avi_ipam_lease": lease_state.SPEC,
