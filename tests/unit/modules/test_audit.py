@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What an audit finds, and what it passes over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES, audit
+
+UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
+CONTROLLER = {"kind": "ReplicationController", "name": "shop-avi-egress-pod", "replicas": 1, "ready_replicas": 1}
+
+
+def service(**changes: Any) -> dict[str, Any]:
+    condition = {"type": "EgressReady", "status": "True", "reason": "EgressReady", "message": "traffic leaves"}
+    usual = {"namespace": "green", "name": "shop", "ready": True, "error": None, "source_ips": ["10.70.112.155"]}
+    return {**usual, "condition": condition, "controllers": [CONTROLLER], **changes}
+
+
+def lease(**changes: Any) -> dict[str, Any]:
+    usual = {"network": "lan", "namespace": "green", "service": "shop", "slot": 0, "phase": "Bound"}
+    return {**usual, "claimed_by": "controller", "address": "10.70.112.155", "released_at": None, **changes}
+
+
+def network(**condition: Any) -> dict[str, Any]:
+    usual = {"type": "AddressesAvailable", "status": "True", "reason": "AddressesAvailable", "message": "60 are free"}
+    return {"metadata": {"name": "lan"}, "status": {"conditions": [{**usual, **condition}]}}
+
+
+def deployment(ready: int = 2, version: str | None = "0.2.0") -> dict[str, Any]:
+    labels = {"app.kubernetes.io/version": version} if version else {}
+    template = {"spec": {"containers": [{"image": "controller:1"}]}}
+    spec = {"replicas": 2, "template": template}
+    return {"metadata": {"labels": labels}, "spec": spec, "status": {"readyReplicas": ready}}
+
+
+def cloud(**changes: Any) -> dict[str, Any]:
+    project = {"namespace": "green", "included": True, "missing": [], "surplus": []}
+    usual = {"cloud": "default", "uuid": UUID, "error": None, "scc": f"avivantage-scc-{UUID}", "scc_users": None}
+    return {**usual, "projects": [project], **changes}
+
+
+def pod(owner: str | None, **metadata: Any) -> dict[str, Any]:
+    owners = [{"kind": "ReplicationController", "name": owner, "controller": True}] if owner else []
+    head = {"namespace": "green", "name": "p", "ownerReferences": owners, **metadata}
+    return {"metadata": head, "spec": {"serviceAccountName": f"avivantage-{UUID}"}}
+
+
+FIGURES = {"name": "lan", "error": None, "capacity": 100, "bound": 1, "released": 0, "available": 99, "families": []}
+HEALTHY: dict[str, Any] = {
+    "version": "0.2.0",
+    "namespace": "avi-egress",
+    "networks": [network()],
+    "services": [service()],
+    "leases": [lease()],
+    "figures": [FIGURES],
+    "clouds": [cloud()],
+    "controllers": [deployment()],
+    "policies": [{"metadata": {"name": name}} for name in ADMISSION_POLICIES],
+    "pods": [pod("shop-avi-egress-pod")],
+}
+DEGRADED = {"type": "EgressReady", "status": "True", "reason": "Degraded", "message": "1 of 2"}
+WAITING = {"type": "EgressReady", "status": "False", "reason": "WaitingForPod", "message": "pod x: ImagePullBackOff"}
+TENANT = "system:serviceaccount:green:default"
+OWN = f"system:serviceaccount:green:avivantage-{UUID}"
+
+
+def found(**changes: Any) -> list[tuple[str, str]]:
+    return [(item["kind"], item["subject"]) for item in audit({**HEALTHY, **changes})["findings"]]
+
+
+def test_a_healthy_cluster_has_no_findings() -> None:
+    report = audit(HEALTHY)
+
+    assert report["findings"] == []
+    assert report["installed"] == {
+        "collection": "0.2.0",
+        "version": "0.2.0",
+        "image": "controller:1",
+        "replicas": 2,
+        "ready_replicas": 2,
+        "clouds": ["default"],
+    }
+    assert report["services"][0]["source_ips"] == ["10.70.112.155"]
+    assert report["networks"][0]["available"] == 99
+
+
+def test_a_cluster_without_the_custom_resources_has_one() -> None:
+    (finding,) = audit({"networks": None})["findings"]
+
+    assert finding == {
+        "kind": "NotInstalled",
+        "subject": "avi.egress",
+        "message": "the role has not been run: run avi.egress.site",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "subject"),
+    [
+        ({"controllers": []}, "ControllerMissing", "Deployment avi-egress/avi-egress-controller"),
+        ({"controllers": [deployment(1)]}, "ControllerNotReady", "Deployment avi-egress/avi-egress-controller"),
+        ({"controllers": [deployment(version=None)]}, "VersionDiffers", "Deployment avi-egress/avi-egress-controller"),
+        (
+            {"policies": HEALTHY["policies"][1:]},
+            "AdmissionPolicyMissing",
+            "ValidatingAdmissionPolicy avi-egress-accounts",
+        ),
+        ({"services": [service(ready=False, condition=None)]}, "NotSeen", "Service green/shop"),
+        ({"services": [service(ready=False, condition=WAITING)]}, "WaitingForPod", "Service green/shop"),
+        ({"services": [service(condition=DEGRADED)]}, "Degraded", "Service green/shop"),
+        ({"services": [service(error="line 1, column 3")]}, "InvalidAnnotation", "Service green/shop"),
+        ({"leases": [lease(), lease(service="gone")]}, "OrphanedLease", "EgressLease lan.green.gone.0"),
+        ({"leases": [lease(phase="Released")]}, "NotLeased", "Service green/shop"),
+        ({"networks": [network(status="False", reason="PoolExhausted")]}, "PoolExhausted", "EgressNetwork lan"),
+        ({"networks": [network(reason="PoolAlmostExhausted")]}, "PoolAlmostExhausted", "EgressNetwork lan"),
+        ({"figures": [{**FIGURES, "error": "spec.subnets[0]"}]}, "InvalidInput", "EgressNetwork lan"),
+        ({"clouds": [cloud(error="spec.uuid")]}, "InvalidInput", "EgressCloud default"),
+        (
+            {"clouds": [cloud(projects=[{"namespace": "b", "included": True, "missing": ["account"], "surplus": []}])]},
+            "ProjectLacks",
+            "Namespace b",
+        ),
+        (
+            {
+                "clouds": [
+                    cloud(projects=[{"namespace": "b", "included": False, "missing": [], "surplus": ["account"]}])
+                ]
+            },
+            "ProjectLeftOver",
+            "Namespace b",
+        ),
+        (
+            {"clouds": [cloud(scc_users=[OWN, TENANT])]},
+            "StrangeUser",
+            f"SecurityContextConstraints avivantage-scc-{UUID}",
+        ),
+        ({"pods": [pod(None)]}, "StrangePod", "Pod green/p"),
+        ({"pods": [pod("another")]}, "StrangePod", "Pod green/p"),
+    ],
+)
+def test_what_is_wrong_is_found_alone(changes: dict[str, Any], kind: str, subject: str) -> None:
+    assert found(**changes) == [(kind, subject)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"leases": [lease(), lease(service="later", claimed_by="administrator", address="10.70.112.156")]},
+        {"leases": [lease(), lease(service="gone", phase="Expired"), lease(service="gone", phase="Released", slot=1)]},
+        {"clouds": [cloud(scc_users=[OWN])]},
+        {"pods": [pod(None, deletionTimestamp="2026-11-25T00:00:00Z")]},
+        {"services": [service(controllers=None)], "pods": [pod(None)]},
+    ],
+)
+def test_what_is_in_order_or_cannot_be_told_is_passed_over(changes: dict[str, Any]) -> None:
+    assert found(**changes) == []
+
+
+def test_addresses_in_quarantine_are_listed() -> None:
+    released = lease(service="gone", phase="Released", address="10.70.112.156", released_at="2026-11-25T00:00:00Z")
+
+    assert audit({**HEALTHY, "leases": [lease(), released]})["leases"] == {
+        "bound": 1,
+        "quarantined": [
+            {"address": "10.70.112.156", "lease": "EgressLease lan.green.gone.0", "since": "2026-11-25T00:00:00Z"}
+        ],
+        "expired": 0,
+    }
