@@ -19,7 +19,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS
 
 from tests.faults import FaultProxy
 from tests.integration.ansible_run import Ansible
-from tests.integration.api_server import ADMIN_TOKEN, ApiServer
+from tests.integration.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
 from tests.integration.test_controller import CRDS, SCC_CRD, define
 
 Task = dict[str, Any]
@@ -140,6 +140,12 @@ def accounts(place: Place) -> list[Task]:
     def account(**options: Any) -> Task:
         return {"avi.egress.avi_scc_account": {"uuid": place.cloud, "project": place.project, **options}}
 
+    def access(**options: Any) -> Task:
+        scc = {"resource": "securitycontextconstraints.security.openshift.io", "verbs": ["get"], "if_served": True}
+        unknown = {"resource": "unknown.example.org", "verbs": ["get"], "if_served": True}
+        rights = [{"resource": "pods", "verbs": ["get", "list"], "namespace": place.project}, scc, unknown]
+        return {"avi.egress.avi_access_info": {"rights": rights, **options}}
+
     return [
         checked(account()),
         account(),
@@ -149,6 +155,9 @@ def accounts(place: Place) -> list[Task]:
         account(project="no-such-project"),
         {"avi.egress.avi_scc_account_info": {"uuid": place.cloud}},
         {"avi.egress.avi_scc_account_info": {"cloud": "no-such-cloud"}},
+        access(),
+        access(host="{{ egress_api }}", api_key=TENANT_TOKEN, validate_certs=False),
+        access(rights=[{"resource": "pods", "verbs": []}]),
         checked(account(state="absent")),
         account(state="absent"),
         account(state="absent"),

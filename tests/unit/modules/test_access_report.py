@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Which rights are asked for, and what is told of those that are missing."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from ansible_collections.avi.egress.plugins.module_utils import access_report
+from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
+
+PODS = {"resource": "pods", "verbs": ["get", "delete"], "namespace": "green", "if_served": False}
+SETS = {"resource": "statefulsets.apps", "verbs": ["list"], "namespace": None, "if_served": False}
+
+
+class Server:
+    """Grants what it was made with, as ``verb group/resource namespace``, and keeps the questions."""
+
+    def __init__(self, *granted: str, served: tuple[str, ...] = ()) -> None:
+        self.granted, self.served = granted, served
+        self.asked: list[str] = []
+
+    def create(self, resource: Resource, body: KubeObject) -> KubeObject:
+        spec = body["spec"]["resourceAttributes"]
+        question = f"{spec['verb']} {spec['group']}/{spec['resource']} {spec.get('namespace', '-')}"
+        self.asked.append(question)
+        return {"status": {"allowed": question in self.granted}}
+
+    def serves(self, resource: Resource) -> bool:
+        return f"{resource.plural}.{resource.group}" in self.served
+
+
+def report(server: Server, *rights: dict[str, Any]) -> dict[str, Any]:
+    outcome = access_report.report(cast(Cluster, server), {"rights": rights}, False)
+    assert not outcome.changed
+    return dict(outcome.values)
+
+
+def test_who_may_do_everything_is_asked_once() -> None:
+    server = Server("* */* -")
+
+    assert report(server, PODS, SETS) == {"missing": [], "message": None}
+    assert server.asked == ["* */* -"]
+
+
+def test_missing_rights_are_told_with_verb_resource_and_namespace() -> None:
+    server = Server("get /pods green")
+
+    assert report(server, PODS, SETS) == {
+        "missing": [
+            {"resource": "pods", "namespace": "green", "verbs": ["delete"]},
+            {"resource": "statefulsets.apps", "namespace": None, "verbs": ["list"]},
+        ],
+        "message": "this account may not delete pods in namespace green; list statefulsets.apps in the cluster",
+    }
+
+
+def test_what_the_cluster_does_not_have_needs_no_right() -> None:
+    sets = {**SETS, "if_served": True}
+
+    assert report(Server(), sets)["missing"] == []
+    assert report(Server(served=("statefulsets.apps",)), sets)["missing"] != []
