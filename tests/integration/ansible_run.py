@@ -25,6 +25,8 @@ class Run:
     tasks: list[dict[str, Any]]
     """The result of each task on the one host, in order; ``task`` is its name."""
     stats: dict[str, int]
+    custom_stats: dict[str, Any]
+    """What ``set_stats`` gave to whoever runs a workflow."""
 
     def result(self, task: str) -> dict[str, Any]:
         """The last result of the task whose name ends so."""
@@ -44,10 +46,10 @@ class Ansible:
     kubeconfig: Path
 
     def playbook(self, playbook: str, *arguments: str, environment: dict[str, str] | None = None) -> Run:
-        """Run a playbook (a path, or ``avi.egress.NAME``); it may fail."""
+        """Run a playbook (a path, or ``avi.egress.NAME``), and others that the arguments begin with; it may fail."""
         done = self._finished(playbook, *arguments, environment=environment)
         try:
-            report = json.loads(done.stdout)
+            report = _last_report(done.stdout)
         except ValueError as error:
             raise AssertionError(f"{playbook} printed no report:\n{done.stdout}\n{done.stderr}") from error
         tasks = [
@@ -56,7 +58,7 @@ class Ansible:
             for task in play["tasks"]
             if HOST in task["hosts"]
         ]
-        return Run(tasks, report["stats"][HOST])
+        return Run(tasks, report["stats"][HOST], report["global_custom_stats"])
 
     def tasks(
         self,
@@ -110,11 +112,19 @@ class Ansible:
         return {
             "ANSIBLE_COLLECTIONS_PATH": str(collections(self.folder)),
             "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_SHOW_CUSTOM_STATS": "true",
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_NOCOLOR": "1",
             "K8S_AUTH_KUBECONFIG": str(self.kubeconfig),
         }
+
+
+def _last_report(printed: str) -> dict[str, Any]:
+    """There is one after each playbook, and each has the plays of those before it, too."""
+    start = printed.rindex("\n{\n", 0) + 1 if "\n{\n" in printed else 0
+    report: dict[str, Any] = json.loads(printed[start:])
+    return report
 
 
 def collections(folder: Path) -> Path:

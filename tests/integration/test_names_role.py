@@ -16,6 +16,7 @@ from tests.integration.ansible_run import HOST, Ansible, Run
 from tests.integration.api_server import ApiServer
 
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
+DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 # What Jinja would take for its own, trailing blanks and no newline at the end: all of it has to survive.
 COREFILE = """\
 .:53 {
@@ -55,6 +56,23 @@ def write(cluster: Cluster, corefile: str) -> None:
     cluster.create(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": content})
 
 
+def run_coredns(cluster: Cluster) -> None:
+    """A Deployment as kubeadm makes it, as far as a restart needs one."""
+    labels, container = {"k8s-app": "kube-dns"}, {"name": "coredns", "image": "coredns"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    metadata = {"namespace": "kube-system", "name": "coredns"}
+    cluster.create(DEPLOYMENT, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+
+
+def restarted(cluster: Cluster) -> str | None:
+    """When somebody last asked for a restart."""
+    found = cluster.get(DEPLOYMENT, "coredns", "kube-system")
+    assert found
+    annotations: dict[str, str] = found["spec"]["template"]["metadata"].get("annotations") or {}
+    return annotations.get("kubectl.kubernetes.io/restartedAt")
+
+
 def test_without_coredns_only_a_wish_for_names_is_refused(ansible: Ansible) -> None:
     assert dns(ansible).stats["failures"] == 0
     refused = dns(ansible, egress_sub_domain="sub-domain")
@@ -81,7 +99,7 @@ def test_check_mode_foresees_the_change_and_makes_none(ansible: Ansible, cluster
 def test_names_are_set_up_and_everything_else_is_kept(ansible: Ansible, cluster: Cluster) -> None:
     run = dns(ansible, egress_sub_domain="sub-domain")
 
-    assert run.stats["changed"] == 1
+    assert (run.stats["failures"], run.stats["changed"]) == (0, 1)
     assert data(cluster) == {"Corefile": NAMED, "other": "kept"}
 
 
@@ -107,11 +125,31 @@ def test_a_wrong_domain_is_refused(ansible: Ansible, cluster: Cluster, variables
     assert data(cluster)["Corefile"] == NAMED
 
 
-def test_an_emptied_variable_takes_the_names_away(ansible: Ansible, cluster: Cluster) -> None:
-    foreseen, run = dns(ansible, "--check"), dns(ansible)
+def test_an_emptied_variable_takes_the_names_away_and_restarts_coredns_that_would_not_see_it(
+    ansible: Ansible, cluster: Cluster
+) -> None:
+    run_coredns(cluster)
 
-    assert (foreseen.stats["changed"], run.stats["changed"]) == (1, 1)
+    foreseen = dns(ansible, "--check")
+    assert restarted(cluster) is None
+    run = dns(ansible)
+
+    assert (foreseen.stats["changed"], run.stats["changed"]) == (2, 2)
     assert data(cluster) == {"Corefile": COREFILE, "other": "kept"}
+    assert restarted(cluster)
+
+
+def test_coredns_that_looks_for_changes_is_not_restarted(ansible: Ansible, cluster: Cluster) -> None:
+    before = restarted(cluster)
+    reloading = COREFILE.replace("    errors\n", "    errors\n    reload 10s\n")
+    cluster.patch(CONFIG_MAP, "coredns", {"data": {"Corefile": reloading}}, "kube-system")
+
+    runs = [dns(ansible, egress_sub_domain=domain) for domain in ("sub-domain", "")]
+
+    assert [run.stats["changed"] for run in runs] == [1, 1]
+    assert data(cluster)["Corefile"] == reloading
+    assert restarted(cluster) == before
+    cluster.patch(CONFIG_MAP, "coredns", {"data": {"Corefile": COREFILE}}, "kube-system")
 
 
 def test_the_site_sets_the_names_up_and_uninstalling_takes_them_away(ansible: Ansible, cluster: Cluster) -> None:
