@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The playbooks' story on one cluster, told in order: foreseen, installed, unchanged, changed, removed.
+"""The playbooks' story on one cluster, told in order: refused, foreseen, installed, unchanged, changed, removed.
 
 The API server has no nodes, so the controller's Deployment is stored and not waited for.
 """
@@ -8,6 +8,7 @@ The API server has no nodes, so the controller's Deployment is stored and not wa
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,22 +16,30 @@ from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     CUSTOM_RESOURCE_DEFINITION,
+    EGRESS_ADDRESS,
     EGRESS_CLOUD,
     EGRESS_LEASE,
     EGRESS_NETWORK,
     NAMESPACE,
+    POD,
     SERVICE,
     SERVICE_ACCOUNT,
     Resource,
 )
 
-from tests.integration.ansible_run import Ansible, Run
-from tests.integration.api_server import ApiServer
+from tests.faults import FaultProxy
+from tests.integration.ansible_run import CHECKOUT, Ansible, Run
+from tests.integration.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
 
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
 CLUSTER_ROLE_BINDING = Resource(
     "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
+OURS = (EGRESS_CLOUD, EGRESS_NETWORK, EGRESS_LEASE, EGRESS_ADDRESS)
+COMPARED = (
+    *(CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SERVICE, SERVICE_ACCOUNT, POD),
+    *(DEPLOYMENT, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, *OURS),
 )
 SUBNET = {
     "cidr": "10.70.112.0/24",
@@ -42,6 +51,29 @@ SITE: dict[str, Any] = {
     "egress_projects": ["green", "blue"],
     "egress_networks": [{"name": "lan", "uplink": "eth0", "subnets": [SUBNET]}],
 }
+SERVICE_OPTIONS: dict[str, Any] = {
+    "egress_service_name": "secure-egress-service",
+    "egress_service_namespace": "green",
+    "egress_service_destination_ip": "10.10.10.200",
+    "egress_service_ports": [{"name": "foo", "port": 80}],
+    "egress_service_wait": False,
+}
+ANY = {**SITE, **SERVICE_OPTIONS, "egress_leases_file": "/nonexistent/leases.yml"}
+"""Variables for any of the playbooks."""
+NOT_RUN = "the role has not been run; run avi.egress.site"
+NEED_THE_SITE = {
+    "egress_service": f"the cluster has no EgressCloud: {NOT_RUN}",
+    "leases_export": f"the cluster has no EgressLease: {NOT_RUN}",
+    "leases_import": "/nonexistent/leases.yml",
+    "onboard_project": f"the cluster has no EgressCloud: {NOT_RUN}",
+}
+"""What those say that nothing can be foreseen of before the installation."""
+ELSEWHERE = ("awx_setup",)
+"""They have nothing to do with a cluster."""
+PLAYBOOKS = {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")} - set(ELSEWHERE)
+
+
+AUDIT_LISTS = 20
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +83,72 @@ def cluster(api: ApiServer) -> Cluster:
 
 def play(ansible: Ansible, name: str, *arguments: str, **variables: Any) -> Run:
     return ansible.playbook(f"avi.egress.{name}", "-e", json.dumps(variables), *arguments)
+
+
+def play_all(ansible: Ansible, names: list[str], *arguments: str, **variables: Any) -> Run:
+    """Several playbooks in one run, as starting Ansible is what takes the time."""
+    first, *others = (f"avi.egress.{name}" for name in names)
+    return ansible.playbook(first, *others, "-e", json.dumps(variables), *arguments)
+
+
+def state(cluster: Cluster) -> dict[tuple[str, ...], str]:
+    """The version of each object that a playbook could change."""
+    return {
+        (resource.kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]): item["metadata"][
+            "resourceVersion"
+        ]
+        for resource in COMPARED
+        if resource not in OURS or cluster.serves(resource)
+        for item in cluster.list(resource)
+    }
+
+
+def broken(api: ApiServer, folder: Path, old: str, new: str) -> dict[str, str]:
+    """The environment of somebody whose kubeconfig is another one."""
+    path = folder / "kubeconfig"
+    path.write_text(api.kubeconfig.read_text().replace(old, new))
+    return {"K8S_AUTH_KUBECONFIG": str(path)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (ADMIN_TOKEN, TENANT_TOKEN, "this account may not get, create, patch customresourcedefinitions.apiextensions"),
+        (ADMIN_TOKEN, "expired", "the API server does not know these credentials; the token may have expired"),
+        ("https://127.0.0.1", "https://127.0.0.1:1/", "the API server at https://127.0.0.1:1/"),
+        ("current-context: it", "current-context: lost", "lost"),
+    ],
+)
+def test_without_access_the_role_says_so_in_one_sentence_and_does_nothing(
+    ansible: Ansible, api: ApiServer, cluster: Cluster, tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    run = ansible.playbook("avi.egress.site", "-e", json.dumps(SITE), environment=broken(api, tmp_path, old, new))
+
+    assert told in run.failure
+    assert "\n" not in run.failure
+    assert run.stats["changed"] == 0
+    assert cluster.get(NAMESPACE, "avi-egress") is None
+
+
+@pytest.mark.parametrize("name", sorted(NEED_THE_SITE))
+def test_check_mode_before_the_installation_says_what_is_missing(ansible: Ansible, cluster: Cluster, name: str) -> None:
+    before = state(cluster)
+
+    run = play(ansible, name, "--check", **ANY)
+
+    assert NEED_THE_SITE[name] in run.failure
+    assert run.stats["changed"] == 0
+    assert state(cluster) == before
+
+
+def test_check_mode_of_the_others_is_safe_before_the_installation(ansible: Ansible, cluster: Cluster) -> None:
+    before, others = state(cluster), sorted(PLAYBOOKS - set(NEED_THE_SITE) - {"site"})
+
+    run = play_all(ansible, others, "--check", **ANY)
+
+    assert (run.stats["failures"], run.stats["changed"]) == (0, 0)
+    assert state(cluster) == before
+    assert run.custom_stats["egress_audit_kinds"] == ["NotInstalled"]
 
 
 def test_modules_say_that_the_role_has_not_been_run(ansible: Ansible) -> None:
@@ -132,9 +230,12 @@ def test_the_controller_is_confined(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--check", "--diff")])
 def test_a_second_run_changes_nothing(ansible: Ansible, arguments: tuple[str, ...]) -> None:
-    run = play(ansible, "site", *arguments, **SITE)
+    run = play(ansible, "site", *arguments, **{**SITE, "egress_projects": "green, blue\n"})
 
     assert (run.stats["failures"], run.stats["changed"]) == (0, 0)
+    installed = run.custom_stats["egress_installed"]
+    assert (installed["version"], installed["networks"]) == ("0.2.0", ["lan"])
+    assert run.custom_stats["egress_onboarded"] == ["green", "blue"]
 
 
 def test_another_uuid_is_refused(ansible: Ansible) -> None:
@@ -153,27 +254,94 @@ def test_a_wrong_variable_is_refused_before_anything_happens(ansible: Ansible) -
 def test_cluster_admin_comes_and_goes_with_its_variable(ansible: Ansible, cluster: Cluster) -> None:
     play(ansible, "site", **SITE, egress_cluster_admin=True)
     given = cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin")
-    run = play(ansible, "site", **SITE)
+    run = play(ansible, "site", "--tags", "access", **SITE)
 
     assert given
     assert cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin") is None
     assert run.stats["changed"] == 1
 
 
-def test_a_service_from_variables(ansible: Ansible, cluster: Cluster) -> None:
-    variables = {
-        "egress_service_name": "secure-egress-service",
-        "egress_service_namespace": "green",
-        "egress_service_destination_ip": "10.10.10.200",
-        "egress_service_ports": [{"name": "foo", "port": 80}],
-        "egress_service_wait": False,
-    }
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"egress_projects": "red, Green!"}, 'egress_projects has "Green!"; give names of namespaces, of up to 63'),
+        ({"egress_projects": ["red"], "egress_cloud_name": "west"}, "west"),
+    ],
+)
+def test_onboarding_refuses_before_anything_happens(
+    ansible: Ansible, cluster: Cluster, variables: dict[str, Any], told: str
+) -> None:
+    run = play(ansible, "onboard_project", **variables)
 
-    runs = [play(ansible, "egress_service", *arguments, **variables) for arguments in (("--check",), (), ())]
+    assert told in run.failure
+    assert run.stats["changed"] == 0
+    assert cluster.get(NAMESPACE, "red") is None
+
+
+def test_the_routers_image_can_be_kept(ansible: Ansible) -> None:
+    variables = {**SITE, "egress_router_image": "another:1"}
+    runs = [
+        play(ansible, "site", "--tags", "configuration", "--check", **variables, egress_keep_router_image=kept)
+        for kept in (True, False)
+    ]
+
+    assert [run.stats["changed"] for run in runs] == [0, 1]
+
+
+def test_a_service_from_variables(ansible: Ansible, cluster: Cluster) -> None:
+    runs = [play(ansible, "egress_service", *arguments, **SERVICE_OPTIONS) for arguments in (("--check",), (), ())]
 
     assert [run.stats["changed"] for run in runs] == [1, 1, 0]
     assert cluster.get(SERVICE, "secure-egress-service", "green")
     assert "source IP not leased yet" in runs[1].result("Tell the addresses")["msg"]
+
+
+def test_check_mode_of_every_playbook_is_safe_after_the_installation(ansible: Ansible, cluster: Cluster) -> None:
+    leases = ansible.folder / "leases.yml"
+    leases.write_text("format: 1\nleases: []\n")
+    before = state(cluster)
+    switches = {"egress_offboard_services": True, "egress_uninstall_services": True}
+
+    run = play_all(ansible, sorted(PLAYBOOKS), "--check", **{**ANY, **switches, "egress_leases_file": str(leases)})
+
+    assert run.stats["failures"] == 0
+    assert run.custom_stats["egress_uninstalled"]["deleted_services"] == ["green/secure-egress-service"]
+    assert state(cluster) == before
+    assert leases.read_text() == "format: 1\nleases: []\n"
+
+
+def test_the_audit_tells_what_somebody_should_look_at(
+    ansible: Ansible, cluster: Cluster, faults: FaultProxy, tmp_path: Path
+) -> None:
+    cloud = cluster.get(EGRESS_CLOUD, "default")
+    assert cloud
+    account = f"avivantage-{cloud['spec']['uuid']}"
+    container = {"name": "root", "image": "root", "securityContext": {"privileged": True}}
+    pod = {"metadata": {"name": "root", "namespace": "green"}, "spec": {"containers": [container]}}
+    cluster.create(POD, {**pod, "spec": {**pod["spec"], "serviceAccountName": account}})
+    before, path = state(cluster), tmp_path / "audit.json"
+    variables = {"egress_audit_file": str(path), "egress_audit_strict": True}
+
+    run = ansible.playbook(
+        "avi.egress.audit",
+        "-e",
+        json.dumps(variables),
+        environment={"K8S_AUTH_KUBECONFIG": str(faults.kubeconfig)},
+    )
+
+    assert run.failure == "3 findings: ControllerNotReady, NotSeen, StrangePod"
+    report = json.loads(path.read_text())
+    assert report["installed"]["version"] == "0.2.0"
+    assert {
+        "kind": "StrangePod",
+        "subject": "Pod green/root",
+        "message": f"it runs as {account} and is of no secure egress service: end it",
+    } in report["findings"]
+    assert "service     green/secure-egress-service: no address, not seen" in run.result("Tell the report")["msg"]
+    assert run.custom_stats["egress_audit_unready"] == ["green/secure-egress-service"]
+    assert state(cluster) == before
+    assert faults.journal.count("list") <= AUDIT_LISTS
+    cluster.delete_named(POD, "root", "green")
 
 
 def test_offboarding_refuses_while_services_are_there(ansible: Ansible, cluster: Cluster) -> None:
@@ -218,7 +386,7 @@ def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: Cluster) -> No
     with pytest.raises(EgressError, match="1 of its addresses are in use"):
         cluster.delete_named(EGRESS_NETWORK, "lan")
 
-    runs = [play(ansible, "uninstall") for _ in range(2)]
+    runs = [play(ansible, "uninstall"), play(ansible, "site", egress_state="absent")]
 
     assert [run.stats["failures"] for run in runs] == [0, 0]
     assert runs[1].stats["changed"] == 0
