@@ -230,7 +230,9 @@ def test_the_controller_is_confined(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--check", "--diff")])
 def test_a_second_run_changes_nothing(ansible: Ansible, arguments: tuple[str, ...]) -> None:
-    run = play(ansible, "site", *arguments, **{**SITE, "egress_projects": "green, blue\n"})
+    kept = {"egress_router_image": "another:1", "egress_keep_router_image": True, "egress_projects": "green, blue\n"}
+
+    run = play(ansible, "site", *arguments, **{**SITE, **kept})
 
     assert (run.stats["failures"], run.stats["changed"]) == (0, 0)
     installed = run.custom_stats["egress_installed"]
@@ -252,11 +254,12 @@ def test_a_wrong_variable_is_refused_before_anything_happens(ansible: Ansible) -
 
 
 def test_cluster_admin_comes_and_goes_with_its_variable(ansible: Ansible, cluster: Cluster) -> None:
-    play(ansible, "site", **SITE, egress_cluster_admin=True)
+    play(ansible, "site", **SITE, egress_cluster_admin=True, egress_router_image="another:1")
     given = cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin")
     run = play(ansible, "site", "--tags", "access", **SITE)
 
     assert given
+    assert (cluster.get(EGRESS_CLOUD, "default") or {})["spec"]["routerImage"] == "another:1"
     assert cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin") is None
     assert run.stats["changed"] == 1
 
@@ -278,16 +281,6 @@ def test_onboarding_refuses_before_anything_happens(
     assert cluster.get(NAMESPACE, "red") is None
 
 
-def test_the_routers_image_can_be_kept(ansible: Ansible) -> None:
-    variables = {**SITE, "egress_router_image": "another:1"}
-    runs = [
-        play(ansible, "site", "--tags", "configuration", "--check", **variables, egress_keep_router_image=kept)
-        for kept in (True, False)
-    ]
-
-    assert [run.stats["changed"] for run in runs] == [0, 1]
-
-
 def test_a_service_from_variables(ansible: Ansible, cluster: Cluster) -> None:
     runs = [play(ansible, "egress_service", *arguments, **SERVICE_OPTIONS) for arguments in (("--check",), (), ())]
 
@@ -305,6 +298,7 @@ def test_check_mode_of_every_playbook_is_safe_after_the_installation(ansible: An
     run = play_all(ansible, sorted(PLAYBOOKS), "--check", **{**ANY, **switches, "egress_leases_file": str(leases)})
 
     assert run.stats["failures"] == 0
+    assert run.stats["changed"] > 0
     assert run.custom_stats["egress_uninstalled"]["deleted_services"] == ["green/secure-egress-service"]
     assert state(cluster) == before
     assert leases.read_text() == "format: 1\nleases: []\n"
@@ -371,25 +365,16 @@ def test_offboarding(ansible: Ansible, cluster: Cluster) -> None:
     assert [item["metadata"]["namespace"] for item in _accounts(cluster)] == ["blue"]
 
 
-def test_uninstalling_in_check_mode_removes_nothing(ansible: Ansible, cluster: Cluster) -> None:
-    run = play(ansible, "uninstall", "--check")
-
-    assert run.stats["failures"] == 0
-    assert run.stats["changed"] > 0
-    assert cluster.get(EGRESS_CLOUD, "default")
-    assert cluster.get(DEPLOYMENT, "avi-egress-controller", "avi-egress")
-
-
 def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: Cluster) -> None:
     ansible.tasks({"avi.egress.avi_ipam_lease": {"network": "lan", "namespace": "blue", "service": "x"}})
     cluster.patch(EGRESS_NETWORK, "lan", {"status": {"bound": 1}}, subresource="status")
     with pytest.raises(EgressError, match="1 of its addresses are in use"):
         cluster.delete_named(EGRESS_NETWORK, "lan")
 
-    runs = [play(ansible, "uninstall"), play(ansible, "site", egress_state="absent")]
+    run = play(ansible, "uninstall")
 
-    assert [run.stats["failures"] for run in runs] == [0, 0]
-    assert runs[1].stats["changed"] == 0
+    assert run.stats["failures"] == 0
+    assert run.custom_stats["egress_uninstalled"]["leases_kept"] is True
     assert _crds(cluster) == ["egressaddresses.egress.avi.dev", "egressleases.egress.avi.dev"]
     assert len(cluster.list(EGRESS_LEASE)) == 1
     assert _accounts(cluster) == []
@@ -398,9 +383,13 @@ def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: Cluster) -> No
     assert cluster.get(NAMESPACE, "blue")
 
 
-def test_uninstalling_the_leases_too(ansible: Ansible, cluster: Cluster) -> None:
-    play(ansible, "uninstall", egress_uninstall_leases=True)
+def test_the_role_absent_finds_nothing_left_but_the_leases(ansible: Ansible, cluster: Cluster) -> None:
+    run = play(ansible, "site", egress_state="absent", egress_uninstall_leases=True)
 
+    assert run.stats["failures"] == 0
+    assert [task["task"] for task in run.tasks if task.get("changed")] == [
+        "avi.egress.egress : Delete the custom resources"
+    ]
     assert _crds(cluster) == []
 
 
