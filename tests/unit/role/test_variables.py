@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The role's variables take all that the objects do."""
+"""The role's variables take all that the objects do, and switches may be text, as surveys give it."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -27,3 +28,17 @@ def test_a_network_takes_each_field_of_an_egress_network() -> None:
     definition = yaml.safe_load((ROLE / "files/crds/egressnetworks.yaml").read_text())
     schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     assert set(paths(network, "options")) - {"name"} == set(paths(schema, "properties"))
+
+
+def test_switches_are_read_as_truth_values_wherever_they_decide() -> None:
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
+    switches = {name for spec in specs.values() for name, option in spec["options"].items() if option["type"] == "bool"}
+    sources = [path for folder in ("tasks", "handlers", "templates", "vars") for path in (ROLE / folder).iterdir()]
+    bare = re.compile(rf"\b({'|'.join(sorted(switches))})\b(?! \| bool)(?!:)(?! to (?:true|false))")
+    told = [
+        f"{path.name}: {line.strip()}"
+        for path in sources
+        for line in path.read_text().splitlines()
+        if bare.search(line) and not line.lstrip().startswith("#") and "egress_services_switch" not in line
+    ]
+    assert told == []
