@@ -19,13 +19,14 @@ import yaml
 from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.resources import NAMESPACE
+from ansible_collections.avi.egress.plugins.module_utils.resources import NAMESPACE, Resource
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.cluster import tools
 from tests.integration import client_certificate
 
+BINDING = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
 ADMIN_TOKEN = "admin-token"
 TENANT_TOKEN = "tenant-token"
 TENANT = "tenant"
@@ -114,11 +115,11 @@ class ApiServer:
         self._processes.append(subprocess.Popen(argv, stdout=self._log, stderr=self._log, cwd=self._folder))
 
     def _wait(self) -> None:
-        """Until the API server has made the namespaces that every cluster has."""
+        """Until the API server has made the namespaces and the rights that every cluster has."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(EgressError):
-                if self.cluster().get(NAMESPACE, "kube-system"):
+                if self.cluster().get(NAMESPACE, "kube-system") and self.cluster().get(BINDING, "system:basic-user"):
                     return
             time.sleep(0.2)
         raise TimeoutError(f"the API server did not start; see {self._folder / 'servers.log'}")
