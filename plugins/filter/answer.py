@@ -13,7 +13,7 @@ from ansible_collections.avi.egress.plugins.plugin_utils import answers
 DOCUMENTATION = r"""
 name: answer
 short_description: Read the answer to a survey's question
-version_added: 0.1.0
+version_added: 0.2.0
 author:
   - avi.egress contributors
 description:
