@@ -231,9 +231,15 @@ def test_both_ways_give_the_same_results(
         assert one == other
     assert {True, False} <= {item["changed"] for item in here if "changed" in item}
     assert any(item.get("failed") for item in here)
-    keyed = [item for item in here if "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in json.dumps(item)]
+    keyed = [item for item in here if "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in json.dumps(_without_kubeconfig(item))]
     assert ADMIN_TOKEN not in json.dumps(keyed)
     assert bool(keyed) == (scenario is services)
+
+
+def _without_kubeconfig(result: Task) -> Task:
+    """Ansible hides it where it refuses the options itself, as it could hold secrets."""
+    arguments = result.get("invocation", {}).get("module_args", {})
+    return {**result, "invocation": {name: value for name, value in arguments.items() if name != "kubeconfig"}}
 
 
 def test_what_needs_a_process_of_its_own_gets_it(runner: Runner, cluster: Cluster, other_python: Path) -> None:
