@@ -23,34 +23,35 @@ from typing import Callable, Iterator, Sequence
 from .engine import BASE_IMAGE, BuildError, Engine, ensure_base, find_engine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+"""The checkout that this file belongs to."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "avi-egress"
 KEPT_ARCHIVES = 4
-"""Archives of former sources that are kept for each image, so that switching branches costs no build."""
+"""The archives used last are kept for each image, so that switching branches costs no build."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one image is made of."""
+    """What one image is made of; all paths are relative to the repository."""
 
     name: str
-    containerfile: Path
-    context: Path
-    sources: tuple[Path, ...]
+    containerfile: str
+    context: str
+    sources: tuple[str, ...]
     """Files and folders that the Containerfile copies."""
 
 
 RECIPES = (
     Recipe(
         "avi-egress-router",
-        REPOSITORY / "images/egress_router/Containerfile",
-        REPOSITORY / "images/egress_router",
-        (REPOSITORY / "images/egress_router",),
+        "images/egress_router/Containerfile",
+        "images/egress_router",
+        ("images/egress_router",),
     ),
     Recipe(
         "avi-egress-controller",
-        REPOSITORY / "images/egress_controller/Containerfile",
-        REPOSITORY,
-        (REPOSITORY / "images/egress_controller", REPOSITORY / "plugins/module_utils"),
+        "images/egress_controller/Containerfile",
+        ".",
+        ("images/egress_controller", "plugins/module_utils"),
     ),
 )
 
@@ -63,16 +64,19 @@ class Image:
     archive: Path
 
 
-def build_all(cache: Path = CACHE) -> dict[str, Image]:
-    """Every image by its recipe's name, built where its source has changed. Raises BuildError."""
-    return {recipe.name: _built(recipe, cache) for recipe in RECIPES}
+def build_all(cache: Path = CACHE, repository: Path = REPOSITORY) -> dict[str, Image]:
+    """Every image by its recipe's name, built where its source has changed. Raises BuildError.
+
+    ``repository`` may be another version's files.
+    """
+    return {recipe.name: _built(recipe, cache, repository) for recipe in RECIPES}
 
 
-def source_digest(recipe: Recipe) -> str:
+def source_digest(recipe: Recipe, repository: Path = REPOSITORY) -> str:
     """12 hex digits over the base's name and each source file's path and content."""
     digest = hashlib.sha256(BASE_IMAGE.encode())
-    for path in sorted(_files(recipe.sources)):
-        digest.update(str(path.relative_to(REPOSITORY)).encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(_files([repository / source for source in recipe.sources])):
+        digest.update(str(path.relative_to(repository)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
 
@@ -81,16 +85,17 @@ def _files(sources: Sequence[Path]) -> list[Path]:
     return [path for path in found if "__pycache__" not in path.parts and path.suffix != ".md"]
 
 
-def _built(recipe: Recipe, cache: Path) -> Image:
-    tag = source_digest(recipe)
+def _built(recipe: Recipe, cache: Path, repository: Path) -> Image:
+    tag = source_digest(recipe, repository)
     image = Image(f"localhost/{recipe.name}:{tag}", cache / "images" / f"{recipe.name}-{tag}.tar")
     if image.archive.exists():
+        image.archive.touch()
         _say(f"{image.name}: already built")
         return image
     image.archive.parent.mkdir(parents=True, exist_ok=True)
     with alone(image.archive.parent):
         if not image.archive.exists():  # another build may have made it while we waited
-            _make(recipe, image, find_engine(cache / "buildah"))
+            _make(recipe, image, find_engine(cache / "buildah"), repository)
     return image
 
 
@@ -102,15 +107,15 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _make(recipe: Recipe, image: Image, engine: Engine) -> None:
+def _make(recipe: Recipe, image: Image, engine: Engine, repository: Path) -> None:
     engine.tidy()
     _step(f"{BASE_IMAGE}: fetching or making the base image", lambda: ensure_base(engine))
-    _step(f"{image.name}: building with {engine.name}", lambda: _build(engine, recipe, image))
+    _step(f"{image.name}: building with {engine.name}", lambda: _build(engine, recipe, image, repository))
     _forget_old(recipe, image)
 
 
-def _build(engine: Engine, recipe: Recipe, image: Image) -> None:
-    engine.build(recipe.containerfile, recipe.context, image.name)
+def _build(engine: Engine, recipe: Recipe, image: Image, repository: Path) -> None:
+    engine.build(repository / recipe.containerfile, repository / recipe.context, image.name)
     engine.save(image.name, image.archive)
     engine.forget(image.name)
 
