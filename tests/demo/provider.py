@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Mapping, Protocol
+from typing import Iterable, Mapping, Protocol
 
 from images.build import Image, build_all
 from tests.cluster import Cluster
@@ -17,9 +20,25 @@ from tests.cluster.layout import Layout
 
 from .outside import DemoError, Outside, read
 
-KIND_NAME = "avi-egress-demo"
-KIND_CONFIGURATION = Path(__file__).resolve().parents[2] / "extensions/molecule/default/kind.yaml"
-REMOTE_CONTAINER = "avi-egress-demo-remote"
+KIND_VERSION = (0, 33)
+"""The first that can load images into nodes of the image that the configuration pins."""
+KIND_CONFIGURATION = Path(__file__).resolve().parents[2] / "extensions/molecule/default/files/kind.yaml"
+LEASABLE = 50
+"""How many addresses of an engine's network may be leased."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What tells one use's clusters from another's."""
+
+    kind: str
+    """The cluster's name in kind, and the beginning of its remote application's."""
+    local: str | None = None
+    """The local cluster's name and port; by default those of its environment variables, else its own."""
+    api_port: int | None = None
+
+
+DEMO = Names("avi-egress-demo")
 
 
 class Provider(Protocol):
@@ -27,15 +46,21 @@ class Provider(Protocol):
 
     title: str
     disposable: bool
-    """Whether the demonstration made the cluster, and may remove it."""
+    """Whether the cluster is one that may be removed."""
 
     @property
     def kubeconfig(self) -> Path: ...
+
+    def exists(self) -> bool:
+        """Whether there is such a cluster, in whatever state."""
 
     def up(self) -> None: ...
 
     def images(self) -> Mapping[str, str]:
         """The names of ``avi-egress-router`` and ``avi-egress-controller``, ready to be run by the nodes."""
+
+    def load(self, images: Iterable[Image]) -> None:
+        """Let the nodes run built images."""
 
     def outside(self) -> Outside: ...
 
@@ -49,26 +74,32 @@ class LocalCluster:
     title = "the local cluster"
     disposable = True
 
-    def __init__(self) -> None:
-        self._cluster = Cluster(report=lambda line: print(f"  {line}", flush=True))
+    def __init__(self, name: str | None = None, api_port: int | None = None) -> None:
+        self._cluster = Cluster(name, api_port, report=lambda line: print(f"  {line}", flush=True))
 
     @property
     def kubeconfig(self) -> Path:
         return self._cluster.kubeconfig
+
+    def exists(self) -> bool:
+        return self._cluster.layout.state.exists()
 
     def up(self) -> None:
         self._cluster.up()
 
     def images(self) -> Mapping[str, str]:
         built = build_all()
-        self._cluster.load_images([image.archive for image in built.values()])
+        self.load(built.values())
         return {name: image.name for name, image in built.items()}
+
+    def load(self, images: Iterable[Image]) -> None:
+        self._cluster.load_images([image.archive for image in images])
 
     def outside(self) -> Outside:
         return outside_of(self._cluster.layout)
 
     def down(self) -> bool:
-        existed = self._cluster.layout.state.exists()
+        existed = self.exists()
         self._cluster.down()
         return existed
 
@@ -78,67 +109,80 @@ class KindCluster:
 
     disposable = True
 
-    def __init__(self, engine: str) -> None:
+    def __init__(self, engine: str, name: str) -> None:
         self.title = f"kind on {engine}"
         self._engine = engine
+        self._name = name
+        self._remote = f"{name}-remote"
 
     @property
     def kubeconfig(self) -> Path:
-        return Path.home() / ".kube" / f"{KIND_NAME}.config"
+        return Path.home() / ".kube" / f"{self._name}.config"
+
+    def exists(self) -> bool:
+        return self._name in self._kind("get", "clusters").split()
 
     def up(self) -> None:
-        if KIND_NAME not in self._kind("get", "clusters").split():
-            self._kind("create", "cluster", "--name", KIND_NAME, "--config", str(KIND_CONFIGURATION), "--wait", "120s")
+        self._require_version()
+        if not self.exists():
+            self._kind("create", "cluster", "--name", self._name, "--config", str(KIND_CONFIGURATION), "--wait", "120s")
         self.kubeconfig.parent.mkdir(exist_ok=True)
-        self.kubeconfig.write_text(self._kind("get", "kubeconfig", "--name", KIND_NAME))
+        self.kubeconfig.write_text(self._kind("get", "kubeconfig", "--name", self._name))
         self.kubeconfig.chmod(0o600)
 
     def images(self) -> Mapping[str, str]:
         built = build_all()
-        for image in built.values():
-            self._kind("load", "image-archive", str(image.archive), "--name", KIND_NAME)
+        self.load(built.values())
         self._start_remote(built["avi-egress-router"])
         return {name: image.name for name, image in built.items()}
+
+    def load(self, images: Iterable[Image]) -> None:
+        archives = [str(image.archive) for image in images]
+        self._kind("load", "image-archive", *archives, "--name", self._name)
 
     def outside(self) -> Outside:
         network = json.loads(self._run(self._engine, "network", "inspect", "kind"))[0]
         subnets = network.get("IPAM", {}).get("Config") or network.get("subnets")
         subnet = next(item for item in subnets if ":" not in (item.get("Subnet") or item["subnet"]))
         cidr = subnet.get("Subnet") or subnet["subnet"]
-        prefix = ".".join(cidr.split(".")[:2])
+        begin, end = free_range(cidr)
         template = "{{.NetworkSettings.Networks.kind.IPAddress}}"
         return Outside(
             subnet=cidr,
             gateway=subnet.get("Gateway") or subnet["gateway"],
-            # The engine hands out its addresses from the beginning of the /16; the far end stays free.
-            begin=f"{prefix}.250.150",
-            end=f"{prefix}.250.199",
-            destination=self._run(self._engine, "inspect", "-f", template, REMOTE_CONTAINER).strip(),
+            begin=begin,
+            end=end,
+            destination=self._run(self._engine, "inspect", "-f", template, self._remote).strip(),
             # The article's default would cover the engine's own networks.
             bridge_subnet="100.64.118.1/24",
         )
 
     def down(self) -> bool:
-        existed = KIND_NAME in self._kind("get", "clusters").split()
-        subprocess.run([self._engine, "rm", "-f", REMOTE_CONTAINER], capture_output=True, check=False)
+        existed = self.exists()
+        subprocess.run([self._engine, "rm", "-f", self._remote], capture_output=True, check=False)
         if existed:
-            self._kind("delete", "cluster", "--name", KIND_NAME)
+            self._kind("delete", "cluster", "--name", self._name)
         self.kubeconfig.unlink(missing_ok=True)
         return existed
 
+    def _require_version(self) -> None:
+        told = self._kind("version").split()
+        numbers = re.match(r"v(\d+)\.(\d+)", told[1] if len(told) > 1 else "")
+        if not numbers or tuple(map(int, numbers.groups())) < KIND_VERSION:
+            wanted = ".".join(map(str, KIND_VERSION))
+            raise DemoError(f"kind says that it is {' '.join(told)}: install kind {wanted} or newer")
+
     def _start_remote(self, image: Image) -> None:
         """The remote application as a container; it has Python from the router's image and no route to the pods."""
-        if (
-            subprocess.run([self._engine, "inspect", REMOTE_CONTAINER], capture_output=True, check=False).returncode
-            == 0
-        ):
+        there = subprocess.run([self._engine, "inspect", self._remote], capture_output=True, check=False)
+        if there.returncode == 0:
             return
         if self._engine == "docker":
             self._run(self._engine, "load", "-i", str(image.archive))
         program = Path(__file__).resolve().parents[1] / "cluster/remote.py"
         mount = f"{program}:/remote.py:ro"
         self._run(
-            *(self._engine, "run", "-d", "--name", REMOTE_CONTAINER, "--network", "kind", "-v", mount),
+            *(self._engine, "run", "-d", "--name", self._remote, "--network", "kind", "-v", mount),
             *("--entrypoint", "python3", image.name, "/remote.py", "80"),
         )
 
@@ -173,11 +217,18 @@ class ExistingCluster:
     def kubeconfig(self) -> Path:
         return self._kubeconfig
 
+    def exists(self) -> bool:
+        return True
+
     def up(self) -> None:
         """The cluster is there already."""
 
     def images(self) -> Mapping[str, str]:
         return {f"avi-egress-{role}": self._images[f"{role}_image"] for role in ("router", "controller")}
+
+    def load(self, images: Iterable[Image]) -> None:
+        names = ", ".join(image.name for image in images)
+        raise DemoError(f"{names}: images that were built here cannot be loaded into a cluster that was not made here")
 
     def outside(self) -> Outside:
         return self._outside
@@ -209,14 +260,25 @@ def outside_v6_of(layout: Layout) -> Outside:
     )
 
 
-def choose() -> Provider:
+def free_range(cidr: str) -> tuple[str, str]:
+    """The first and the last of the addresses to lease in an engine's network.
+
+    Engines hand out their addresses from the beginning, so these are near the end.
+    """
+    last = ip_network(cidr).broadcast_address - 1
+    return str(last - LEASABLE + 1), str(last)
+
+
+def choose(names: Names = DEMO) -> Provider:
     """The provider for this machine, by the caller's word first; DemoError if that word leads nowhere."""
     if os.environ.get("EGRESS_DEMO_KUBECONFIG") == "1":
         return ExistingCluster()
+    if os.environ.get("EGRESS_CLUSTER_NAME"):
+        return LocalCluster()
     for engine in ("docker", "podman"):
         answers = (
             shutil.which(engine) and subprocess.run([engine, "info"], capture_output=True, check=False).returncode == 0
         )
         if answers and shutil.which("kind"):
-            return KindCluster(engine)
-    return LocalCluster()
+            return KindCluster(engine, names.kind)
+    return LocalCluster(names.local, names.api_port)
