@@ -8,14 +8,17 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/.collections:$(CURDIR)/images/egress_ro
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
 export MYPYPATH := $(PYTHONPATH)
 export PYTHONDONTWRITEBYTECODE := 1
+# Molecule's own place is shared by all checkouts.
+export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
 
 # Network namespaces and containers need root; the caches stay the caller's.
 SUDO = $(if $(shell command -v sudo),sudo --preserve-env=$(KEPT),$(error make $(MAKECMDGOALS) needs root: run it as root, or install sudo))
 KEPT := HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,PYTHONDONTWRITEBYTECODE,KUBECONFIG,EGRESS_DEMO_KUBECONFIG
 KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,EGRESS_CLUSTER_STATE,CI
+KEPT := $(KEPT),MOLECULE_EPHEMERAL_DIRECTORY
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
 
-.PHONY: demo demo-down test lint unit integration e2e cluster-up cluster-down bootstrap clean root
+.PHONY: demo demo-down test lint unit integration e2e molecule cluster-up cluster-down bootstrap clean root
 
 demo: root bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
 	$(AS_ROOT) .venv/bin/python -m tests.demo up
@@ -23,15 +26,15 @@ demo: root bootstrap ## A cluster, the product installed by its playbook, and a 
 demo-down: root bootstrap ## Remove everything that demo made
 	$(AS_ROOT) .venv/bin/python -m tests.demo down
 
-test: root bootstrap lint ## Everything: lint and types, then one pytest run over unit, integration and end-to-end tests
-	$(AS_ROOT) .venv/bin/python -m pytest -n 2 -p tests.scheduling tests/unit tests/integration tests/e2e
+test: root bootstrap lint ## Everything: lint and types, then one pytest run over unit, integration, end-to-end and Molecule tests
+	$(AS_ROOT) .venv/bin/python -m pytest -n 2 -p tests.scheduling tests/unit tests/integration tests/e2e tests/molecule
 
 lint: bootstrap
 	ruff check .
 	ruff format --check .
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
-	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.benchmarks -m tests.scheduling
-	ansible-lint --offline -q roles playbooks
+	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -m tests.scheduling
+	ansible-lint --offline -q roles playbooks extensions
 	yamllint -s .
 	reuse lint -q
 
@@ -43,6 +46,9 @@ integration: root bootstrap
 
 e2e: root bootstrap
 	$(AS_ROOT) .venv/bin/python -m pytest tests/e2e
+
+molecule: root bootstrap ## The Molecule scenarios on a cluster of their own; one of them by SCENARIO=name
+	cd extensions && $(AS_ROOT) ../.venv/bin/molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
 
 cluster-up cluster-down: root bootstrap ## The local cluster alone
 	$(AS_ROOT) .venv/bin/python -m tests.cluster $(@:cluster-%=%)

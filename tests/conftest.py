@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,15 +74,20 @@ def outside_v6(cluster: Cluster) -> Outside:
 
 
 @pytest.fixture(scope="session")
-def product(cluster: Cluster, images: dict[str, Image], outside: Outside, outside_v6: Outside) -> Path:
-    """The kubeconfig of a cluster in which ``avi.egress.site`` has been run, with no project onboarded yet."""
+def site_variables(images: dict[str, Image], outside: Outside, outside_v6: Outside) -> dict[str, Any]:
+    """The variables with which the product is installed; no project is onboarded."""
     names = {name: image.name for name, image in images.items()}
     # The quarantine is short, so that the runs of a day on one cluster don't use up its addresses.
     # Tests end many services in a minute, which is no accident here.
     times = {"quarantineSeconds": QUARANTINE_SECONDS, "releaseBrakePercent": 100}
     network = {**outside.network(outside_v6), **times}
-    variables = {**playbook.site_variables(outside, names), "egress_networks": [network], "egress_projects": []}
-    playbook.run(cluster.kubeconfig, variables, "site", show=False)
+    return {**playbook.site_variables(outside, names), "egress_networks": [network], "egress_projects": []}
+
+
+@pytest.fixture(scope="session")
+def product(cluster: Cluster, site_variables: dict[str, Any]) -> Path:
+    """The kubeconfig of a cluster in which ``avi.egress.site`` has been run, with no project onboarded yet."""
+    playbook.run(cluster.kubeconfig, site_variables, "site", show=False)
     return cluster.kubeconfig
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-ON_THE_CLUSTER = ("tests/e2e/", "tests/integration/test_cluster.py")
+ON_THE_CLUSTER = ("tests/e2e/", "tests/molecule/", "tests/integration/test_cluster.py")
 """Where tests use the cluster of ``tests/conftest.py``."""
 
 CLUSTER = "cluster"

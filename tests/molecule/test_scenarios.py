@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""All Molecule scenarios on the tests' cluster, by the command that a developer gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.build import REPOSITORY
+from tests.cluster import Cluster
+from tests.demo.kubectl import Kubectl
+
+SCENARIOS = sorted(path.parent.name for path in REPOSITORY.glob("extensions/molecule/*/molecule.yml"))
+LIMIT_SECONDS = 1200
+INSTALLED = (
+    ("deployment", "avi-egress-controller", "-n", "avi-egress"),
+    ("egresscloud", "default"),
+    ("egressnetwork", "outside"),
+)
+
+
+def test_every_scenario_holds_and_the_product_is_left_as_it_was_found(
+    cluster: Cluster, kubectl: Kubectl, product: Path, site_variables: dict[str, Any], tmp_path: Path
+) -> None:
+    def installed() -> list[Any]:
+        return [kubectl.json("get", *what)["spec"] for what in INSTALLED]
+
+    before = installed()
+    variables = tmp_path / "site.json"
+    variables.write_text(
+        json.dumps({name: value for name, value in site_variables.items() if name != "egress_projects"})
+    )
+    done = molecule(cluster, tmp_path / "molecule", "test", "--all", "--report", "--", f"--extra-vars=@{variables}")
+    if done.returncode:
+        pytest.fail(f"molecule test --all failed:\n{done.stdout[-12000:]}", pytrace=False)
+    assert [name for name in SCENARIOS if f"[{name} > verify] Executed: Successful" not in done.stdout] == []
+    assert installed() == before
+    assert not cluster.problems()
+
+
+def molecule(cluster: Cluster, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Molecule on a cluster that is there, with a folder of its own."""
+    layout = cluster.layout
+    environment = {
+        **os.environ,
+        "EGRESS_CLUSTER_NAME": layout.name,
+        "EGRESS_CLUSTER_API_PORT": str(layout.api_port),
+        "EGRESS_CLUSTER_STATE": str(layout.state_root),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(folder),
+        "NO_COLOR": "1",
+    }
+    environment.pop("EGRESS_DEMO_KUBECONFIG", None)
+    return subprocess.run(
+        ["molecule", *arguments],
+        cwd=REPOSITORY / "extensions",
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
