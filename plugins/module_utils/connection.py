@@ -116,14 +116,13 @@ class Connection:
     def _load(self, configuration: kubernetes.client.Configuration) -> None:
         """The kubeconfig where one is given or found, else the pod's own account (in-cluster)."""
         path = os.path.expandvars(self.kubeconfig or os.environ.get("KUBECONFIG") or "")
-        settings = {"persist_config": bool(self.persist_config), "temp_file_path": _folder(os.getpid())}
         try:
             if self.kubeconfig_content:
                 given = json.loads(self.kubeconfig_content)
-                kubernetes.config.load_kube_config_from_dict(given, self.context, configuration, **settings)
+                kubernetes.config.load_kube_config_from_dict(given, self.context, configuration, **self._keeping())
             elif path or pathlib.Path("~/.kube/config").expanduser().exists():
                 _refuse_missing(path)
-                kubernetes.config.load_kube_config(path or None, self.context, configuration, **settings)
+                kubernetes.config.load_kube_config(path or None, self.context, configuration, **self._keeping())
             elif self.host:
                 configuration.host = self.host
             else:
@@ -133,6 +132,10 @@ class Connection:
         except (TypeError, ValueError, LookupError, AttributeError, OSError, YAMLError) as error:
             told = repr(path) if path else "given"
             raise ConnectionFailed(f"kubeconfig is {told}; it cannot be read as a kubeconfig") from error
+
+    def _keeping(self) -> dict[str, Any]:
+        """How to keep what a kubeconfig holds in itself; a pod's own account needs no folder, and may have none."""
+        return {"persist_config": bool(self.persist_config), "temp_file_path": _folder(os.getpid())}
 
     def _why_unusable(self, path: str, told: str) -> str:
         if self.context and f"name {self.context} in" in told:
