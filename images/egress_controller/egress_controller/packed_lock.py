@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""An EgressAddress as the cache keeps it: a network may have 65,534 of them, and four dicts each are most of that."""
+"""An EgressAddress as the cache keeps it: a network may have 65,534, and dicts would take twice the room."""
 
 from __future__ import annotations
 
