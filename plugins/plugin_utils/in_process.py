@@ -23,7 +23,7 @@ from ansible import constants
 from ansible.module_utils import basic
 from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action.normal import ActionModule as NormalAction
-from ansible.vars.clean import remove_internal_keys
+from ansible.vars import clean
 from ansible_collections.avi.egress.plugins.module_utils.runner import LIBRARIES
 
 PROFILE = "legacy"
@@ -89,9 +89,17 @@ class InProcessAction(NormalAction):  # type: ignore[misc]
         folder = self._loader.get_basedir() or "."  # where the local connection starts a module, too
         with _fed(given), _environment(environment), chdir(folder):
             printed = _printed(type(self).main)
-        result: dict[str, Any] = self._parse_returned_data({"stdout": printed}, PROFILE)
-        remove_internal_keys(result)
+        return _told(self._parse_returned_data({"stdout": printed, "stderr": "", "rc": 0}, PROFILE))
+
+
+def _told(result: Any) -> dict[str, Any]:
+    """What an action gives back of a module's parsed result, which is an object of its own since ansible-core 2.21."""
+    if isinstance(result, dict):
+        clean.remove_internal_keys(result)
         return result
+    result.remove_internal_keys()
+    told: dict[str, Any] = result.as_result_dict(for_round_trip=True)
+    return told
 
 
 def _printed(main: Callable[[], None]) -> str:

@@ -59,6 +59,7 @@ class Runner:
     def tasks(self, *tasks: Task, variables: dict[str, Any] | None = None, **keywords: Any) -> tuple[list[Task], int]:
         sent = self.folder / uuid.uuid4().hex
         environment = {"ANSIBLE_REMOTE_TMP": str(sent), "ANSIBLE_KEEP_REMOTE_FILES": "1"}
+        environment["ANSIBLE_INJECT_INVOCATION"] = "true"  # ansible-core 2.21 leaves it out otherwise.
         results = self.ansible.tasks(*tasks, environment=environment, variables=variables, **keywords)
         return results, len(list(sent.rglob("AnsiballZ_avi_*")))
 

@@ -126,10 +126,10 @@ def test_it_runs_here_with_the_options_given(run: Run, tmp_path: Path, capsys: p
 
     assert result["way"] == "here"
     assert result["folder"] == str(tmp_path), "the playbook's folder, as for a module"
-    assert result["invocation"]["module_args"]["number"] == 3
-    assert result["invocation"]["module_args"]["secret"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+    assert "'number': 3" in result["said"]
+    assert "'secret': '********'" in result["said"]
     assert "abcd" not in json.dumps(result)
-    assert [name for name in result if name.startswith("_ansible")] == ["_ansible_parsed"], "as of every module"
+    assert {name for name in result if name.startswith("_ansible")} <= {"_ansible_parsed"}, "as of every module"
     assert options == {"count": "3", "secret": "abcd"}, "nothing is left in the task's own options"
     assert Path.cwd() != tmp_path
     assert capsys.readouterr() == ("", ""), "a worker has no business with either"
@@ -148,7 +148,7 @@ def test_wrong_options_fail_in_one_sentence(run: Run) -> None:
 def test_the_tasks_environment_counts_for_the_task_alone(run: Run) -> None:
     result = run(environment=[{"K8S_AUTH_KUBECONFIG": "/some/where"}])
 
-    assert result["invocation"]["module_args"]["kubeconfig"] == "/some/where"
+    assert "'kubeconfig': '/some/where'" in result["said"]
     assert "K8S_AUTH_KUBECONFIG" not in os.environ
 
 
