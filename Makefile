@@ -18,7 +18,7 @@ KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,
 KEPT := $(KEPT),MOLECULE_EPHEMERAL_DIRECTORY
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
 
-.PHONY: demo demo-down test lint unit integration e2e molecule cluster-up cluster-down bootstrap clean root
+.PHONY: demo demo-down test lint unit integration conventions e2e molecule docs cluster-up cluster-down bootstrap clean root
 
 demo: root bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
 	$(AS_ROOT) .venv/bin/python -m tests.demo up
@@ -26,15 +26,15 @@ demo: root bootstrap ## A cluster, the product installed by its playbook, and a 
 demo-down: root bootstrap ## Remove everything that demo made
 	$(AS_ROOT) .venv/bin/python -m tests.demo down
 
-test: root bootstrap lint ## Everything: lint and types, then one pytest run over unit, integration, end-to-end and Molecule tests
-	$(AS_ROOT) .venv/bin/python -m pytest -n 2 -p tests.scheduling tests/unit tests/integration tests/e2e tests/molecule
+test: root bootstrap lint ## Everything: lint and types, then one pytest run over all folders of tests
+	$(AS_ROOT) .venv/bin/python -m pytest -n 2 -p tests.scheduling tests/unit tests/integration tests/conventions tests/e2e tests/molecule
 
 lint: bootstrap
 	ruff check .
 	ruff format --check .
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
-	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -m tests.scheduling
-	ansible-lint --offline -q roles playbooks extensions
+	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -p tests.conventions -m tests.scheduling
+	ansible-lint -q roles playbooks extensions
 	yamllint -s .
 	reuse lint -q
 
@@ -44,11 +44,17 @@ unit: bootstrap
 integration: root bootstrap
 	$(AS_ROOT) .venv/bin/python -m pytest tests/integration
 
+conventions: root bootstrap
+	$(AS_ROOT) .venv/bin/python -m pytest tests/conventions
+
 e2e: root bootstrap
 	$(AS_ROOT) .venv/bin/python -m pytest tests/e2e
 
 molecule: root bootstrap ## The Molecule scenarios on a cluster of their own; one of them by SCENARIO=name
 	cd extensions && $(AS_ROOT) ../.venv/bin/molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
+
+docs: bootstrap ## The reference site of modules, role and filter: build/docsite/html/index.html
+	docs/docsite/build.sh build/docsite
 
 cluster-up cluster-down: root bootstrap ## The local cluster alone
 	$(AS_ROOT) .venv/bin/python -m tests.cluster $(@:cluster-%=%)

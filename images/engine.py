@@ -109,16 +109,22 @@ def ensure_base(engine: Engine) -> None:
     with tempfile.TemporaryDirectory(prefix="avi-egress-base-") as folder:
         root = Path(folder) / "root"
         suite = BASE_IMAGE.rsplit(":", 1)[-1].removesuffix("-slim")
-        made = subprocess.run(
-            ["debootstrap", "--variant=minbase", "--include=ca-certificates", suite, str(root)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            raise BuildError("debootstrap failed:\n" + "\n".join(made.stdout.splitlines()[-10:]))
+        make_root(suite, root, ["ca-certificates"])
         _slim(root)
         engine.import_root(root, BASE_IMAGE)
+
+
+def make_root(suite: str, root: Path, packages: Sequence[str]) -> None:
+    """Put a root file system together from Debian's own packages. Raises BuildError."""
+    # In a mount namespace of its own, so that what debootstrap mounts goes with it, however it ends.
+    made = subprocess.run(
+        ["unshare", "--mount", "debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(root)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise BuildError("debootstrap failed:\n" + "\n".join(made.stdout.splitlines()[-10:]))
 
 
 def _slim(root: Path) -> None:

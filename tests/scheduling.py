@@ -34,11 +34,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByResource:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first: the cluster's tests, then those of an API server, then those that need neither."""
+    """What takes longest first: the cluster's tests, then those of an API server or of other tools, then the rest."""
     items.sort(key=_turn)
 
 
 def _turn(item: pytest.Item) -> int:
     if item.nodeid.startswith(ON_THE_CLUSTER):
         return 0
-    return 1 if item.nodeid.startswith("tests/integration/") else 2
+    return 1 if item.nodeid.startswith(("tests/integration/", "tests/conventions/")) else 2

@@ -44,6 +44,7 @@ class Ansible:
 
     folder: Path
     kubeconfig: Path
+    program: tuple[str, ...] = (str(Path(sys.executable).with_name("ansible-playbook")),)
 
     def playbook(self, playbook: str, *arguments: str, environment: dict[str, str] | None = None) -> Run:
         """Run a playbook (a path, or ``avi.egress.NAME``), and others that the arguments begin with; it may fail."""
@@ -97,7 +98,7 @@ class Ansible:
         self, playbook: str, *arguments: str, environment: dict[str, str] | None
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments],
+            [*self.program, playbook, *arguments],
             env={**os.environ, **self._environment(), **(environment or {})},
             cwd=self.folder,
             check=False,

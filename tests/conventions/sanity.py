@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""``ansible-test sanity`` over a copy of the collection, with nothing ignored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from images.build import alone
+from tests.conventions.programs import printed_by
+
+PIP_VERSIONS = ("24.2", "25.2")
+"""Which pip ansible-test 2.19 and 2.21 want in the environments that they make."""
+
+PIP_FROM_PYPI = """\
+# Stands in for the get-pip.py that ansible-test would fetch: the same pip, by way of PyPI alone.
+import runpy
+import subprocess
+import sys
+
+subprocess.run([sys.executable, "-m", "ensurepip"], check=True)
+sys.argv = ["pip", "install", *(option for option in sys.argv[1:] if not option.startswith("--no-"))]
+runpy.run_module("pip", run_name="__main__")
+"""
+
+
+def prepare(home: Path) -> None:
+    """Make a home folder, where ansible-test keeps the pinned environments of its tests from run to run."""
+    scripts = home / ".ansible/test/cache"
+    scripts.mkdir(parents=True, exist_ok=True)
+    for version in PIP_VERSIONS:
+        (scripts / f"get_pip_{version.replace('.', '_')}.py").write_text(PIP_FROM_PYPI)
+
+
+def check(collection: Path, home: Path, python: str, program: Sequence[str]) -> None:
+    """Every test there is, on one Python; AssertionError with what they found.
+
+    ``home`` is where that folder is for us, ``program`` runs ansible-test with it as HOME.
+    """
+    assert not list(collection.glob("tests/sanity/ignore*")), "nothing is to be ignored"
+    listed = printed_by([*program, "sanity", "--list-tests"], collection)
+    wanted = set(re.findall(r"^[a-z0-9-]+$", listed, re.MULTILINE))
+    with alone(home):  # Its environments are made once, by one of those who need them.
+        text = printed_by([*program, "sanity", "--python", python, "--color", "no"], collection)
+    run = set(re.findall(r'^Running sanity test "([^"]+)"', text, re.MULTILINE))
+    assert wanted <= run, f"not run: {sorted(wanted - run)}\n{text}"
+    assert "not found" not in text, f"a program is missing:\n{text}"
