@@ -28,7 +28,7 @@ class Outcomes(Generic[R]):
     @property
     def first_error(self) -> EgressError | None:
         """The one of the first item in the list, not the first in time."""
-        return self.failed[min(self.failed)] if self.failed else None
+        return next((self.failed[place] for place in sorted(self.failed)), None)
 
 
 def fan_out(work: Callable[[T], R], items: Sequence[T]) -> Outcomes[R]:
@@ -61,6 +61,6 @@ def fan_out(work: Callable[[T], R], items: Sequence[T]) -> Outcomes[R]:
 def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """The result for each item, in order; raises the error of the first that has one."""
     outcomes = fan_out(work, items)
-    if outcomes.first_error:
-        raise outcomes.first_error
+    if error := outcomes.first_error:
+        raise error
     return [outcomes.done[place] for place in range(len(items))]

@@ -15,7 +15,7 @@ from . import addresses, holdings, leases, locks, transfers
 from .errors import PoolExhausted, Refused
 from .lease_task import Step
 from .lease_wishes import Wish
-from .leases import QUOTA_EXCEEDED
+from .leases import QUOTA_EXCEEDED, Slot
 from .ledger import Ledger
 from .model import EgressNetwork
 from .resources import KubeObject
@@ -28,7 +28,9 @@ def foretell(view: Survey, ledger: Ledger, wish: Wish) -> Step:
     if not wish.present:
         return _foretell_release(view, ledger, wish)
     network = view.admitting(wish.slot)
-    return _foretell_transfer(view, ledger, wish) if wish.giver else _foretell_claim(view, ledger, wish, network)
+    if wish.giver:
+        return _foretell_transfer(view, ledger, wish, wish.giver)
+    return _foretell_claim(view, ledger, wish, network)
 
 
 def ask(ledger: Ledger, wishes: Sequence[Wish]) -> None:
@@ -50,10 +52,9 @@ def family_to_ask_for(lease: KubeObject | None, wish: Wish) -> str:
     return wish.ip_family or (addresses.family_of(address) if address else addresses.IPV4)
 
 
-def giver_of(view: Survey, ledger: Ledger, wish: Wish) -> KubeObject | None:
+def giver_of(view: Survey, ledger: Ledger, wish: Wish, giver: Slot) -> KubeObject | None:
     """The lease that is to give its address to the wish's; None where it has done so. Refused where it can't."""
-    assert wish.giver
-    target, source, name = ledger.get(wish.slot), ledger.get(wish.giver), wish.giver.lease
+    target, source, name = ledger.get(wish.slot), ledger.get(giver), giver.lease
     if target and holdings.is_bound(target):
         held = leases.address_to_keep(target, wish.wanted, family_to_ask_for(target, wish))
         if source and not _has_given(source, held):
@@ -68,7 +69,7 @@ def giver_of(view: Survey, ledger: Ledger, wish: Wish) -> KubeObject | None:
         _refuse_if_used(view, source)
     network = view.leasable[wish.slot.network]
     leases.check_wanted(network, wish.slot.namespace, address)
-    if wish.giver.namespace != wish.slot.namespace:
+    if giver.namespace != wish.slot.namespace:
         leases.check_quota(network, wish.slot, ledger.project(wish.slot))
     lock = ledger.locked(network.name).get(address)
     if lock is None or not any(lease and locks.is_holder(lock, lease) for lease in (source, target)):
@@ -78,11 +79,11 @@ def giver_of(view: Survey, ledger: Ledger, wish: Wish) -> KubeObject | None:
     return source
 
 
-def _foretell_transfer(view: Survey, ledger: Ledger, wish: Wish) -> Step:
-    before, source = ledger.get(wish.slot), giver_of(view, ledger, wish)
+def _foretell_transfer(view: Survey, ledger: Ledger, wish: Wish, giver: Slot) -> Step:
+    before, source = ledger.get(wish.slot), giver_of(view, ledger, wish, giver)
     if source is None:
-        missing = wish.giver and ledger.get(wish.giver) is None
-        told = f"EgressLease {wish.giver.lease if wish.giver else ''} is gone: whether the address of EgressLease "
+        missing = ledger.get(giver) is None
+        told = f"EgressLease {giver.lease} is gone: whether the address of EgressLease "
         warnings = [f"{told}{wish.slot.lease} came from it cannot be seen"] if missing else []
         return Step(wish.slot, False, before, before, warnings=warnings)
     after = _as_bound(before, wish, holdings.address(source) or "")

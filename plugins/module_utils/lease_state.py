@@ -77,7 +77,7 @@ def _take(store: LedgerStore, view: Survey, ledger: Ledger, wish: Wish) -> KubeO
     lease, now = ledger.get(wish.slot), datetime.now(UTC)
     if not wish.present:
         return _release(store, lease, now) if lease else None
-    if wish.giver and (source := giver_of(view, ledger, wish)):
+    if wish.giver and (source := giver_of(view, ledger, wish, wish.giver)):
         source = leases.release(store, source, now, transfers.TRANSFERRED)
         return transfers.transfer(store, source, wish.slot, now, leases.ADMINISTRATOR)
     network, ip_family = view.leasable[wish.slot.network], family_to_ask_for(lease, wish)

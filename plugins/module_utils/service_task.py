@@ -69,7 +69,7 @@ class Step:
         return self.write is None and self.wish.present and _is_ready(self.before)
 
 
-Decide = Callable[[Wish, KubeObject | None], Write | None]
+Decide = Callable[[Wish, "KubeObject | None"], "Write | None"]
 """The write that leads from the Service as it is to the wish; EgressError if there is none that may be made."""
 
 

@@ -101,7 +101,7 @@ def _collect() -> None:
     """Orphans of the node are this process's children; unread ends would stay as zombies."""
     while True:
         try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
+            pid, _status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if pid == 0:

@@ -19,12 +19,12 @@ def require_free(layout: Layout) -> None:
     try:
         with socket.create_server(("127.0.0.1", layout.api_port)):
             return
-    except OSError:
+    except OSError as error:
         holder = _holder(layout.api_port)
-    raise ClusterError(
-        f"Port {layout.api_port} of 127.0.0.1, which the API server needs, is in use by {holder}: "
-        "end it, or choose another port with --api-port or EGRESS_CLUSTER_API_PORT."
-    )
+        raise ClusterError(
+            f"Port {layout.api_port} of 127.0.0.1, which the API server needs, is in use by {holder}: "
+            "end it, or choose another port with --api-port or EGRESS_CLUSTER_API_PORT."
+        ) from error
 
 
 def _holder(port: int) -> str:

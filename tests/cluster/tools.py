@@ -27,7 +27,7 @@ _PROGRESS_SECONDS = 15
 
 def _kubernetes_version_flags() -> tuple[str, ...]:
     """A plain build reports v0.0.0-master, which clients and version skew checks take at its word."""
-    major, minor, _ = KUBERNETES_VERSION.split(".")
+    major, minor, _patch = KUBERNETES_VERSION.split(".")
     values = {"gitVersion": f"v{KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     return tuple(f"-X {package}.{name}={value}" for package in packages for name, value in values.items())

@@ -134,8 +134,10 @@ def test_its_pod_is_replaced_elsewhere_and_nobody_else_answers_for_the_address(
         with down(cluster, kubectl, lost):
             taken_over = wait_until(successor, "another pod serves", DOWN_SECONDS)
             assert taken_over["spec"]["nodeName"] == other
-            served = lambda: green.fetch(green.cluster_ip(SERVICE), node=other).seen == source  # noqa: E731
-            wait_until(served, "the virtual IP leads to it, and the remote sees the same address")
+            wait_until(
+                lambda: green.fetch(green.cluster_ip(SERVICE), node=other).seen == source,
+                "the virtual IP leads to it, and the remote sees the same address",
+            )
         wait_until(lambda: len(green.egress_pods(SERVICE)) == 1, "the former pod is ended on its host", BACK_SECONDS)
         green.wait_ready(SERVICE)
         for node in NODES:

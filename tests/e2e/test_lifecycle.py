@@ -364,8 +364,11 @@ def test_without_a_controller_traffic_goes_on_and_a_deleted_service_is_collected
     with no_controller(kubectl):
         assert project.fetch(project.cluster_ip(SERVICE)).seen == service
         project.kubectl.run("-n", project.name, "delete", "pod", "-l", f"name={SERVICE}-avi-egress-pod")
-        replaced = lambda: project.fetch(project.cluster_ip(SERVICE)).seen == service  # noqa: E731
-        wait_until(replaced, "Kubernetes replaces a lost pod by itself", SLOW)
+        wait_until(
+            lambda: project.fetch(project.cluster_ip(SERVICE)).seen == service,
+            "Kubernetes replaces a lost pod by itself",
+            SLOW,
+        )
 
         project.kubectl.run("-n", project.name, "delete", "service", SERVICE)
         wait_until(lambda: not parts(project), "the cluster's own garbage collector takes all of it", SLOW)

@@ -266,7 +266,7 @@ def test_a_destinations_name_is_resolved_in_the_pod_and_followed_without_cutting
             zone({"followed": SECOND})
             wait_until(lambda: ask(green, host)["localAddress"] == SECOND, "the new address", FOLLOWS_SECONDS)
             assert ask(green, host)["peer"] == source
-            rest, _ = flow.communicate(timeout=seconds + 15)
+            rest, _errors = flow.communicate(timeout=seconds + 15)
             # To its end, from one source: a flow that was cut would have ended early, or with an error.
             assert time.monotonic() - began > seconds - 2
         count, *sources = rest.split()

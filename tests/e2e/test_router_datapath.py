@@ -420,7 +420,7 @@ class Hammer:
         self.failed = 0
         self._pod = pod
         self._open = True
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _client in range(clients)]
         for thread in self._threads:
             thread.start()
 

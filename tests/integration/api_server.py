@@ -142,7 +142,7 @@ class ApiServer:
 
 def _free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _port in range(count)]
     ports = [int(item.getsockname()[1]) for item in sockets]
     for item in sockets:
         item.close()

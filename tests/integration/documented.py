@@ -58,11 +58,11 @@ class Returned:
         if value is None:
             assert _may_be_null(item, self.fields), f"{self.module}: {where} is null"
             return
-        assert type(value) is TYPES[item["type"]], f"{self.module}: {where} is {value!r}, no {item['type']}"
+        assert value.__class__ is TYPES[item["type"]], f"{self.module}: {where} is {value!r}, no {item['type']}"
         self.seen[where].append(value)
         for one in value if "elements" in item else [value]:
             if "elements" in item:
-                assert type(one) is TYPES[item["elements"]], f"{self.module}: {where} has {one!r}"
+                assert one.__class__ is TYPES[item["elements"]], f"{self.module}: {where} has {one!r}"
             if "contains" in item:
                 assert one.keys() == item["contains"].keys(), f"{self.module}: {where} has other keys"
                 for name, inner in item["contains"].items():

@@ -359,7 +359,7 @@ def test_offboarding_refuses_while_services_are_there(ansible: Ansible, cluster:
 def test_offboarding(ansible: Ansible, cluster: Cluster) -> None:
     variables = {"egress_projects": ["green", "gone"], "egress_offboard_services": True}
 
-    runs = [play(ansible, "offboard_project", **variables) for _ in range(2)]
+    runs = [play(ansible, "offboard_project", **variables) for _time in range(2)]
 
     assert [(run.stats["failures"], run.stats["changed"]) for run in runs] == [(0, 3), (0, 0)]
     assert cluster.get(SERVICE, "secure-egress-service", "green") is None

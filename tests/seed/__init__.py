@@ -2,8 +2,8 @@
 # Copyright: (c) 2026, avi.egress contributors
 """The samples of the article "Authorized Source IP for OpenShift Project Identification", as they stand there.
 
-``secure-egress-service.json`` is its service definition, ``egress_pod.txt`` its customizations, one a line. Both keep
-the article's slips: a missing ``:``, typographic quotes, missing closing braces. They are mended here, in the open.
+``secure-egress-service.json`` is its service definition, ``egress_pod.json`` its customizations. Both keep the
+article's slips: a missing ``:``, typographic quotes, missing closing braces. They are mended here, in the open.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Article:
     @property
     def customizations_as_written(self) -> dict[str, str]:
         """The texts of ``egress_pod`` with what JSON in JSON quotes taken away, and nothing mended."""
-        lines = (_FOLDER / "egress_pod.txt").read_text().splitlines()
+        lines = json.loads((_FOLDER / "egress_pod.json").read_text())
         return {key: self._value(line) for key, line in zip(_KEYS, lines, strict=True)}
 
     def customization(self, key: str) -> str:

@@ -37,8 +37,9 @@ class Settings:
     log_level: str
 
 
-def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings; a wrong flag ends the process with a usage message."""
+    environment = os.environ if environment is None else environment
     parser = argparse.ArgumentParser(prog="egress_controller", description="Reconciles secure egress services.")
     parser.add_argument("--kubeconfig", help="default: KUBECONFIG, or the pod's own account")
     parser.add_argument("--namespace", default=environment.get("POD_NAMESPACE", "default"))

@@ -53,7 +53,7 @@ def test_each_family_is_seen_as_itself_on_one_port(port: int) -> None:
 
 
 def test_both_ends_on_one_kept_connection(client: http.client.HTTPConnection, port: int) -> None:
-    answers = [json.loads(_get(client, "/json")[1]) for _ in range(2)]
+    answers = [json.loads(_get(client, "/json")[1]) for _time in range(2)]
     assert answers[0] == answers[1]
     assert answers[0]["localPort"] == port
     assert {answers[0]["peer"], answers[0]["localAddress"]} == {"127.0.0.1"}

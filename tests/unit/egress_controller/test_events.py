@@ -18,6 +18,11 @@ class Recorder:
         self.stored: dict[str, KubeObject] = {}
         self.away = False
 
+    def only(self) -> KubeObject:
+        """The one that there is."""
+        assert len(self.stored) == 1
+        return next(iter(self.stored.values()))
+
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
         if self.away:
             raise ConnectionFailed("away")
@@ -45,7 +50,7 @@ def test_a_standing_condition_is_one_event() -> None:
     for _second in range(int(REPEAT_SECONDS) - 1):
         events.emit(service(), WARNING, "PoolExhausted", "all taken")
         clock.advance(1)
-    (event,) = recorder.stored.values()
+    event = recorder.only()
     assert event["count"] == 1
     assert event["involvedObject"]["uid"] == "1"
 
@@ -55,7 +60,7 @@ def test_what_still_stands_later_raises_the_count_of_the_same_event() -> None:
     events.emit(service(), WARNING, "PoolExhausted", "all taken")
     clock.advance(REPEAT_SECONDS)
     events.emit(service(), WARNING, "PoolExhausted", "all taken")
-    (event,) = recorder.stored.values()
+    event = recorder.only()
     assert event["count"] == 2
 
 
@@ -84,7 +89,7 @@ def test_an_object_without_a_namespace_is_told_of_in_default() -> None:
     events, recorder, _clock = made()
     network = {"apiVersion": "egress.avi.dev/v1", "kind": "EgressNetwork", "metadata": {"name": "dmz", "uid": "3"}}
     events.emit(network, WARNING, "PoolExhausted", "all taken")
-    (event,) = recorder.stored.values()
+    event = recorder.only()
     assert event["metadata"]["namespace"] == "default"
 
 
@@ -98,5 +103,5 @@ def test_an_api_server_that_is_away_is_no_error_of_the_sender() -> None:
 def test_a_message_keeps_to_what_the_api_takes() -> None:
     events, recorder, _clock = made()
     events.emit(service(), WARNING, "InvalidAnnotation", "x" * 5000)
-    (event,) = recorder.stored.values()
+    event = recorder.only()
     assert len(event["message"]) == 1024

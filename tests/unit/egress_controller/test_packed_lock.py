@@ -45,7 +45,7 @@ def test_every_field_that_the_definition_knows_is_packed() -> None:
 
 
 def test_locks_of_one_network_share_its_name() -> None:
-    one, two = (PackedLock.pack({**FULL, "spec": {**FULL["spec"], "network": "".join(["d", "mz"])}}) for _ in "ab")
+    one, two = (PackedLock.pack({**FULL, "spec": {**FULL["spec"], "network": "".join(["d", "mz"])}}) for _copy in "ab")
     assert one.network is two.network is sys.intern("dmz")
 
 

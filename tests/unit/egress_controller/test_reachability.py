@@ -65,7 +65,7 @@ def test_a_listener_and_a_refusal_are_answers_and_silence_is_none() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         # A listener whose queue is full drops what knocks: the nearest thing to a silent node on loopback.
         port = full.getsockname()[1]
-        callers = [socket.socket() for _ in range(3)]
+        callers = [socket.socket() for _caller in range(3)]
         for caller in callers:
             caller.setblocking(False)
             caller.connect_ex(("127.0.0.1", port))

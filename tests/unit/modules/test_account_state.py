@@ -60,7 +60,7 @@ class Server:
 
 def run(server: Server, *projects: str) -> Outcome:
     options = {"uuid": UUID, "cloud": None, "projects": list(projects), "state": "present"}
-    return reconcile(cast("Any", server), options, False)
+    return reconcile(cast(Any, server), options, False)
 
 
 def test_accounts_of_many_projects_that_are_there_cost_one_list() -> None:

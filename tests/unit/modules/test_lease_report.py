@@ -53,8 +53,10 @@ LEASES = [
 ]
 
 
-def told(leases: list[KubeObject] = LEASES, **options: Any) -> list[dict[str, Any]]:
-    outcome = report(cast("Any", Server(EgressLease=leases)), {**NO_FILTER, **options}, False)
+def told(leases: list[KubeObject] | None = None, **options: Any) -> list[dict[str, Any]]:
+    outcome = report(
+        cast("Any", Server(EgressLease=LEASES if leases is None else leases)), {**NO_FILTER, **options}, False
+    )
     assert not outcome.changed
     return list(outcome.values["leases"])
 

@@ -48,7 +48,9 @@ class Playback:
 
     def watch(self, *_args: Any, **_kwargs: Any) -> Iterator[tuple[str, KubeObject]]:
         self.watches += 1
-        batch = self.batches.pop(0) if self.batches else []
+        if not self.batches:
+            return
+        batch = self.batches.pop(0)
         if isinstance(batch, Exception):
             raise batch
         for kind, obj in batch:

@@ -144,7 +144,7 @@ def test_a_question_is_one_that_awx_accepts(survey: str, question: Question) -> 
     assert {"question_name", "question_description", "variable", "type", "required"} <= set(question) <= set(KEYS)
     assert [key for key, value in question.items() if not isinstance(value, KEYS[key])] == []
     assert kind in DEFAULT_TYPES
-    assert default == "" or type(default) is DEFAULT_TYPES[kind]
+    assert default == "" or default.__class__ is DEFAULT_TYPES[kind]
     assert ("choices" in question) == kind.startswith("multi")
     assert all(isinstance(choice, str) for choice in question.get("choices", []))
     if kind.startswith("multi"):
