@@ -85,6 +85,12 @@ class Cluster:
         requirements.check_root()
         images.load(self.layout, archives)
 
+    def trust_registry(self, registry: str, authority: Path) -> None:
+        """Let the nodes pull from a registry, ``host:port``, whose certificate the authority's file vouches for."""
+        requirements.check_root()
+        for one in self.layout.nodes:
+            node.trust(self.layout, one, registry, authority)
+
     def states(self) -> list[health.ComponentState]:
         """Every process that the cluster should have."""
         requirements.check_root()

@@ -119,6 +119,18 @@ def network_agents(layout: Layout, node: Node) -> list[Component]:
     ]
 
 
+def trust(layout: Layout, node: Node, registry: str, authority: Path) -> None:
+    """Let containerd pull from a registry, ``host:port``, whose certificate an authority's file vouches for.
+
+    It reads this at every pull. The port is part of the folder's name: a registry elsewhere on the host is not meant.
+    """
+    folder = _configuration(layout, node, "registries") / registry
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ca.crt").write_bytes(authority.read_bytes())
+    server = f"https://{registry}"
+    (folder / "hosts.toml").write_text(f'server = "{server}"\n[host."{server}"]\n  ca = "{folder / "ca.crt"}"\n')
+
+
 def serves(layout: Layout, node: Node) -> bool:
     """Whether kube-proxy and the policy enforcer have written their rules and keep them fresh."""
 
@@ -153,7 +165,7 @@ def _write_configuration(layout: Layout, node: Node) -> None:
         _configuration(layout, node, name).write_text(text)
 
     write("resolv.conf", f"nameserver {layout.control.ip}\n")
-    write("containerd.toml", _CONTAINERD)
+    write("containerd.toml", _CONTAINERD.format(registries=_configuration(layout, node, "registries")))
     write("kubelet.yaml", yaml.safe_dump(_kubelet(layout, node), sort_keys=False))
     write("kube-proxy.yaml", yaml.safe_dump(_kube_proxy(layout, node), sort_keys=False))
     (layout.node_state(node) / "cni" / "net.d" / "10-pods.conflist").write_text(json.dumps(_pod_network(layout, node)))
@@ -177,6 +189,9 @@ state = "/run/containerd"
 [plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
   sandbox_image = "{PAUSE_IMAGE}"
+
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{{registries}}"
 
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{CNI_PLUGINS}"
@@ -220,6 +235,10 @@ def _kubelet(layout: Layout, node: Node) -> dict[str, object]:
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
+        # kubelet asks for credentials again when a pod uses an image that was pulled with some. What was imported stays
+        # usable without, also when the same image has been pulled from a registry, under another name.
+        "imagePullCredentialsVerificationPolicy": "NeverVerifyAllowlistedImages",
+        "preloadedImagesVerificationAllowlist": ["localhost/*"],
     }
 
 

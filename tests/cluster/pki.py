@@ -83,6 +83,16 @@ def create(layout: Layout) -> None:
     _write_key(layout.pki / "service-accounts.key", ec.generate_private_key(ec.SECP256R1()))
 
 
+def create_server(folder: Path, name: str, names: tuple[str, ...]) -> None:
+    """Write an authority of its own, ``ca.crt``, and a certificate of it for a server, ``server.crt`` and its key."""
+    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority = _authority(name, authority_key)
+    certificate = _sign(Identity("server", name, names=names), key, authority, authority_key)
+    _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))
+    _write(folder / "server.crt", certificate.public_bytes(serialization.Encoding.PEM))
+    _write_key(folder / "server.key", key)
+
+
 def write_kubeconfig(layout: Layout, identity: str, server: str, path: Path) -> None:
     """A self-contained kubeconfig: it may be copied anywhere."""
 
