@@ -64,17 +64,25 @@ class Image:
     archive: Path
 
 
-def build_all(cache: Path = CACHE, repository: Path = REPOSITORY) -> dict[str, Image]:
-    """Every image by its recipe's name, built where its source has changed. Raises BuildError.
+@dataclass(frozen=True)
+class Workshop:
+    """Where images are made and kept, of what, and by which engine (None: the one that is there)."""
 
-    ``repository`` may be another version's files.
-    """
-    return {recipe.name: _built(recipe, cache, repository) for recipe in RECIPES}
+    cache: Path = CACHE
+    repository: Path = REPOSITORY
+    """May be another version's files."""
+    base: str = BASE_IMAGE
+    engine: str | None = None
 
 
-def source_digest(recipe: Recipe, repository: Path = REPOSITORY) -> str:
+def build_all(workshop: Workshop = Workshop()) -> dict[str, Image]:
+    """Every image by its recipe's name, built where its source has changed. Raises BuildError."""
+    return {recipe.name: built(recipe, workshop) for recipe in RECIPES}
+
+
+def source_digest(recipe: Recipe, workshop: Workshop = Workshop()) -> str:
     """12 hex digits over the base's name and each source file's path and content."""
-    digest = hashlib.sha256(BASE_IMAGE.encode())
+    digest, repository = hashlib.sha256(workshop.base.encode()), workshop.repository
     for path in sorted(_files([repository / source for source in recipe.sources])):
         digest.update(str(path.relative_to(repository)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
@@ -85,9 +93,10 @@ def _files(sources: Sequence[Path]) -> list[Path]:
     return [path for path in found if "__pycache__" not in path.parts and path.suffix != ".md"]
 
 
-def _built(recipe: Recipe, cache: Path, repository: Path) -> Image:
-    tag = source_digest(recipe, repository)
-    image = Image(f"localhost/{recipe.name}:{tag}", cache / "images" / f"{recipe.name}-{tag}.tar")
+def built(recipe: Recipe, workshop: Workshop) -> Image:
+    """One image, built unless there is one of this source. Raises BuildError."""
+    tag = source_digest(recipe, workshop)
+    image = Image(f"localhost/{recipe.name}:{tag}", workshop.cache / "images" / f"{recipe.name}-{tag}.tar")
     if image.archive.exists():
         image.archive.touch()
         _say(f"{image.name}: already built")
@@ -95,7 +104,7 @@ def _built(recipe: Recipe, cache: Path, repository: Path) -> Image:
     image.archive.parent.mkdir(parents=True, exist_ok=True)
     with alone(image.archive.parent):
         if not image.archive.exists():  # another build may have made it while we waited
-            _make(recipe, image, find_engine(cache / "buildah"), repository)
+            _make(recipe, image, workshop)
     return image
 
 
@@ -107,15 +116,17 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _make(recipe: Recipe, image: Image, engine: Engine, repository: Path) -> None:
+def _make(recipe: Recipe, image: Image, workshop: Workshop) -> None:
+    engine, base = find_engine(workshop.cache / "buildah", workshop.engine), workshop.base
     engine.tidy()
-    _step(f"{BASE_IMAGE}: fetching or making the base image", lambda: ensure_base(engine))
-    _step(f"{image.name}: building with {engine.name}", lambda: _build(engine, recipe, image, repository))
+    _step(f"{base}: fetching or making the base image", lambda: ensure_base(engine, base))
+    _step(f"{image.name}: building with {engine.name}", lambda: _build(engine, recipe, image, workshop))
     _forget_old(recipe, image)
 
 
-def _build(engine: Engine, recipe: Recipe, image: Image, repository: Path) -> None:
-    engine.build(repository / recipe.containerfile, repository / recipe.context, image.name)
+def _build(engine: Engine, recipe: Recipe, image: Image, workshop: Workshop) -> None:
+    where = workshop.repository
+    engine.build(where / recipe.containerfile, where / recipe.context, image.name, workshop.base)
     engine.save(image.name, image.archive)
     engine.forget(image.name)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The program that builds images: Docker or Podman where an engine answers, buildah where there is none."""
+"""The program that builds images: the one asked for, else Docker or Podman where an engine answers, else buildah."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ class Engine:
     def pulls(self, image: str) -> bool:
         return self._call([*self.command, "pull", "--quiet", image], check=False).returncode == 0
 
-    def build(self, containerfile: Path, context: Path, image: str) -> None:
+    def build(self, containerfile: Path, context: Path, image: str, base: str) -> None:
         lent = [] if self.name == "docker" else [f"--volume={volume}" for volume in _lent_settings()]
-        flags = ["--pull=never"] if self.name != "docker" and self.has(BASE_IMAGE) else []
-        self._call([*self.command, "build", *flags, *lent, "-t", image, "-f", str(containerfile), str(context)])
+        flags = ["--pull=never"] if self.name != "docker" and self.has(base) else []
+        build = ("build", f"--build-arg=BASE={base}", *flags, *lent)
+        self._call([*self.command, *build, "-t", image, "-f", str(containerfile), str(context)])
 
     def save(self, image: str, archive: Path) -> None:
         """Write a docker archive that names the image; whole or not at all."""
@@ -82,28 +83,38 @@ class Engine:
         return done
 
 
-def find_engine(storage: Path) -> Engine:
-    """The engine of this machine; buildah keeps its layers under ``storage``, apart from the user's own."""
+def find_engine(storage: Path, wanted: str | None = None) -> Engine:
+    """The engine of this machine, or the one that is wanted of it; BuildError where it does not answer.
+
+    buildah keeps its layers under ``storage``, apart from the user's own.
+    """
     for name in ("docker", "podman"):
-        if shutil.which(name) and _answers(name):
+        if wanted in (None, name) and shutil.which(name) and _answers(name):
             return Engine(name, (name,))
-    if shutil.which("buildah"):
-        # A mount namespace of its own for each command: what buildah mounts goes with it, however it ends.
-        apart = ("unshare", "--mount", "buildah", f"--root={storage}", f"--runroot={storage}-run")
+    if wanted in (None, "buildah") and shutil.which("buildah"):
+        # A mount namespace of its own for each command: what buildah mounts goes with it, however it ends. Who is not
+        # root gets one by buildah itself.
+        apart = ("unshare", "--mount") if os.geteuid() == 0 else ()
         # chroot needs no user namespaces, which small machines and CI often lack.
-        return Engine("buildah", apart, (("BUILDAH_ISOLATION", "chroot"),))
+        settings = (("BUILDAH_ISOLATION", "chroot"),)
+        return Engine("buildah", (*apart, "buildah", f"--root={storage}", f"--runroot={storage}-run"), settings)
+    if wanted:
+        raise BuildError(f"{wanted} does not answer here: install or start it, or leave the choice open")
     raise BuildError("no image builder answers: start Docker or Podman, or install buildah")
 
 
-def ensure_base(engine: Engine) -> None:
+def ensure_base(engine: Engine, base: str) -> None:
     """Have the base image at hand: the registry's, or where none is reached Debian's own packages put together.
 
-    What debootstrap makes is tagged with the same name, so that the Containerfiles are the same everywhere.
+    What debootstrap makes is tagged with the same name, so that the Containerfiles are the same everywhere; it
+    stands in for BASE_IMAGE alone.
     """
-    if engine.has(BASE_IMAGE):
+    if engine.has(base):
         return
-    if engine.name != "buildah" or engine.pulls(BASE_IMAGE):
+    if engine.name != "buildah" or engine.pulls(base):
         return  # docker and podman pull it themselves while they build
+    if base != BASE_IMAGE:
+        raise BuildError(f"the base image {base} cannot be pulled; give one that can, such as {BASE_IMAGE}")
     if not shutil.which("debootstrap"):
         raise BuildError(f"{BASE_IMAGE} cannot be pulled; install debootstrap to have it made from Debian's packages")
     with tempfile.TemporaryDirectory(prefix="avi-egress-base-") as folder:
