@@ -68,8 +68,8 @@ NEED_THE_SITE = {
     "onboard_project": f"the cluster has no EgressCloud: {NOT_RUN}",
 }
 """What those say that nothing can be foreseen of before the installation."""
-ELSEWHERE = ("awx_setup",)
-"""They have nothing to do with a cluster."""
+ELSEWHERE = ("awx_setup", "images")
+"""They have nothing to do with a cluster, or only with its registry (``test_images.py``)."""
 PLAYBOOKS = {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")} - set(ELSEWHERE)
 
 
