@@ -85,7 +85,7 @@ def create(layout: Layout) -> None:
 
 def create_server(folder: Path, name: str, names: tuple[str, ...]) -> None:
     """Write an authority of its own, ``ca.crt``, and a certificate of it for a server, ``server.crt`` and its key."""
-    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _key in range(2))
     authority = _authority(name, authority_key)
     certificate = _sign(Identity("server", name, names=names), key, authority, authority_key)
     _write(folder / "ca.crt", authority.public_bytes(serialization.Encoding.PEM))

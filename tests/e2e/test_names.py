@@ -168,11 +168,10 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def named_site(product: Path, images: dict[str, Image], outside: Outside, coredns: Dns) -> Iterator[tuple[Site, str]]:
+def named_site(product: Path, site_variables: dict[str, Any], coredns: Dns) -> Iterator[tuple[Site, str]]:
     """The names are set up; with the Corefile as it was before."""
     before = coredns.corefile()
-    names = {name: image.name for name, image in images.items()}
-    site = Site(product, {**playbook.site_variables(outside, names), "egress_projects": []})
+    site = Site(product, site_variables)
     site.run(SUB_DOMAIN)
     try:
         wait_until(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,18 @@ def lease(kubeconfig: Path, **options: Any) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def free_address(project: Project, outside: Outside) -> str:
+    """The last one of the network that nobody holds."""
+    held = {item["spec"]["address"] for item in project.kubectl.json("get", "egressaddresses")["items"]}
+    first, last = ip_address(outside.begin), ip_address(outside.end)
+    addresses = (str(last - place) for place in range(int(last) - int(first) + 1))
+    return next(address for address in addresses if address not in held)
+
+
 def test_only_an_address_that_was_leased_ahead_may_be_asked_for(
     green: Project, product: Path, outside: Outside
 ) -> None:
-    wanted = f"{outside.subnet.rsplit('.', 1)[0]}.199"
+    wanted = free_address(green, outside)
     green.create_service(SERVICE, {"destination_ip": outside.destination, "source_ip": wanted})
     slot = {"network": "outside", "namespace": green.name, "service": SERVICE}
     try:

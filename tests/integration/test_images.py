@@ -316,7 +316,7 @@ class TestOpenShift:
         variables = {"egress_image_source": "openshift", **login}
 
         foreseen = play(ansible, "images", "--check", variables=variables)
-        runs = [play(ansible, "images", variables=variables) for _ in range(2)]
+        runs = [play(ansible, "images", variables=variables) for _run in range(2)]
 
         assert [run.stats["failures"] for run in (foreseen, *runs)] == [0, 0, 0]
         assert [run.stats["changed"] for run in (foreseen, *runs)] == [2, 2, 0]

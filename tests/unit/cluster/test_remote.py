@@ -63,8 +63,9 @@ def test_a_stream_lasts_as_long_as_asked(client: http.client.HTTPConnection) -> 
     began = time.monotonic()
     status, text = _get(client, "/stream?seconds=0.35")
     assert status == 200
-    assert 0.3 <= time.monotonic() - began < 2
-    assert text == "127.0.0.1\n" * 4
+    assert time.monotonic() - began >= 0.3
+    assert set(text.splitlines()) == {"127.0.0.1"}
+    assert 2 <= text.count("\n") <= 4, "one every tenth of a second; fewer where the machine is busy"
 
 
 @pytest.mark.parametrize(("path", "status"), [("/other", 404), ("/stream?seconds=long", 400)])
