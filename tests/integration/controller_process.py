@@ -21,9 +21,11 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 NAMESPACE_OF_CONTROLLER = "avi-egress"
 LEASE_SECONDS = 3
 """Short, so that a take-over needs not be waited for long."""
+LEADS_SECONDS = LEASE_SECONDS + 27
+"""When a replica leads that may, on a busy machine too."""
 
 
-def wait_for(what: str, check: Callable[[], T], seconds: float = 10.0) -> T:
+def wait_for(what: str, check: Callable[[], T], seconds: float = 30.0) -> T:
     """The first truthy answer of ``check``; AssertionError with the last one when there is none in time."""
     end = time.monotonic() + seconds
     answer = check()

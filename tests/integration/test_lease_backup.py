@@ -28,7 +28,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 from tests.integration.ansible_run import Ansible, Run
 from tests.integration.api_server import ApiServer
 from tests.integration.breaking import BreakingCluster
-from tests.integration.controller_process import LEASE_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
+from tests.integration.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 from tests.integration.test_controller import CRDS, SCC_CRD, World, define
 
 NOW = datetime(2026, 11, 20, 6, 31, tzinfo=UTC)
@@ -263,7 +263,7 @@ def test_an_imported_lease_is_the_services_own_as_soon_as_that_is_there(
     controller = ControllerProcess(api.kubeconfig, tmp_path / "controller.log", "replica", "--orphan-grace=0.5")
     controller.start()
     try:
-        wait_for("it to lead", lambda: controller.leads, LEASE_SECONDS + 10)
+        wait_for("it to lead", lambda: controller.leads, LEADS_SECONDS)
         for name in ("bound", "released", "kept"):
             world.serve(name)
         wait_for("the leases to be used", lambda: set(map(world.phase, ("bound", "released", "kept"))) == {"Bound"})

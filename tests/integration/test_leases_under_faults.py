@@ -50,7 +50,7 @@ from tests.faults.rules import (
     Rule,
 )
 from tests.integration.api_server import ApiServer
-from tests.integration.controller_process import LEASE_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
+from tests.integration.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 from tests.integration.test_controller import CRDS, SCC_CRD, World, define
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ def controller(faults: FaultProxy, tmp_path: Path) -> Iterator[ControllerProcess
     made = ControllerProcess(faults.kubeconfig, tmp_path / "controller.log", "replica", "--orphan-grace=0.5")
     made.start()
     try:
-        wait_for("it to lead", lambda: made.leads, LEASE_SECONDS + 3)
+        wait_for("it to lead", lambda: made.leads, LEADS_SECONDS)
         yield made
     finally:
         made.end()

@@ -28,7 +28,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
 )
 
 from tests.integration.api_server import ApiServer
-from tests.integration.controller_process import LEASE_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
+from tests.integration.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 ROLE = CHECKOUT / "roles/egress"
@@ -158,7 +158,7 @@ def controller(api: ApiServer, cluster: Cluster, tmp_path: Path) -> Iterator[Con
     made = ControllerProcess(api.kubeconfig, tmp_path / "controller.log", "replica")
     made.start()
     try:
-        wait_for("it to lead", lambda: made.leads, LEASE_SECONDS + 3)
+        wait_for("it to lead", lambda: made.leads, LEADS_SECONDS)
         yield made
     finally:
         made.end()
