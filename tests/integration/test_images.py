@@ -246,6 +246,23 @@ def test_a_login_that_is_taken_back_is_taken_from_the_projects_too(
     assert again.stats["changed"] == 0
 
 
+def test_a_secret_that_the_role_has_not_made_stays_as_it_is(
+    ansible: Ansible, cluster: Cluster, delivery: dict[str, Any]
+) -> None:
+    """An administrator's own, by chance of that name, as ``egress_image_pull_secrets`` may name it."""
+    theirs = {"metadata": {"name": "registry", "namespace": "avi-egress"}, "stringData": {"whose": "theirs"}}
+    before = cluster.create(SECRET, {"apiVersion": "v1", "kind": "Secret", **theirs})
+    login = {"egress_registry_pull_username": PULLER, "egress_registry_pull_password": PULLER_PASSWORD}
+
+    without = play(ansible, "site", "--tags", "controller", variables=site(delivery))
+    run = play(ansible, "site", "--tags", "controller", variables=site(delivery, **login))
+
+    assert without.stats["failures"] == 0, without.failure
+    assert run.failure.startswith("egress_registry_pull_username is to become Secret avi-egress/registry, and there is")
+    assert cluster.get(SECRET, "registry", "avi-egress") == before
+    cluster.delete_named(SECRET, "registry", "avi-egress")
+
+
 def test_a_pull_secret_that_is_none_is_told(ansible: Ansible, cluster: Cluster) -> None:
     patch = {"spec": {"template": {"spec": {"imagePullSecrets": [{"name": "nobodys"}]}}}}
     cluster.patch(DEPLOYMENT, "avi-egress-controller", patch, "avi-egress")
