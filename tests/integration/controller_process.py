@@ -25,13 +25,16 @@ LEADS_SECONDS = LEASE_SECONDS + 27
 """When a replica leads that may, on a busy machine too."""
 
 
-def wait_for(what: str, check: Callable[[], T], seconds: float = 30.0) -> T:
-    """The first truthy answer of ``check``; AssertionError with the last one when there is none in time."""
+def wait_for(
+    what: str, check: Callable[[], T], seconds: float = 30.0, shown: Callable[[], object] | None = None
+) -> T:
+    """The first truthy answer of ``check``; AssertionError with the last one, or ``shown``, if there is none in time."""
     end = time.monotonic() + seconds
     answer = check()
     while not answer:
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}; last seen: {answer!r}")
+            seen = shown() if shown else answer
+            raise AssertionError(f"not within {seconds} s: {what}; last seen: {seen!r}")
         time.sleep(0.02)
         answer = check()
     return answer

@@ -242,7 +242,7 @@ class World:
             found = self.condition(name)
             return found if found.get("reason") == reason else None
 
-        found: dict[str, Any] = wait_for(f"{name} to say {reason}", check, seconds)
+        found: dict[str, Any] = wait_for(f"{name} to say {reason}", check, seconds, lambda: self.service(name))
         return found
 
     def wait_served(self, name: str) -> None:
@@ -966,7 +966,9 @@ def test_a_service_that_has_served_keeps_a_contested_address_until_it_is_made_an
     world.serve("shop")
     world.wait_served("shop")
     address = world.address("shop")
-    world.end_pod(world.run_pod("shop"))
+    pod = world.run_pod("shop")
+    world.wait_reason("shop", "EgressReady")  # Else nobody knows that it has served.
+    world.end_pod(pod)
     world.wait_reason("shop", "WaitingForPod")
     pod = world.run_pod("shop", f"conflict address={address} held-by=02:00:00:00:00:01")
     world.wait_reason("shop", "AddressConflict")
