@@ -134,11 +134,8 @@ def admit(
     _check_supported(service, subject)
     workload.router_image(cloud, service)
     workload.network_policy(service)
+    check_named(service, networks)
     wanted = service.egress_pod.network
-    if wanted and wanted not in networks:
-        raise Refused(
-            "NetworkNotFound", f"{subject}: egress_pod.network names EgressNetwork {wanted!r}, and there is none"
-        )
     allowed = choose_network(cloud, networks, namespace, wanted)
     if not allowed:
         which = f"EgressNetwork {wanted} is not of EgressCloud {cloud.name}, or does not allow"
@@ -147,6 +144,17 @@ def admit(
             "NetworkNotAllowed", f"{subject}: {which} project {service.namespace}; see spec.allowedNamespaces"
         )
     return cloud, allowed
+
+
+def check_named(service: EgressService, networks: Collection[str]) -> None:
+    """Refused where a service names a network that is none of these."""
+    wanted = service.egress_pod.network
+    if wanted and wanted not in networks:
+        raise Refused(
+            "NetworkNotFound",
+            f"Service {service.namespace}/{service.name}: egress_pod.network names EgressNetwork {wanted!r}, and there "
+            "is none",
+        )
 
 
 def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held: Collection[str]) -> None:
@@ -234,21 +242,6 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
     if observed.service:
         writes += _service_writes(_service_without_egress(observed.service, namespace, name), observed.service)
     return Plan(tuple(writes), None, settled=ended)
-
-
-def not_reserved(service: EgressService) -> Refused:
-    """``source_ip`` names an address that is not for the service.
-
-    A tenant may only ask for what an administrator has reserved for the project, or leased for the service ahead: else
-    he could pick the address that another project's firewalls still trust.
-    """
-    return Refused(
-        "AddressNotReserved",
-        f"Service {service.namespace}/{service.name}: egress_pod.source_ip is "
-        f"{', '.join(service.egress_pod.source_ips)}, which no lease of this service holds and no EgressNetwork "
-        "reserves for its project; have it acquired by avi_ipam_lease or reserved in spec.reservations first, or "
-        "remove the key",
-    )
 
 
 def wanted_parts(service: EgressService) -> tuple[Resource, ...]:

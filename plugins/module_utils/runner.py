@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Callable, Mapping, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.errors import NoLogError
 
 from .addresses import MISSING_NETADDR
 from .argument_specs import CONNECTION, ArgumentSpec
@@ -35,12 +36,24 @@ class Library(NamedTuple):
 LIBRARIES = (Library("kubernetes >= 36.0.0", MISSING_KUBERNETES), Library("netaddr >= 1.3.0", MISSING_NETADDR))
 
 
+class Module(AnsibleModule):  # type: ignore[misc]
+    """An AnsibleModule whose errors name the option."""
+
+    def fail_json(self, msg: str, **details: Any) -> None:
+        """Of text in place of a list of dictionaries, ansible-core first says what its search for secrets stumbled
+        over, which is no option's name; the next error is about the option."""
+        errors = self.validation_result.errors
+        stumbled = {str(error) for error in errors if isinstance(error, NoLogError)}
+        named = (str(error) for error in errors if not isinstance(error, NoLogError))
+        super().fail_json(next(named, msg) if msg in stumbled else msg, **details)
+
+
 def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[str, Any]], object]) -> None:
     """Run a module: its own options with those of the connection, one operation, one result.
 
     ``validate`` sees the options before there is a connection, so that wrong ones cost no request.
     """
-    module = AnsibleModule(supports_check_mode=True, **(CONNECTION + spec).keywords())
+    module = Module(supports_check_mode=True, **(CONNECTION + spec).keywords())
     kubeconfig = module.params["kubeconfig"]
     module.no_log_values -= strings_of(kubeconfig) - secrets_of(kubeconfig)
     for library in LIBRARIES:

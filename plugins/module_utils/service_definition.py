@@ -13,7 +13,7 @@ from typing import Any, Mapping, Sequence
 
 from .annotations import intent_of, parse_egress_pod
 from .errors import InvalidAnnotation, InvalidInput
-from .model import EgressPod
+from .model import EgressPod, EgressService
 from .resources import (
     API_GROUP,
     AVI_PROXY_ANNOTATION,
@@ -72,6 +72,12 @@ def definition(options: Options, observed: KubeObject | None) -> KubeObject:
     return _definition(options, observed, parse_egress_pod(egress_pod_text(options), _subject(options)))
 
 
+def intent(options: Options, observed: KubeObject | None) -> EgressService:
+    """What the controller will read from the desired Service."""
+    egress_pod = parse_egress_pod(egress_pod_text(options), _subject(options))
+    return _intent(_definition(options, observed, egress_pod), egress_pod)
+
+
 def _definition(options: Options, observed: KubeObject | None, egress_pod: EgressPod) -> KubeObject:
     """With the ``egress_pod`` annotation parsed already, as reading it costs the most of many Services."""
     metadata: KubeObject = {"name": options["name"], "namespace": options["namespace"]}
@@ -87,8 +93,12 @@ def _definition(options: Options, observed: KubeObject | None, egress_pod: Egres
     }
     spec.update(_ip_families(options, observed))
     desired = {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "metadata": metadata, "spec": spec}
-    intent_of({**desired, "metadata": {"uid": "", **metadata}}, egress_pod)
+    _intent(desired, egress_pod)  # Refuses what makes no sense together.
     return desired
+
+
+def _intent(desired: KubeObject, egress_pod: EgressPod) -> EgressService:
+    return intent_of({**desired, "metadata": {"uid": "", **desired["metadata"]}}, egress_pod)
 
 
 def new(desired: KubeObject) -> KubeObject:

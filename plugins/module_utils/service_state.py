@@ -10,8 +10,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Sequence
 
-from . import service_definition, service_task
-from .addresses import IP_FAMILIES
+from . import service_definition, service_foresight, service_task
+from .addresses import IP_FAMILIES, canonical
 from .argument_specs import STATE, WAIT, ArgumentSpec
 from .cluster import Cluster
 from .difference import merge_patch
@@ -77,12 +77,16 @@ def validate(options: Options) -> None:
     """Refuse wrong options, each item's by itself, and two items for one Service."""
     if options["wait_timeout"] < 0:
         raise InvalidInput("avi_egress_service", "wait_timeout", options["wait_timeout"], "give seconds, 0 or more")
-    first: dict[ServiceName, int | None] = {}
+    names: dict[ServiceName, int | None] = {}
+    addresses: dict[str, int | None] = {}
     for wish in _wishes(options):
         with telling(wish):
             service_definition.validate(wish.options)
-            if (other := first.setdefault(wish.name, wish.number)) != wish.number:
+            if (other := names.setdefault(wish.name, wish.number)) != wish.number:
                 raise InvalidInput(wish.subject, "name", wish.name[1], f"services[{other}] has the same; give it once")
+            for address in filter(None, map(canonical, wish.asked_addresses)):
+                if (other := addresses.setdefault(address, wish.number)) != wish.number:
+                    raise InvalidInput(wish.subject, "source_ip", address, f"services[{other}] asks for it, too")
 
 
 def reconcile(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
@@ -95,6 +99,7 @@ def reconcile(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
     installed = bool(due) and cluster.serves(EGRESS_CLOUD)
     if not installed and any(step.wish.present for step in due):
         raise EgressError(NOT_INSTALLED)
+    service_foresight.refuse_unavailable(cluster, steps)
     steps = service_task.carry_out(cluster, steps, _decide, check_mode)
     before, after = shown(*(step.before for step in steps)), shown(*(step.after for step in steps))
     changed = any(step.write for step in steps)

@@ -43,6 +43,11 @@ class Wish:
         return self.options["namespace"], self.options["name"]
 
     @property
+    def asked_addresses(self) -> Sequence[str]:
+        """Those of ``source_ip``, for a Service that is to be there."""
+        return self.options["source_ip"] or () if self.present else ()
+
+    @property
     def key(self) -> str:
         return "/".join(self.name)
 

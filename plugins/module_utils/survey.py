@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Callable, Collection, Iterable, Iterator, Mapping, TypeVar
 
-from . import territory
+from . import holdings, territory
 from .cluster import Cluster, NotFound
 from .errors import InvalidInput, Refused
 from .leases import Slot
@@ -38,9 +38,17 @@ class Survey:
         self._only = next(iter(projects)) if projects and len(projects) == 1 else None
 
     def ledger(self) -> Ledger:
-        """All leases and locks as they are now."""
+        """All leases and locks."""
+        return Ledger(self._leases.values(), self._locks)
+
+    def holds(self, slot: Slot, address: str) -> bool:
+        """Whether the slot's lease is for this address."""
+        return holdings.address(self._leases.get(slot.lease)) == address
+
+    @cached_property
+    def _leases(self) -> Mapping[str, KubeObject]:
         labels = f"{NAMESPACE_LABEL}={self._only}" if self._only else None
-        return Ledger(self._cluster.list(EGRESS_LEASE, labels=labels), self._locks)
+        return {item["metadata"]["name"]: item for item in self._cluster.list(EGRESS_LEASE, labels=labels)}
 
     @cached_property
     def _locks(self) -> Collection[KubeObject]:
@@ -73,11 +81,16 @@ class Survey:
         return network
 
     @cached_property
+    def readable(self) -> Mapping[str, EgressNetwork]:
+        """The networks that can be read."""
+        return {network.name: network for network in _readable(read_network, self.network_objects.values())}
+
+    @cached_property
     def leasable(self) -> Mapping[str, EgressNetwork]:
-        """The networks that can be read, with what of them may be leased, as the controller sees it too."""
+        """The readable networks with what of them may be leased, as the controller sees it too."""
         of_nodes = (address for node in self._cluster.list(NODE) for address in territory.node_addresses(node))
         kept_back = territory.occupied(of_nodes, _readable(read_cloud, self._cluster.list(EGRESS_CLOUD)))
-        divided = territory.divide(_readable(read_network, self.network_objects.values()), kept_back)
+        divided = territory.divide(self.readable.values(), kept_back)
         return territory.spare(divided, [lock for lock in self._locks if territory.is_stray(lock, divided)])
 
     def uses(self, slot: Slot) -> bool:

@@ -86,10 +86,17 @@ options:
     type: bool
     default: false
   network:
-    description: The EgressNetwork of the source address; by default the cloud's first that allows the project.
+    description:
+      - The EgressNetwork of the source address; by default the cloud's first that allows the project.
+      - One that is not there is refused before anything is written, if the task may list EgressNetworks; else the
+        egress controller refuses it.
     type: str
   source_ip:
-    description: The source address, acquired for this service by M(avi.egress.avi_ipam_lease); two with O(ha=true).
+    description:
+      - The source address, acquired for this service or reserved for its project by M(avi.egress.avi_ipam_lease); two
+        with O(ha=true).
+      - Any other one is refused before anything is written, if the task may list EgressNetworks and EgressLeases; else
+        the egress controller refuses it.
     type: list
     elements: str
   resolve:

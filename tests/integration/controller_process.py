@@ -25,10 +25,8 @@ LEADS_SECONDS = LEASE_SECONDS + 27
 """When a replica leads that may, on a busy machine too."""
 
 
-def wait_for(
-    what: str, check: Callable[[], T], seconds: float = 30.0, shown: Callable[[], object] | None = None
-) -> T:
-    """The first truthy answer of ``check``; AssertionError with the last one, or ``shown``, if there is none in time."""
+def wait_for(what: str, check: Callable[[], T], seconds: float = 30.0, shown: Callable[[], object] | None = None) -> T:
+    """The first truthy answer of ``check``; AssertionError with the last one, or ``shown``, where time is up."""
     end = time.monotonic() + seconds
     answer = check()
     while not answer:

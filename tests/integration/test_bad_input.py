@@ -142,6 +142,37 @@ OF_ONE: list[tuple[str, Options, str]] = [
         {"ha": True, "source_ip": ["10.70.112.5"]},
         r"Service green/x: egress_pod\.source_ip is '10\.70\.112\.5'; give 2 address\(es\), for ha is true",
     ),
+    (
+        "avi_egress_service",
+        {"source_ip": ["10.9.9.9"]},
+        r"Service green/x: egress_pod\.source_ip is 10\.9\.9\.9; 10\.9\.9\.9 is none of the leasable addresses of "
+        "EgressNetwork dmz, lab; have one acquired by avi_ipam_lease or reserved in .* first, or remove the key",
+    ),
+    (
+        "avi_egress_service",
+        {"source_ip": ["10.9.9.9"], "network": "dmz"},
+        r"Service .*; 10\.9\.9\.9 is none of the leasable addresses of EgressNetwork dmz; have one acquired by .*",
+    ),
+    (
+        "avi_egress_service",
+        {"source_ip": ["10.70.112.9"]},
+        "Service green/x: .*; no lease of this service holds that, and no EgressNetwork reserves it for its .*",
+    ),
+    (
+        "avi_egress_service",
+        {"source_ip": ["10.70.112.5"], "network": "lab"},
+        r"Service green/x: .*; 10\.70\.112\.5 is none of the leasable addresses of EgressNetwork lab; have one .*",
+    ),
+    (
+        "avi_egress_service",
+        {"network": "lan"},
+        "Service green/x: egress_pod.network names EgressNetwork 'lan', and there is none",
+    ),
+    (
+        "avi_egress_service",
+        {"ports": "80"},
+        "Elements value for option 'ports' is of type str and we were unable to convert to dict: .*",
+    ),
     ("avi_egress_service", {"labels": {"a": 1}}, r"Service green/x: labels\.a is 1; give a string, in quotes"),
     ("avi_egress_service", {"annotations": {"a": None}}, r"Service green/x: annotations\.a is None; give a string, .*"),
     ("avi_egress_service", {"namespace": ""}, "Service /x: namespace is ''; give the name of a project"),
@@ -166,7 +197,7 @@ OF_ONE: list[tuple[str, Options, str]] = [
         r"EgressLease dmz\.green\.x\.0: ip_family is 'IPv6'; 10\.70\.112\.5 is of the other family; .*",
     ),
     ("avi_ipam_lease", {"network": ""}, r"EgressLease \.green\.x\.0: network is ''; give a name, which has no dots"),
-    ("avi_ipam_lease", {"network": "lan"}, "EgressNetwork lan does not exist; there are: dmz"),
+    ("avi_ipam_lease", {"network": "lan"}, "EgressNetwork lan does not exist; there are: dmz, lab"),
     ("avi_ipam_lease", {"namespace": "nowhere"}, "project nowhere does not exist; create the namespace first"),
     ("avi_ipam_lease", {"leases": []}, r"parameters are mutually exclusive: leases\|network, .*"),
     (
@@ -199,11 +230,14 @@ def before_the_role(ansible: Ansible, api: ApiServer) -> list[Task]:
 
 @pytest.fixture(scope="module")
 def cluster(before_the_role: list[Task], api: ApiServer) -> Cluster:
-    """With the custom resources, a project and a network."""
+    """With the custom resources, a project and two networks, one of which has an address for it and one for others."""
     found = api.cluster()
     define(found, CRDS)
-    body = {"apiVersion": EGRESS_NETWORK.api_version, "kind": EGRESS_NETWORK.kind, "metadata": {"name": "dmz"}}
-    found.create(EGRESS_NETWORK, {**body, "spec": {"subnets": [{"cidr": "10.70.112.0/24"}], "uplink": "eth1"}})
+    reserved = [{"address": "10.70.112.5", "namespace": "green"}, {"address": "10.70.112.9", "namespace": "blue"}]
+    for name, subnet, reservations in (("dmz", "10.70.112.0/24", reserved), ("lab", "10.70.113.0/24", [])):
+        spec = {"subnets": [{"cidr": subnet}], "uplink": "eth1", "reservations": reservations}
+        body = {"apiVersion": EGRESS_NETWORK.api_version, "kind": EGRESS_NETWORK.kind, "metadata": {"name": name}}
+        found.create(EGRESS_NETWORK, {**body, "spec": spec})
     return found
 
 

@@ -11,13 +11,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Collection, Container, Mapping, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils import holdings, plan
+from ansible_collections.avi.egress.plugins.module_utils import holdings, plan, source_ips
 from ansible_collections.avi.egress.plugins.module_utils.annotations import read_service
 from ansible_collections.avi.egress.plugins.module_utils.apply import apply
 from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Cluster
 from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput, PoolExhausted, Refused
 from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork, EgressService
 from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
@@ -208,7 +207,7 @@ class ServicePass:
             try:
                 leases = [
                     self._claims.claim(network, slot, wish.ip_family, said, wanted.get(slot.number))
-                    for slot in _slots(wish, network)
+                    for slot in source_ips.slots(wish, network)
                 ]
             except PoolExhausted as error:
                 exhausted.append(error)
@@ -219,18 +218,10 @@ class ServicePass:
         raise next((error for error in exhausted if error.size), exhausted[0])
 
     def _reserving(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
-        """The networks in which the addresses of ``source_ip`` are its own or its project's; all if it names none."""
-        wanted = wish.egress_pod.source_ips
-        if not wanted:
+        """The one in which the addresses of ``source_ip`` are its own or its project's; all if it names none."""
+        if not wish.egress_pod.source_ips:
             return networks
-        for network in networks:
-            slots = _slots(wish, network)
-            if all(self._may_have(network, slot, address) for slot, address in zip(slots, wanted)):
-                return [network]
-        raise plan.not_reserved(wish)
-
-    def _may_have(self, network: EgressNetwork, slot: Slot, address: str) -> bool:
-        return network.reservations.get(address) == slot.namespace or self._claims.holds(slot, address)
+        return [source_ips.network_of(wish, networks, self._claims.holds)]
 
     def _preferred(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
         """The network that the service holds a lease of comes first, then one that it last held, then as given."""
@@ -329,10 +320,6 @@ def _said(service: KubeObject) -> Collection[str]:
     """The source addresses that a service was told it has."""
     annotations = service["metadata"].get("annotations") or {}
     return str(annotations.get(SOURCE_IPS_ANNOTATION, "")).split(",")
-
-
-def _slots(wish: EgressService, network: EgressNetwork) -> Sequence[Slot]:
-    return [Slot(network.name, wish.namespace, wish.name, number) for number in range(wish.slots)]
 
 
 def _stamps(objects: Sequence[KubeObject]) -> set[tuple[str, int]]:

@@ -15,6 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.errors import EgressErr
 from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_LEASE,
+    EGRESS_NETWORK,
     REPLICATION_CONTROLLER,
     SERVICE,
     KubeObject,
@@ -223,6 +224,10 @@ def test_check_mode_foretells_what_is_then_done() -> None:
         ([item("green", "b", destination_ip="no host")], "services[1], Service green/b: egress_pod.destination_ip is"),
         ([item("green", "b", destination_ip=None)], "give exactly one of destination_ip and destinations"),
         ([item("green", "a")], "services[1], Service green/a: name is 'a'; services[0] has the same; give it once"),
+        (
+            [item("green", "b", source_ip=["10.1.1.1"]), item("green", "c", source_ip=["10.1.1.1"])],
+            "services[2], Service green/c: source_ip is '10.1.1.1'; services[1] asks for it, too",
+        ),
         ([item("green", "Upper")], "services[1], Service green/Upper: name is 'Upper'; give a DNS label"),
     ],
 )
@@ -231,6 +236,90 @@ def test_wrong_items_are_refused_by_number_before_the_first_request(items: list[
 
     assert sentence in str(failure(server, item("green", "a"), *items))
     assert server.log == []
+
+
+def network(name: str, cidr: str, **reserved: str) -> KubeObject:
+    """``reserved``: for each project, the last part of its address."""
+    begin = cidr.rpartition(".")[0]
+    reservations = [{"address": f"{begin}.{last}", "namespace": project} for project, last in reserved.items()]
+    return {"metadata": {"name": name}, "spec": {"subnets": [{"cidr": cidr}], "reservations": reservations}}
+
+
+def lease(name: str, address: str) -> KubeObject:
+    of, namespace, *_rest = name.split(".")
+    spec = {"network": of, "namespace": namespace}
+    return {"metadata": {"name": name}, "spec": spec, "status": {"phase": "Bound", "address": address}}
+
+
+@pytest.fixture
+def with_networks() -> Server:
+    """``dmz`` has an address for green and one for blue, and green's ``ahead`` holds one that is leased ahead."""
+    server = Server()
+    networks = [network("dmz", "10.1.1.0/24", green="5", blue="6"), network("lab", "10.1.2.0/24")]
+    server.found[EGRESS_NETWORK] = {found["metadata"]["name"]: found for found in networks}
+    server.found[EGRESS_LEASE] = {"x": lease("dmz.green.ahead.0", "10.1.1.7")}
+    return server
+
+
+def test_an_address_that_is_reserved_or_leased_ahead_may_be_asked_for(with_networks: Server) -> None:
+    outcome = run(
+        with_networks,
+        item("green", "a", source_ip=["10.1.1.5"]),
+        item("green", "ahead", source_ip=["10.1.1.7"], network="dmz"),
+        item("blue", "two"),
+    )
+
+    assert outcome.changed
+    assert with_networks.log[:4] == [
+        "list Service None",
+        "serves",
+        "list EgressNetwork None",
+        "list EgressLease None",
+    ]
+    assert not [request for request in with_networks.log[4:] if "list" in request]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "sentence"),
+    [
+        ({"source_ip": ["10.1.1.6"]}, "AddressNotReserved", "no EgressNetwork reserves it for its project"),
+        ({"source_ip": ["10.1.1.7"]}, "AddressNotReserved", "no lease of this service holds that"),
+        ({"source_ip": ["10.1.1.5"], "network": "lab"}, "AddressNotReserved", "10.1.1.5 is none of the leasable"),
+        (
+            {"source_ip": ["10.1.1.5", "10.9.9.9"], "ha": True},
+            "AddressNotReserved",
+            "egress_pod.source_ip is 10.1.1.5, 10.9.9.9; 10.9.9.9 is none of the leasable addresses of EgressNetwork "
+            "dmz, lab;",
+        ),
+        ({"network": "lan"}, "NetworkNotFound", "egress_pod.network names EgressNetwork 'lan', and there is none"),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_is_not_there_for_the_project_keeps_all_from_being_written(
+    with_networks: Server, given: dict[str, Any], reason: str, sentence: str, check_mode: bool
+) -> None:
+    error = failure(with_networks, item("green", "a"), item("green", "b", **given), check_mode=check_mode)
+
+    assert str(error).startswith("services[1], Service green/b: egress_pod.")
+    assert (error.reason, sentence in str(error)) == (reason, True), str(error)
+    assert not [request for request in with_networks.log if request.split()[0] in ("try", "create")]
+
+
+def test_who_may_not_read_networks_or_leases_leaves_it_to_the_controller(with_networks: Server) -> None:
+    asking = item("green", "a", source_ip=["10.1.1.6"])
+    for kind in ("EgressLease", "EgressNetwork"):
+        with_networks.refused[f"list {kind} None"] = Forbidden(403, "permission is missing")
+
+        assert run(with_networks, asking, item("green", "b", network="lan"), check_mode=True).changed
+
+
+def test_a_service_that_stays_as_it_is_has_nothing_looked_up() -> None:
+    named = service("green", "a", READY)
+    named["metadata"]["annotations"]["egress_pod"] = '{"destination_ip": "10.10.10.200", "source_ip": "10.1.1.5"}'
+    server = Server(named)
+
+    assert not run(server, item("green", "a", source_ip=["10.1.1.5"])).changed
+    assert server.log == ["list Service green"]
 
 
 def test_an_item_that_fits_nothing_there_keeps_all_from_being_written() -> None:
