@@ -8,7 +8,7 @@ import random
 import re
 import socket
 from bisect import bisect_left, bisect_right
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate, chain
 from typing import Callable, Collection, Container, Iterable, Iterator, Sequence
 
@@ -52,6 +52,8 @@ and those that are kept for later (RFC 4291 §4). The egress pod refuses the sam
 _VERSIONS = {IPV4: 4, IPV6: 6}
 _SOCKET_FAMILIES = {IPV4: socket.AF_INET, IPV6: socket.AF_INET6}
 _PREFIX = re.compile(r"[0-9]{1,3}")
+_REMEMBERED = 4096
+"""Texts whose meaning is kept: one annotation is asked about some of its own several times, and many share a few."""
 
 
 class AddressPool:
@@ -210,6 +212,7 @@ def all_addresses() -> netaddr.IPSet:
     return netaddr.IPSet(["0.0.0.0/0", "::/0"])
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def canonical(address: str) -> str | None:
     """The one spelling of an IPv4 or IPv6 address, or None if it is not one.
 
@@ -232,6 +235,7 @@ def is_ipv4_in_ipv6(address: str) -> bool:
     return bool(netaddr.IPAddress(address).is_ipv4_mapped())
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def why_no_destination(address: str) -> str | None:
     """What makes a canonical address no place outside the cluster, in two words; None if it may be one."""
     parsed = netaddr.IPAddress(address)
