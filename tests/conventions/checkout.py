@@ -9,16 +9,12 @@ import subprocess
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[2]
-SETTINGS = "tests/config.yml"
-"""What ansible-test wants to know of the collection."""
 
 
-def copy_collection(collections: Path, *, tests: bool = True) -> Path:
-    """The copy, ``ansible_collections/avi/egress`` in the folder given, with or without the tests."""
+def copy_collection(collections: Path) -> Path:
+    """The copy, ``ansible_collections/avi/egress`` in the folder given."""
     place = collections / "ansible_collections/avi/egress"
     for name in _names():
-        if not tests and name.startswith("tests/") and name != SETTINGS:
-            continue
         source, target = CHECKOUT / name, place / name
         if source.is_file():  # Git also names what has been deleted and not committed.
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -24,5 +24,5 @@ def test_the_reference_site_is_built_without_a_warning(collection: Path, tmp_pat
     assert "WARNING" not in text, text
     site = tmp_path / "html"
     modules = [path.stem for path in (CHECKOUT / "plugins/modules").glob("avi_*.py")]
-    expected = [*(f"{name}_module.html" for name in modules), "egress_role.html", "index.html"]
+    expected = [*(f"{name}_module.html" for name in modules), "egress_role.html", "changelog.html", "index.html"]
     assert [name for name in expected if not (site / name).is_file()] == []

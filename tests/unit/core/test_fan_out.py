@@ -49,7 +49,7 @@ def test_the_first_in_the_list_that_fails_is_told_and_not_the_first_in_time() ->
     outcomes = fan_out(work, range(1000))
 
     assert str(outcomes.first_error) == "three"
-    assert {0, 1, 2, 4} <= outcomes.done.keys()
+    assert {0, 1, 2} <= outcomes.done.keys()
     with pytest.raises(EgressError, match="three"):
         each(work, range(10))
 
