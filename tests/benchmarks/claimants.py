@@ -34,6 +34,7 @@ from ansible_collections.avi.egress.plugins.module_utils.connection import Conne
 from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted
 from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
 from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.ledger_store import LedgerStore
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.resources import (
     EGRESS_ADDRESS,
@@ -42,6 +43,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     Resource,
     address_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.survey import Survey
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims
 from egress_controller.outages import Outages
@@ -49,7 +51,7 @@ from egress_controller.outages import Outages
 CLAIM = "claim"
 """As the controller claims: what is taken comes from its caches."""
 MODULE_CLAIM = "module claim"
-"""As avi_ipam_lease claims: what is taken is listed each time."""
+"""As avi_ipam_lease claims in a task of its own: what is taken is listed each time."""
 CREATE = "create"
 """The least that a lease could cost: one EgressAddress."""
 CATCH_UP_SECONDS = 120.0
@@ -198,9 +200,9 @@ class _Client:
 
     def _claim_as_module(self, network: EgressNetwork, slot: Slot) -> str | None:
         def claim() -> KubeObject:
-            listed = (item["spec"] for item in self._cluster.list(EGRESS_ADDRESS))
-            taken = {str(spec["address"]) for spec in listed if spec["network"] == network.name}
-            return leases.claim(self._cluster, network, slot, leases.at_random(taken), datetime.now(UTC))
+            ledger = Survey(self._cluster, {slot.namespace}).ledger()
+            draw = leases.at_random(ledger.taken(network.name))
+            return leases.claim(LedgerStore(self._cluster, ledger), network, slot, draw, datetime.now(UTC))
 
         return _until_settled(claim)
 
