@@ -277,6 +277,19 @@ class World:
         self.cluster._request("DELETE", path, POD, None, {"gracePeriodSeconds": 0, "kind": "DeleteOptions"})
 
 
+def wait_quiet(controller: ControllerProcess, seconds: float = 3) -> float:
+    """How many requests it has made, once it makes none for so long; AssertionError if it never stops."""
+    made: list[float] = []
+
+    def is_quiet() -> bool:
+        made.append(controller.metric("api_requests"))
+        time.sleep(seconds)
+        return controller.metric("api_requests") == made[-1]
+
+    wait_for("an end of its requests", is_quiet)
+    return made[-1]
+
+
 @pytest.fixture
 def world(cluster: Cluster) -> World:
     return World(cluster)
@@ -447,7 +460,7 @@ def test_a_project_that_no_cloud_includes_is_refused(world: World, controller: C
 
 
 def test_an_exhausted_network_is_told_and_a_freed_address_is_used(world: World, controller: ControllerProcess) -> None:
-    world.set_up(prefix=32, quarantine=1)
+    world.set_up(prefix=32)
     world.serve("first")
     world.wait_served("first")
     world.serve("second")
@@ -575,7 +588,7 @@ def test_in_the_steady_state_it_writes_nothing(world: World, controller: Control
     for number in range(5):
         world.wait_served(f"s{number}")
     world.wait_reason("bad", "InvalidAnnotation")
-    time.sleep(1.5)
+    wait_quiet(controller)
 
     def versions() -> dict[str, str]:
         kinds = (SERVICE, EGRESS_LEASE, EGRESS_ADDRESS, EGRESS_CLOUD, EGRESS_NETWORK, SERVICE_ACCOUNT, EVENT)
@@ -601,21 +614,14 @@ def test_services_that_wait_for_an_address_ask_nothing_until_one_is_free(
         return [name for name in names if world.condition(name).get("reason") == reason]
 
     wait_for("2 to be served", lambda: (len(those("WaitingForPod")), len(those("PoolExhausted"))) == (2, 10))
-    time.sleep(1.5)
-    asked = controller.metric("api_requests")
-    time.sleep(3)
-    assert controller.metric("api_requests") == asked
+    asked = wait_quiet(controller)
     served = those("WaitingForPod")[0]
     names.remove(served)
     world.delete(served)
     wait_for("another to be served in its place", lambda: len(those("WaitingForPod")) == 2)
-    time.sleep(1.5)
-    storm = controller.metric("api_requests") - asked
+    storm = wait_quiet(controller) - asked
     print(f"requests for one address that came free, of 10 services that waited: {storm:.0f}")
     assert storm < 100, "each that waited looked once or twice, and one was served"
-    asked = controller.metric("api_requests")
-    time.sleep(3)
-    assert controller.metric("api_requests") == asked
 
 
 def test_killed_in_the_middle_it_converges_after_a_restart(world: World, replica: Replica) -> None:
@@ -826,7 +832,10 @@ def test_a_service_changes_its_family_by_way_of_a_release_and_the_former_address
     wait_for("the former address to be free", lambda: [x["spec"]["address"] for x in world.locks()] == [second])
 
 
-def test_an_orphaned_lock_goes_after_two_sightings(world: World, controller: ControllerProcess) -> None:
+def test_an_orphaned_lock_goes_after_two_sightings(world: World, replica: Replica) -> None:
+    process = replica("--orphan-grace=3")
+    process.start()
+    wait_for("it to lead", lambda: process.leads, LEADS_SECONDS)
     world.set_up()
     world.serve("shop")
     world.wait_served("shop")
@@ -870,7 +879,7 @@ def test_a_mass_release_stops_until_it_is_confirmed(world: World, controller: Co
 
 
 def test_a_released_lease_is_freed_when_its_quarantine_ends(world: World, controller: ControllerProcess) -> None:
-    world.set_up(quarantine=2)
+    world.set_up(quarantine=5)
     world.serve("shop")
     world.wait_served("shop")
     address = world.address("shop")
@@ -883,7 +892,7 @@ def test_a_released_lease_is_freed_when_its_quarantine_ends(world: World, contro
 
 
 def test_a_record_that_is_old_enough_is_forgotten(world: World, controller: ControllerProcess) -> None:
-    world.set_up(quarantine=1, historySeconds=2)
+    world.set_up(quarantine=1, historySeconds=6)
     world.serve("shop")
     world.wait_served("shop")
     world.delete("shop")
