@@ -45,7 +45,7 @@ class Wish:
     @property
     def asked_addresses(self) -> Sequence[str]:
         """Those of ``source_ip``, for a Service that is to be there."""
-        return self.options["source_ip"] or () if self.present else ()
+        return (self.options["source_ip"] or ()) if self.present else ()
 
     @property
     def key(self) -> str:

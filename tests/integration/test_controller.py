@@ -277,17 +277,17 @@ class World:
         self.cluster._request("DELETE", path, POD, None, {"gracePeriodSeconds": 0, "kind": "DeleteOptions"})
 
 
-def wait_quiet(controller: ControllerProcess, seconds: float = 3) -> float:
-    """How many requests it has made, once it makes none for so long; AssertionError if it never stops."""
-    made: list[float] = []
+def wait_quiet(controller: ControllerProcess) -> float:
+    """How many requests it has made, once it makes none for a moment; AssertionError if it never stops."""
 
-    def is_quiet() -> bool:
-        made.append(controller.metric("api_requests"))
-        time.sleep(seconds)
-        return controller.metric("api_requests") == made[-1]
+    def made() -> float | None:
+        before = controller.metric("api_requests")
+        time.sleep(1.5)
+        return before if controller.metric("api_requests") == before else None
 
-    wait_for("an end of its requests", is_quiet)
-    return made[-1]
+    found = wait_for("an end of its requests", made)
+    assert found is not None
+    return found
 
 
 @pytest.fixture
@@ -615,13 +615,18 @@ def test_services_that_wait_for_an_address_ask_nothing_until_one_is_free(
 
     wait_for("2 to be served", lambda: (len(those("WaitingForPod")), len(those("PoolExhausted"))) == (2, 10))
     asked = wait_quiet(controller)
+    time.sleep(3)
+    assert controller.metric("api_requests") == asked
     served = those("WaitingForPod")[0]
     names.remove(served)
     world.delete(served)
     wait_for("another to be served in its place", lambda: len(those("WaitingForPod")) == 2)
-    storm = wait_quiet(controller) - asked
+    quiet = wait_quiet(controller)
+    storm = quiet - asked
     print(f"requests for one address that came free, of 10 services that waited: {storm:.0f}")
     assert storm < 100, "each that waited looked once or twice, and one was served"
+    time.sleep(3)
+    assert controller.metric("api_requests") == quiet
 
 
 def test_killed_in_the_middle_it_converges_after_a_restart(world: World, replica: Replica) -> None:

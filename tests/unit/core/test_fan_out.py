@@ -35,21 +35,24 @@ def test_as_many_are_under_way_as_are_allowed() -> None:
 
 
 def test_the_first_in_the_list_that_fails_is_told_and_not_the_first_in_time() -> None:
-    failed = Event()
+    begun, failed = Event(), Event()
 
     def work(item: int) -> int:
         if item == 5:
             failed.set()
             raise EgressError("five")
         if item == 3:
+            assert begun.wait(BOUND_SECONDS)
             assert failed.wait(BOUND_SECONDS)
             raise EgressError("three")
+        if item == 4:
+            begun.set()
         return item
 
     outcomes = fan_out(work, range(1000))
 
     assert str(outcomes.first_error) == "three"
-    assert {0, 1, 2} <= outcomes.done.keys()
+    assert {0, 1, 2, 4} <= outcomes.done.keys()
     with pytest.raises(EgressError, match="three"):
         each(work, range(10))
 
