@@ -18,19 +18,19 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, locks, transfers
-from ansible_collections.avi.egress.plugins.module_utils.addresses import family_of
-from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed, LeaseStore
-from ansible_collections.avi.egress.plugins.module_utils.leases import ADMINISTRATOR, CONTROLLER, Slot
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.addresses import family_of
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     NETWORK_LABEL,
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, locks, transfers
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed, LeaseStore
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 from egress_controller.claims import Claims
 from egress_controller.garbage import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
 from egress_controller.inventory import Shelf
@@ -261,7 +261,7 @@ class LeaseMachine(RuleBasedStateMachine):
         own = [a for a, lock in held.items() if lock["spec"]["lease"] == slot.lease and a not in self.strangers]
         hint = set(list(held)[staleness:])
         former = before.get(slot.lease)
-        counted = holdings.is_bound(former) or holdings.is_released(former)
+        counted = lease_status.is_bound(former) or lease_status.is_released(former)
         try:
             draw = leases.at_random(hint, lambda size: start % size)
             found = leases.claim(self.store, network, slot, draw, self.now, None, family, who)
@@ -271,21 +271,21 @@ class LeaseMachine(RuleBasedStateMachine):
             assert not [a for a in own if family_of(a) == family and network.leases(a, slot.namespace)]
             return
         except Refused as error:
-            may_be = {"AddressFamilyMismatch"} if holdings.is_bound(former) else {"QuotaExceeded"}
+            may_be = {"AddressFamilyMismatch"} if lease_status.is_bound(former) else {"QuotaExceeded"}
             assert {error.reason} == may_be  # noqa: PT017 - a Refused for the right reason is as good as an address
             return
         finally:
             self._finish_step()
-        address = str(holdings.address(found))
+        address = str(lease_status.address(found))
         self.seen.append(found)
         assert family_of(address) == family
-        if holdings.is_bound(former):
-            assert address == holdings.address(former), "an address never changes under a running service"
+        if lease_status.is_bound(former):
+            assert address == lease_status.address(former), "an address never changes under a running service"
             return
         assert leases.claimed_by(found) == who
         assert network.leases(address, slot.namespace), "never outside the network, never another's reservation"
         assert address not in self.strangers, "never one that a stranger has"
-        last = holdings.address(former)
+        last = lease_status.address(former)
         if last in own and family_of(last or "") == family and network.leases(str(last), slot.namespace):
             assert address == last, "the same slot gets the same address again"
         quota = network.quota(slot.namespace)
@@ -344,7 +344,7 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(data=st.data(), service=services, who=claimants, crash=st.none() | st.integers(1, 8))
     def transfer(self, data: st.DataObject, service: tuple[str, str, int], who: str, crash: int | None) -> None:
         source = data.draw(st.sampled_from(self.leases()))
-        slot, address = self.slot(service), holdings.address(source)
+        slot, address = self.slot(service), lease_status.address(source)
         if address and self._check_wanted(slot, address):
             self.handed_over.add(address)
             self._attempt(lambda: transfers.transfer(self.store, source, slot, self.now, who), crash, None)
@@ -398,15 +398,15 @@ class LeaseMachine(RuleBasedStateMachine):
             self._finish_step()
             lease_pass, address_pass = self._passes(*self.snapshots[-1])
             for lease in self.leases():
-                if holdings.phase(lease) is None and leases.claimed_by(lease) == CONTROLLER:
+                if lease_status.phase(lease) is None and leases.claimed_by(lease) == CONTROLLER:
                     leases.free(self.store, lease)  # Its service is gone, as that of a waiting one may be.
                 else:
                     lease_pass.run(_name(lease))
             for lock in self.locks():
                 address_pass.run(_name(lock))
         found = self.leases()
-        assert {holdings.phase(lease) for lease in found} <= {holdings.BOUND, holdings.EXPIRED}
-        held = {holdings.address(lease) for lease in found if holdings.is_bound(lease)}
+        assert {lease_status.phase(lease) for lease in found} <= {lease_status.BOUND, lease_status.EXPIRED}
+        held = {lease_status.address(lease) for lease in found if lease_status.is_bound(lease)}
         assert {lock["spec"]["address"] for lock in self.locks()} == held
 
     def teardown(self) -> None:
@@ -489,7 +489,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     def _count(self, namespace: str) -> int:
         found = [lease for lease in self.leases() if lease["spec"]["namespace"] == namespace]
-        return sum(holdings.is_bound(lease) or holdings.is_released(lease) for lease in found)
+        return sum(lease_status.is_bound(lease) or lease_status.is_released(lease) for lease in found)
 
     def _finish_step(self) -> None:
         self._look()
@@ -500,23 +500,23 @@ class LeaseMachine(RuleBasedStateMachine):
 
     def _look(self) -> None:
         found, locked = self.leases(), {str(lock["spec"]["address"]): lock for lock in self.locks()}
-        held = [lease for lease in found if holdings.is_bound(lease) or holdings.is_released(lease)]
-        addresses = [str(holdings.address(lease)) for lease in held]
+        held = [lease for lease in found if lease_status.is_bound(lease) or lease_status.is_released(lease)]
+        addresses = [str(lease_status.address(lease)) for lease in held]
         assert len(addresses) == len(set(addresses)), "no two leases hold one address"
         for lease, address in zip(held, addresses):
             assert address in locked, "what a lease holds is locked"
             assert locks.is_holder(locked[address], lease), "and locked for it"
         for lease in found:
-            assert len((lease.get("status") or {}).get("history") or ()) <= holdings.HISTORY_LENGTH
+            assert len((lease.get("status") or {}).get("history") or ()) <= lease_status.HISTORY_LENGTH
         for lease in found:
             self._look_at(lease)
-        self.bound = {_name(lease): str(holdings.address(lease)) for lease in found if holdings.is_bound(lease)}
+        self.bound = {_name(lease): str(lease_status.address(lease)) for lease in found if lease_status.is_bound(lease)}
 
     def _look_at(self, lease: KubeObject) -> None:
-        name, address, namespace = _name(lease), str(holdings.address(lease)), lease["spec"]["namespace"]
-        if holdings.is_released(lease):
-            self.given_back[address] = (namespace, holdings.released_at(lease))
-        if not holdings.is_bound(lease):
+        name, address, namespace = _name(lease), str(lease_status.address(lease)), lease["spec"]["namespace"]
+        if lease_status.is_released(lease):
+            self.given_back[address] = (namespace, lease_status.released_at(lease))
+        if not lease_status.is_bound(lease):
             return
         assert self.bound.get(name, address) == address, "an address never changes under a Bound lease"
         if name not in self.bound and address in self.given_back and address not in self.handed_over:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.avi.egress.plugins.module_utils.corefile import with_names
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.plugin_utils.corefile import with_names
 
 DOCUMENTATION = r"""
 name: corefile_names

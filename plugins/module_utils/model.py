@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Mapping, Sequence
 
-from . import addresses
-from .addresses import AddressPool
-from .errors import InvalidInput
-from .policy import Policy
-from .resources import KubeObject
-from .service_port import ServicePort
+from .annotations.avi_proxy import Policy
+from .annotations.service_port import ServicePort
+from .api import addresses
+from .api.addresses import AddressPool
+from .api.errors import InvalidInput
+from .api.resources import KubeObject
 
 DEFAULT_ROUTER_IMAGE = "avinetworks/avi-egress-router"
 DEFAULT_BRIDGE_SUBNET = "172.18.0.1/16"

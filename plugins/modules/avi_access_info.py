@@ -86,11 +86,11 @@ reason:
   sample: ApiError
 """
 
-from ansible_collections.avi.egress.plugins.module_utils import access_report, runner
+from ansible_collections.avi.egress.plugins.module_utils.module import access_info, runner
 
 
 def main() -> None:
-    runner.run(access_report.SPEC, access_report.report, access_report.validate)
+    runner.run(access_info.SPEC, access_info.report, access_info.validate)
 
 
 if __name__ == "__main__":

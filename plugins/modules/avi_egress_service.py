@@ -383,11 +383,12 @@ reason:
   sample: PoolExhausted
 """
 
-from ansible_collections.avi.egress.plugins.module_utils import runner, service_state
+from ansible_collections.avi.egress.plugins.module_utils.module import runner
+from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
 
 
 def main() -> None:
-    runner.run(service_state.SPEC, service_state.reconcile, service_state.validate)
+    runner.run(egress_service.SPEC, egress_service.reconcile, egress_service.validate)
 
 
 if __name__ == "__main__":

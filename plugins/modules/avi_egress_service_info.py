@@ -171,11 +171,12 @@ reason:
   sample: ApiError
 """
 
-from ansible_collections.avi.egress.plugins.module_utils import runner, service_report
+from ansible_collections.avi.egress.plugins.module_utils.module import runner
+from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service_info
 
 
 def main() -> None:
-    runner.run(service_report.SPEC, service_report.report, service_report.validate)
+    runner.run(egress_service_info.SPEC, egress_service_info.report, egress_service_info.validate)
 
 
 if __name__ == "__main__":

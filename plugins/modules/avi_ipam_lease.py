@@ -251,11 +251,12 @@ reason:
   sample: AddressTaken
 """
 
-from ansible_collections.avi.egress.plugins.module_utils import lease_state, runner
+from ansible_collections.avi.egress.plugins.module_utils.module import runner
+from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease
 
 
 def main() -> None:
-    runner.run(lease_state.SPEC, lease_state.reconcile, lease_state.validate)
+    runner.run(ipam_lease.SPEC, ipam_lease.reconcile, ipam_lease.validate)
 
 
 if __name__ == "__main__":

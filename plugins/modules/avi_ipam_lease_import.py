@@ -140,11 +140,12 @@ reason:
   sample: AddressTaken
 """
 
-from ansible_collections.avi.egress.plugins.module_utils import restoration, runner
+from ansible_collections.avi.egress.plugins.module_utils.module import runner
+from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease_import
 
 
 def main() -> None:
-    runner.run(restoration.SPEC, restoration.reconcile, restoration.read)
+    runner.run(ipam_lease_import.SPEC, ipam_lease_import.reconcile, ipam_lease_import.read)
 
 
 if __name__ == "__main__":

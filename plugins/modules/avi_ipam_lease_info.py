@@ -153,11 +153,12 @@ reason:
   sample: InvalidInput
 """
 
-from ansible_collections.avi.egress.plugins.module_utils import lease_report, runner
+from ansible_collections.avi.egress.plugins.module_utils.module import runner
+from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease_info
 
 
 def main() -> None:
-    runner.run(lease_report.SPEC, lease_report.report, lease_report.validate)
+    runner.run(ipam_lease_info.SPEC, ipam_lease_info.report, ipam_lease_info.validate)
 
 
 if __name__ == "__main__":

@@ -94,11 +94,11 @@ reason:
   sample: ApiError
 """
 
-from ansible_collections.avi.egress.plugins.module_utils import account_state, runner
+from ansible_collections.avi.egress.plugins.module_utils.module import runner, scc_account
 
 
 def main() -> None:
-    runner.run(account_state.SPEC, account_state.reconcile, account_state.validate)
+    runner.run(scc_account.SPEC, scc_account.reconcile, scc_account.validate)
 
 
 if __name__ == "__main__":

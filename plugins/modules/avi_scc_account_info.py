@@ -134,11 +134,11 @@ reason:
   sample: Failed
 """
 
-from ansible_collections.avi.egress.plugins.module_utils import account_report, runner
+from ansible_collections.avi.egress.plugins.module_utils.module import runner, scc_account_info
 
 
 def main() -> None:
-    runner.run(account_report.SPEC, account_report.report, account_report.validate)
+    runner.run(scc_account_info.SPEC, scc_account_info.report, scc_account_info.validate)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import re
 from typing import Any, Callable, Mapping
 
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, shown
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, shown
 
 _YAML_LIST = re.compile(r"\s*(\[|-\s)")
 _SEPARATORS = re.compile(r"[\s,]+")

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils.accounts import scc_projects
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, account_name, account_user
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, account_name, account_user
+from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import scc_projects
 
 Told = Mapping[str, Any]
 """A service, lease, network or cloud as the information modules return it."""

@@ -24,7 +24,7 @@ from ansible.module_utils import basic
 from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.vars import clean
-from ansible_collections.avi.egress.plugins.module_utils.runner import LIBRARIES
+from ansible_collections.avi.egress.plugins.module_utils.module.runner import LIBRARIES
 
 PROFILE = "legacy"
 """How values are written in the JSON that goes to a module and comes back: ansible-core's name for the usual way."""

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import NAMESPACE, SERVICE
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, SERVICE
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from rich.console import Console
 from rich.table import Table
 

@@ -27,23 +27,23 @@ from typing import Any
 
 import netaddr
 import urllib3
-from ansible_collections.avi.egress.plugins.module_utils import leases, locks
-from ansible_collections.avi.egress.plugins.module_utils.addresses import IPV4
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
-from ansible_collections.avi.egress.plugins.module_utils.ledger_store import LedgerStore
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.addresses import IPV4
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import PoolExhausted
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
     Resource,
     address_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.survey import Survey
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam import leases, locks
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.ledger_store import LedgerStore
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.view import Survey
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims
 from egress_controller.outages import Outages

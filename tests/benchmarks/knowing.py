@@ -19,11 +19,16 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
-from ansible_collections.avi.egress.plugins.module_utils.addresses import IPV4
-from ansible_collections.avi.egress.plugins.module_utils.cluster import LIST_PAGE_SIZE, Cluster, Expired, typed
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
-from ansible_collections.avi.egress.plugins.module_utils.locks import address_object
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.addresses import IPV4
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import (
+    LIST_PAGE_SIZE,
+    Cluster,
+    Expired,
+    typed,
+)
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims
 from egress_controller.outages import Outages

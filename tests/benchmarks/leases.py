@@ -23,15 +23,15 @@ from pathlib import Path
 
 import urllib3
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.holdings import BOUND
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     API_GROUP,
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
     EGRESS_LEASE,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND
 from rich.console import Console
 from rich.table import Table
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import IO
 
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.resources import NAMESPACE, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import Connection, ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection, ConnectionFailed
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from tests.integration.api_server import ADMIN_TOKEN, ApiServer
 

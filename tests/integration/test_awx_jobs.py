@@ -13,14 +13,14 @@ from typing import Any
 
 import kubernetes
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_CLOUD,
     EGRESS_LEASE,
     NAMESPACE,
     SERVICE,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from tests.integration.api_server import ApiServer
 from tests.integration.awx_job import Awx

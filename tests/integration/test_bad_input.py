@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     EGRESS_NETWORK,
@@ -24,6 +23,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     SERVICE,
     SERVICE_ACCOUNT,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 

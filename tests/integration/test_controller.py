@@ -18,11 +18,7 @@ from typing import Any, Callable, Iterable, Iterator
 import jinja2
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils import leases, locks
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
@@ -43,6 +39,10 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     account_user,
     scc_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam import leases, locks
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.model import read_network
 
 from tests.faults import FaultProxy
 from tests.faults.requests import READS

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_NETWORK,
     NAMESPACE,
@@ -22,6 +21,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from tests.integration.ansible_run import Ansible
 from tests.integration.api_server import ApiServer

@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_CLOUD,
     SERVICE_ACCOUNT,
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from tests.integration.ansible_run import CHECKOUT, Ansible, Run
 from tests.integration.api_server import ADMIN_TOKEN, ApiServer

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_NETWORK, NAMESPACE
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, NAMESPACE
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from tests.faults import FaultProxy
 from tests.integration.ansible_run import Ansible

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, restoration, transfers
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.leases import ADMINISTRATOR, CONTROLLER, Slot
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     EGRESS_NETWORK,
     NAMESPACE,
     KubeObject,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
+from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease_import
 
 from tests.integration.ansible_run import Ansible, Run
 from tests.integration.api_server import ApiServer
@@ -77,7 +78,7 @@ def play(ansible: Ansible, server: ApiServer, name: str, *arguments: str, **vari
 
 def statuses(server: ApiServer, *phases: str) -> dict[str, Any]:
     found = server.cluster().list(EGRESS_LEASE)
-    return {item["metadata"]["name"]: item["status"] for item in found if holdings.phase(item) in phases}
+    return {item["metadata"]["name"]: item["status"] for item in found if lease_status.phase(item) in phases}
 
 
 def test_leases_come_over_as_they_were(
@@ -162,10 +163,10 @@ def test_an_import_that_breaks_off_is_completed_by_repeating_it(api: ApiServer, 
         }
 
         with pytest.raises(EgressError, match="the connection broke"):
-            restoration.reconcile(BreakingCluster(api, number, made=made), wanted, False)
-        restoration.reconcile(api.cluster(), wanted, False)
+            ipam_lease_import.reconcile(BreakingCluster(api, number, made=made), wanted, False)
+        ipam_lease_import.reconcile(api.cluster(), wanted, False)
         again = api.cluster()
-        assert not restoration.reconcile(again, wanted, False).changed
+        assert not ipam_lease_import.reconcile(again, wanted, False).changed
         assert again.writes == 0
 
         found = cluster.list(EGRESS_LEASE, labels=f"egress.avi.dev/network={network}")
@@ -220,7 +221,7 @@ def test_what_would_make_a_firewall_change_is_refused_before_anything_is_written
     items = [record(network, "a", "10.1.0.5"), record(network, *bad) if bad else record("none", "y", "10.1.0.8")]
 
     with pytest.raises(EgressError) as caught:
-        restoration.reconcile(client, {"leases": items}, False)
+        ipam_lease_import.reconcile(client, {"leases": items}, False)
 
     assert (caught.value.reason, caught.value.changed) == (reason, False)
     assert sentence.format(n=network) in str(caught.value)
@@ -232,12 +233,12 @@ def test_a_lease_that_has_lived_on_since_stays_as_it_is(api: ApiServer, cluster:
     network = f"n{uuid.uuid4().hex[:8]}"
     create_network(cluster, network, LAN)
     wanted = {"leases": [record(network, "a", "10.1.0.5")]}
-    restoration.reconcile(cluster, wanted, False)
+    ipam_lease_import.reconcile(cluster, wanted, False)
     found = cluster.get(EGRESS_LEASE, f"{network}.green.a.0")
     assert found
     leases.release(cluster, found, NOW, "ServiceDeleted")
 
-    outcome = restoration.reconcile(cluster, wanted, False)
+    outcome = ipam_lease_import.reconcile(cluster, wanted, False)
 
     assert not outcome.changed
     assert outcome.warnings == [
@@ -259,7 +260,7 @@ def test_an_imported_lease_is_the_services_own_as_soon_as_that_is_there(
         record(world.name, "released", f"{prefix}.10", "Released", **own, released_at=datetime.now(UTC).isoformat()),
         record(world.name, "kept", f"{prefix}.11", **own, claimed_by="administrator"),
     ]
-    restoration.reconcile(cluster, {"leases": items}, False)
+    ipam_lease_import.reconcile(cluster, {"leases": items}, False)
     controller = ControllerProcess(api.kubeconfig, tmp_path / "controller.log", "replica", "--orphan-grace=0.5")
     controller.start()
     try:

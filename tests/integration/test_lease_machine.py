@@ -8,9 +8,9 @@ import uuid
 from contextlib import suppress
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed, LeaseStore
-from ansible_collections.avi.egress.plugins.module_utils.resources import resource_of
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import resource_of
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed, LeaseStore
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 

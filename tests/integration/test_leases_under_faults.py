@@ -20,18 +20,18 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import holdings, leases
-from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import Connection, ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
     NAMESPACE,
     KubeObject,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection, ConnectionFailed
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 
 from tests.faults import FaultProxy
 from tests.faults.requests import READS, WRITES
@@ -130,7 +130,7 @@ class Claimant:
 
         def attempt() -> None:
             lease = self._cluster.get(EGRESS_LEASE, slot.lease)
-            if lease and holdings.quarantine_over(lease, 0, datetime.now(UTC)):
+            if lease and lease_status.quarantine_over(lease, 0, datetime.now(UTC)):
                 leases.free(self._cluster, lease)
 
         _insist(attempt)
@@ -156,7 +156,7 @@ def storm(probability: float) -> list[Rule]:
 
 def assert_each_address_has_one_lease(world: World) -> None:
     """Every address that a lease says is said by no other, and locked by that lease."""
-    found = [lease for lease in world.leases() if not holdings.is_expired(lease)]
+    found = [lease for lease in world.leases() if not lease_status.is_expired(lease)]
     locks = {lock["spec"]["address"]: lock["spec"] for lock in world.locks()}
     addresses = [lease["status"]["address"] for lease in found]
     assert [address for address, count in Counter(addresses).items() if count > 1] == []

@@ -20,20 +20,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils import (
-    account_report,
-    account_state,
-    lease_report,
-    lease_state,
-    restoration,
-    service_report,
-    service_state,
-)
-from ansible_collections.avi.egress.plugins.module_utils.accounts import security_context_constraints
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
@@ -48,6 +36,16 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.module import scc_account, scc_account_info
+from ansible_collections.avi.egress.plugins.module_utils.module.lease import (
+    ipam_lease,
+    ipam_lease_import,
+    ipam_lease_info,
+)
+from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service, egress_service_info
+from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import security_context_constraints
 
 from tests.faults import FaultProxy
 from tests.faults.requests import WRITES
@@ -349,12 +347,12 @@ class TestServices:
         items = [_as_given(_service(*name)) for name in names]
         first, second, third = api.cluster(), api.cluster(), api.cluster()
 
-        made = service_state.reconcile(first, {"services": items, "wait": False}, False)
+        made = egress_service.reconcile(first, {"services": items, "wait": False}, False)
         for namespace, name in names:
             _set_condition(cluster, namespace, "EgressReady", ready=True, name=name)
-        same = service_state.reconcile(second, {"services": items, "wait": True, "wait_timeout": 60}, False)
+        same = egress_service.reconcile(second, {"services": items, "wait": True, "wait_timeout": 60}, False)
         items[7] = {**items[7], "labels": {"svc": "7"}}
-        one = service_state.reconcile(third, {"services": items, "wait": False}, False)
+        one = egress_service.reconcile(third, {"services": items, "wait": False}, False)
 
         assert (made.changed, same.changed, one.changed) == (True, False, True)
         # The list, whether the product is installed, and each creation, tried before the first is made.
@@ -434,7 +432,7 @@ class TestServices:
         items = [_as_given(_service(namespace, "x")) for namespace in projects]
         tenant = api.cluster(TENANT_TOKEN)
 
-        made = service_state.reconcile(tenant, {"services": items, "wait": False}, False)
+        made = egress_service.reconcile(tenant, {"services": items, "wait": False}, False)
 
         assert [item["changed"] for item in made.values["services"]] == [True, True]
 
@@ -506,11 +504,11 @@ class TestServiceInfo:
 
     def test_a_hundred_services_cost_four_lists(self, api: ApiServer, cluster: Cluster, project: str) -> None:
         items = [_as_given(_service(project, f"s{number}")) for number in range(100)]
-        service_state.reconcile(cluster, {"services": items, "wait": False}, False)
+        egress_service.reconcile(cluster, {"services": items, "wait": False}, False)
         reader = api.cluster()
 
-        found = service_report.report(
-            reader, {**dict.fromkeys(service_report.SPEC.options), "namespace": project}, False
+        found = egress_service_info.report(
+            reader, {**dict.fromkeys(egress_service_info.SPEC.options), "namespace": project}, False
         )
 
         assert len(found.values["services"]) == 100
@@ -573,7 +571,7 @@ class TestAccount:
 
         def add(name: str) -> None:
             options = {"uuid": cloud, "cloud": None, "projects": [name], "state": "present"}
-            account_state.reconcile(api.cluster(), options, False)
+            scc_account.reconcile(api.cluster(), options, False)
 
         with ThreadPoolExecutor(len(projects)) as pool:
             list(pool.map(add, projects))
@@ -591,9 +589,9 @@ class TestAccount:
         options = {"uuid": str(uuid.uuid4()), "cloud": None, "projects": projects, "state": "present"}
         first, second, third = api.cluster(), api.cluster(), api.cluster()
 
-        made = account_state.reconcile(first, options, False)
-        same = account_state.reconcile(second, options, False)
-        gone = account_state.reconcile(third, {**options, "projects": projects[:2], "state": "absent"}, False)
+        made = scc_account.reconcile(first, options, False)
+        same = scc_account.reconcile(second, options, False)
+        gone = scc_account.reconcile(third, {**options, "projects": projects[:2], "state": "absent"}, False)
 
         assert [item.changed for item in (made, same, gone)] == [True, False, True]
         # Whether there are SCCs, this one, the accounts, and for those that are to be made the namespaces.
@@ -609,7 +607,7 @@ class TestAccountInfo:
         reader = api.cluster()
         options = {"cloud": None, "uuid": str(uuid.uuid4()), "projects": [f"p{number}" for number in range(100)]}
 
-        found = account_report.report(reader, options, False)
+        found = scc_account_info.report(reader, options, False)
 
         assert len(found.values["clouds"][0]["projects"]) == 100
         # The clouds, whether there are SCCs, this one, the projects and the accounts.
@@ -801,13 +799,13 @@ class TestLease:
             giver, heir = f"giver{number}", f"heir{number}"
             source = {"namespace": None, "service": giver, "slot": 0}
             handed = {"leases": [_item(network, project, heir, transfer_from=source)]}
-            lease_state.reconcile(cluster, {"leases": [_item(network, project, giver, address=SOURCE)]}, False)
+            ipam_lease.reconcile(cluster, {"leases": [_item(network, project, giver, address=SOURCE)]}, False)
 
             with pytest.raises(EgressError, match="the connection broke"):
-                lease_state.reconcile(BreakingCluster(api, number, made=made), handed, False)
-            foreseen = lease_state.reconcile(cluster, handed, True)
-            completed = lease_state.reconcile(cluster, handed, False)
-            again = lease_state.reconcile(cluster, handed, False)
+                ipam_lease.reconcile(BreakingCluster(api, number, made=made), handed, False)
+            foreseen = ipam_lease.reconcile(cluster, handed, True)
+            completed = ipam_lease.reconcile(cluster, handed, False)
+            again = ipam_lease.reconcile(cluster, handed, False)
 
             assert (foreseen.changed, again.changed) == (completed.changed, False)
             held = [item["spec"] for item in cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == network]
@@ -872,8 +870,8 @@ class TestLease:
         items = [_item(network, namespace, f"s{number}") for namespace in (project, other) for number in range(50)]
 
         first, second = api.cluster(), api.cluster()
-        made = lease_state.reconcile(first, {"leases": items}, False)
-        again = lease_state.reconcile(second, {"leases": items}, False)
+        made = ipam_lease.reconcile(first, {"leases": items}, False)
+        again = ipam_lease.reconcile(second, {"leases": items}, False)
 
         assert (made.changed, again.changed) == (True, False)
         assert len({item["address"] for item in made.values["leases"]}) == 100
@@ -887,10 +885,12 @@ class TestLease:
     ) -> None:
         cluster.patch(EGRESS_NETWORK, network, {"spec": {"subnets": [{"cidr": "10.70.112.0/24"}]}})
         items = [_item(network, project, f"s{number}") for number in range(100)]
-        lease_state.reconcile(cluster, {"leases": items}, False)
+        ipam_lease.reconcile(cluster, {"leases": items}, False)
         reader = api.cluster()
 
-        found = lease_report.report(reader, {**dict.fromkeys(lease_report.SPEC.options), "network": network}, False)
+        found = ipam_lease_info.report(
+            reader, {**dict.fromkeys(ipam_lease_info.SPEC.options), "network": network}, False
+        )
 
         assert len(found.values["leases"]) == 100
         # Leases, locks and networks, and the nodes and clouds whose own addresses are not leased.
@@ -899,7 +899,7 @@ class TestLease:
         importer = api.cluster()
         records = [{**item, "history": [], "released_at": None, "reason": None} for item in found.values["leases"]]
 
-        same = restoration.reconcile(importer, {"leases": records}, False)
+        same = ipam_lease_import.reconcile(importer, {"leases": records}, False)
 
         assert not same.changed
         assert (importer.requests, importer.writes) == (3, 0)
@@ -916,12 +916,12 @@ class TestLease:
         def overtaken(self: Cluster, resource: Resource, body: KubeObject, **options: Any) -> KubeObject:
             if self is cluster and body["metadata"]["name"] == f"{network}.{project}.b.0":
                 other = _item(network, project, "c", address="10.70.112.101")
-                lease_state.reconcile(api.cluster(), {"leases": [other]}, False)
+                ipam_lease.reconcile(api.cluster(), {"leases": [other]}, False)
             return create(self, resource, body, **options)
 
         monkeypatch.setattr(Cluster, "create", overtaken)
         with pytest.raises(EgressError) as caught:
-            lease_state.reconcile(cluster, {"leases": items}, False)
+            ipam_lease.reconcile(cluster, {"leases": items}, False)
 
         a, b, c = (f"{network}.{project}.{name}.0" for name in "abc")
         told = f"leases[1], {b}: EgressNetwork {network}: 10.70.112.101 is held by {c}; changed already: {a}"
@@ -985,7 +985,7 @@ class TestLease:
                 "ip_family": None,
                 "state": "present",
             }
-            return str(lease_state.reconcile(api.cluster(), options, False).values["address"])
+            return str(ipam_lease.reconcile(api.cluster(), options, False).values["address"])
 
         with ThreadPoolExecutor(6) as pool:
             found = list(pool.map(claim, ["a", "b", "c", "a", "b", "c"]))
@@ -1101,7 +1101,7 @@ class TestUnderFaults:
         creates = Rule(CONFLICT, WRITES, path="/services", skip=30, times=4)
         faults.use(dry_runs, creates)
 
-        made = service_state.reconcile(_through(faults), {"services": items, "wait": False}, False)
+        made = egress_service.reconcile(_through(faults), {"services": items, "wait": False}, False)
 
         assert faults.journal.count(fault="Conflict") == 8
         assert [item["changed"] for item in made.values["services"]] == [True] * 20
@@ -1117,10 +1117,10 @@ class TestUnderFaults:
             Rule(CONFLICT, WRITES, path="/securitycontextconstraints", times=2),
         )
 
-        made = account_state.reconcile(_through(faults), options, False)
+        made = scc_account.reconcile(_through(faults), options, False)
 
         assert (made.changed, faults.journal.count(fault="Conflict")) == (True, 4)
-        assert not account_state.reconcile(_through(faults), options, False).changed
+        assert not scc_account.reconcile(_through(faults), options, False).changed
 
     def test_a_server_that_is_too_busy_is_asked_again_when_it_says_so(
         self, ansible: Ansible, faults: FaultProxy, cluster: Cluster, project: str
@@ -1140,14 +1140,14 @@ class TestUnderFaults:
         faults.use(Rule(INTERNAL_ERROR, {"create"}, skip=60, times=1))
 
         with pytest.raises(EgressError) as caught:
-            service_state.reconcile(_through(faults), {"services": items, "wait": False}, False)
+            egress_service.reconcile(_through(faults), {"services": items, "wait": False}, False)
 
         there = {item["metadata"]["name"] for item in cluster.list(SERVICE, project)}
         assert 0 < len(there) < 40
         assert caught.value.changed
         told = str(caught.value).partition("; changed already: ")[2]
         assert told.endswith(f" and {len(there) - 5} more")
-        again = service_state.reconcile(_through(faults), {"services": items, "wait": False}, False)
+        again = egress_service.reconcile(_through(faults), {"services": items, "wait": False}, False)
         assert {item["name"] for item in again.values["services"] if not item["changed"]} == there
 
     def test_a_wait_is_one_watch_and_asks_for_nothing_else(
@@ -1189,7 +1189,7 @@ def _service(project: str, name: str, **options: Any) -> dict[str, Any]:
 
 def _as_given(item: dict[str, Any]) -> dict[str, Any]:
     """One of a list of services, as the module gets it from Ansible."""
-    options = service_state.SPEC.options["services"]["options"]
+    options = egress_service.SPEC.options["services"]["options"]
     ports = [{"name": None, "target_port": None, "protocol": "TCP", **port} for port in item["ports"]]
     return {**{name: option.get("default") for name, option in options.items()}, **item, "ports": ports}
 

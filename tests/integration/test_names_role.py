@@ -8,9 +8,9 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.corefile import with_names
-from ansible_collections.avi.egress.plugins.module_utils.resources import Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.plugin_utils.corefile import with_names
 
 from tests.integration.ansible_run import HOST, Ansible, Run
 from tests.integration.api_server import ApiServer

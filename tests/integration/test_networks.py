@@ -13,11 +13,8 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils import lease_state
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_CLOUD,
     EGRESS_NETWORK,
@@ -26,6 +23,9 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease
 
 from tests.integration.api_server import ApiServer
 from tests.integration.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
@@ -60,7 +60,7 @@ def is_served(cluster: Cluster, body: KubeObject) -> bool:
 
 def release(cluster: Cluster, network: str, service: str) -> None:
     given = {"state": "absent", "network": network, "namespace": "green", "service": service, "slot": 0}
-    lease_state.reconcile(cluster, {"address": None, "ip_family": None, **given}, False)
+    ipam_lease.reconcile(cluster, {"address": None, "ip_family": None, **given}, False)
 
 
 def create(cluster: Cluster, resource: Resource, name: str, spec: dict[str, Any] | None = None) -> KubeObject:
@@ -77,7 +77,7 @@ def network(cluster: Cluster, *cidrs: str, prefix: str = "dmz", **spec: Any) -> 
 def acquire(cluster: Cluster, network: str, service: str, project: str = "green", **options: Any) -> str:
     """What avi_ipam_lease does; gives the address."""
     given = {"state": "present", "network": network, "namespace": project, "service": service, "slot": 0}
-    outcome = lease_state.reconcile(cluster, {"address": None, "ip_family": None, **given, **options}, False)
+    outcome = ipam_lease.reconcile(cluster, {"address": None, "ip_family": None, **given, **options}, False)
     return str(outcome.values["address"])
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
@@ -26,6 +25,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     SERVICE_ACCOUNT,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from tests.faults import FaultProxy
 from tests.integration.ansible_run import CHECKOUT, Ansible, Run

@@ -8,12 +8,12 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
     NAMESPACE,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from tests.integration.ansible_run import Ansible
 from tests.integration.api_server import ApiServer

@@ -127,7 +127,7 @@ def test_what_nobody_tests_says_why(row: Row) -> None:
     ("node_id", "told"),
     [
         ("tests/unit/test_missing.py::test_it", "there is no file"),
-        ("plugins/module_utils/plan.py::test_it", "there is no file"),
+        ("plugins/module_utils/workload/plan.py::test_it", "there is no file"),
         ("tests/unit/test_conformance.py::test_of_nothing", "has no test test_of_nothing"),
         ("tests/unit/test_conformance.py::what_is_wrong", "has no test what_is_wrong"),
         ("tests/unit/test_conformance.py::TestNobody::test_it", "has no test TestNobody::test_it"),

@@ -8,17 +8,17 @@ import threading
 import time
 from dataclasses import replace
 
-from ansible_collections.avi.egress.plugins.module_utils.accounts import scc_projects, scc_users
-from ansible_collections.avi.egress.plugins.module_utils.apply import apply
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.plan import Observed, account_writes
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE_ACCOUNT,
     KubeObject,
     account_name,
     scc_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import scc_projects, scc_users
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, account_writes
 
 from egress_controller.caches import BY_CLOUD, Caches
 

@@ -8,8 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import Callable, Hashable, Mapping, Protocol
 
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CLOUD_LABEL,
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
@@ -33,6 +32,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     account_name,
     egress_pod_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from egress_controller.informers import AS_IT_IS, Form, Informer
 from egress_controller.known_locks import KnownLocks

@@ -9,17 +9,17 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Callable, Collection, Container
 
-from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, transfers
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import LeaseStore
-from ansible_collections.avi.egress.plugins.module_utils.leases import CONTROLLER, IMPORT, Slot, claimed_by
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, IMPORT, Slot, claimed_by
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 
 from egress_controller.caches import BY_LEASE, BY_PROJECT, BY_SERVICE, Caches
 
@@ -48,7 +48,7 @@ class Claims:
             for lease in self.of_service(namespace, name)
             if lease["metadata"]["name"] not in kept
             and claimed_by(lease) == CONTROLLER
-            and holdings.phase(lease) in (None, holdings.BOUND)
+            and lease_status.phase(lease) in (None, lease_status.BOUND)
         ]
 
     def claim(
@@ -81,12 +81,12 @@ class Claims:
 
     def holds(self, slot: Slot, address: str) -> bool:
         """Whether a slot's lease is for this address, on the server's word."""
-        return holdings.address(self._cluster.get(EGRESS_LEASE, slot.lease)) == address
+        return lease_status.address(self._cluster.get(EGRESS_LEASE, slot.lease)) == address
 
     def give_up(self, lease: KubeObject, reason: str) -> None:
         """Release a lease; one that is not Bound yet is as it was before the claim, or gone."""
         store = self._store(lease["metadata"]["name"])
-        if holdings.is_bound(lease):
+        if lease_status.is_bound(lease):
             leases.release(store, lease, self._now(), reason)
         else:
             leases.free(store, lease)
@@ -124,7 +124,7 @@ class _Store:
             cached = self._caches.leases.get(name)
             if cached is None:
                 return None
-            if holdings.is_bound(cached) and holdings.address(cached) in self._said:
+            if lease_status.is_bound(cached) and lease_status.address(cached) in self._said:
                 return cached
         deletions = self._caches.known_locks.deletions
         found = self._cluster.get(resource, name)

@@ -17,21 +17,26 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any, Callable, Final, Iterable, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils import holdings
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.leases import CONTROLLER, claimed_by
-from ansible_collections.avi.egress.plugins.module_utils.locks import CONFLICT, in_conflict
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, EgressService
-from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, has_served, is_finished, is_ready
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     POD,
     SERVICE,
     KubeObject,
     address_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.timestamps import parse_timestamp
-from ansible_collections.avi.egress.plugins.module_utils.workload import CONTAINER_NAME, environment_of
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import parse_timestamp
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import CONFLICT, in_conflict
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, EgressService
+from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import CONTAINER_NAME, environment_of
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import (
+    Condition,
+    has_served,
+    is_finished,
+    is_ready,
+)
 
 from egress_controller.caches import BY_NETWORK, Caches
 from egress_controller.events import NORMAL, WARNING, Events
@@ -88,7 +93,7 @@ class Conflict:
 
     @property
     def address(self) -> str:
-        return str(holdings.address(self.lease))
+        return str(lease_status.address(self.lease))
 
 
 class Conflicts:
@@ -120,7 +125,7 @@ class Conflicts:
         return [conflict for conflict in found if conflict]
 
     def _look_at(self, service: KubeObject, lease: KubeObject, pods: Iterable[KubeObject]) -> Conflict | None:
-        address = str(holdings.address(lease))
+        address = str(lease_status.address(lease))
         lock = self._caches.addresses.get(address_name(lease["spec"]["network"], address))
         if lock is None:
             return None
@@ -262,8 +267,8 @@ def may_move(service: KubeObject, lease: KubeObject, sources: Sequence[str], rep
     Wherever that is not certain, nothing moves. An address that the service had before, or that was leased for it
     ahead or imported from another cluster, may be trusted by somebody's firewall.
     """
-    address, bound_at = holdings.address(lease), parse_timestamp(lease["status"]["boundAt"])
-    *past, _present = holdings.of(lease)
+    address, bound_at = lease_status.address(lease), parse_timestamp(lease["status"]["boundAt"])
+    *past, _present = lease_status.of(lease)
     made, started = (parse_timestamp(obj["metadata"]["creationTimestamp"]) for obj in (service, report.pod))
     return (
         claimed_by(lease) == CONTROLLER

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Callable, Protocol
 
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.resources import EVENT, KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EVENT, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
 
 from egress_controller.claims import utc_now
 from egress_controller.logs import line

@@ -10,21 +10,21 @@ import time
 from datetime import datetime, timedelta
 from typing import Callable
 
-from ansible_collections.avi.egress.plugins.module_utils import holdings
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.leases import CONTROLLER, claimed_by
-from ansible_collections.avi.egress.plugins.module_utils.locks import in_conflict
-from ansible_collections.avi.egress.plugins.module_utils.model import (
-    DEFAULT_HISTORY_SECONDS,
-    DEFAULT_QUARANTINE_SECONDS,
-    EgressNetwork,
-)
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
     address_name,
+)
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
+from ansible_collections.avi.egress.plugins.module_utils.model import (
+    DEFAULT_HISTORY_SECONDS,
+    DEFAULT_QUARANTINE_SECONDS,
+    EgressNetwork,
 )
 
 from egress_controller.caches import BY_NETWORK, Caches
@@ -102,24 +102,24 @@ class LeasePass:
             self._suspects.clear(name)
             self._unfinished.clear(name)
             return
-        if holdings.phase(lease) is None:
+        if lease_status.phase(lease) is None:
             self._give_up_unfinished(name, lease)
             return
         self._unfinished.clear(name)
-        if holdings.is_bound(lease) or holdings.is_released(lease):
+        if lease_status.is_bound(lease) or lease_status.is_released(lease):
             self._keep_locked(name, lease)
         seconds = self._seconds_to_stay(lease)
         if seconds is None:
             return  # Bound, or its network can't be read: a change of either brings us back.
-        remaining = (holdings.released_at(lease) + timedelta(seconds=seconds) - self._now()).total_seconds()
+        remaining = (lease_status.released_at(lease) + timedelta(seconds=seconds) - self._now()).total_seconds()
         if remaining > 0:
             self._queue.add_after(Key("lease", name), remaining)
             return
         current = self._cluster.get(EGRESS_LEASE, name)
-        if current and holdings.quarantine_over(current, seconds, self._now()):
+        if current and lease_status.quarantine_over(current, seconds, self._now()):
             self._claims.free(current)
             self._tell(current, NORMAL, "LeaseExpired", "its quarantine is over; any project may get the address")
-        elif current and holdings.record_over(current, seconds, self._now()):
+        elif current and lease_status.record_over(current, seconds, self._now()):
             self._cluster.delete(EGRESS_LEASE, current)
             self._tell(current, NORMAL, "LeaseForgotten", "its time as a record (spec.historySeconds) is over")
 
@@ -140,15 +140,15 @@ class LeasePass:
         network = self._shelf.look_up(lease["spec"]["network"])
         if isinstance(network, InvalidInput):
             return None
-        if holdings.is_released(lease):
+        if lease_status.is_released(lease):
             return network.quarantine_seconds if network else DEFAULT_QUARANTINE_SECONDS
-        if not holdings.is_expired(lease):
+        if not lease_status.is_expired(lease):
             return None
         # A record is kept for as long as the quarantine at least: whose an address was decides how long it is guarded.
         return max(network.history_seconds, network.quarantine_seconds) if network else DEFAULT_HISTORY_SECONDS
 
     def _keep_locked(self, name: str, lease: KubeObject) -> None:
-        lock = address_name(lease["spec"]["network"], holdings.address(lease) or "")
+        lock = address_name(lease["spec"]["network"], lease_status.address(lease) or "")
         known = self._caches.addresses.get(lock)
         if known and known["spec"]["lease"] == name:
             self._suspects.clear(name)
@@ -158,7 +158,7 @@ class LeasePass:
             self._queue.add_after(Key("lease", name), remaining)
             return
         current = self._cluster.get(EGRESS_LEASE, name)
-        if current is None or holdings.of(current) != holdings.of(lease):
+        if current is None or lease_status.of(current) != lease_status.of(lease):
             return
         if self._claims.relock(current):
             self._tell(current, WARNING, "AddressLockedAgain", "its EgressAddress was gone and has been made again")
@@ -167,7 +167,7 @@ class LeasePass:
             self._tell(current, WARNING, "AddressHeldTwice", f"EgressAddress {lock} names another lease; release one")
 
     def _tell(self, lease: KubeObject, kind: str, reason: str, what: str) -> None:
-        address = holdings.address(lease) or "no address"
+        address = lease_status.address(lease) or "no address"
         _log.info(line(reason, lease=lease["metadata"]["name"], address=address))
         self._events.emit(lease, kind, reason, f"{address}: {what}")
 
@@ -227,7 +227,7 @@ class AddressPass:
             return None
         seconds = network.quarantine_seconds if network else DEFAULT_QUARANTINE_SECONDS
         leases = self._caches.leases.of(BY_NETWORK, spec["network"])
-        released = holdings.last_released(spec["address"], lease, [*leases, *filter(None, [lease])])
+        released = lease_status.last_released(spec["address"], lease, [*leases, *filter(None, [lease])])
         if released is None:
             return 0
         return max(0.0, (released + timedelta(seconds=seconds) - self._now()).total_seconds())
@@ -245,6 +245,6 @@ def _is_orphan(address: KubeObject, lease: KubeObject | None) -> bool:
     """No lease, one that is over, or one Bound to another address; one that is just being bound may still want it."""
     if in_conflict(address):
         return False
-    if lease is None or holdings.is_expired(lease):
+    if lease is None or lease_status.is_expired(lease):
         return True
-    return holdings.is_bound(lease) and holdings.address(lease) != address["spec"]["address"]
+    return lease_status.is_bound(lease) and lease_status.address(lease) != address["spec"]["address"]

@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Hashable, Mapping
 
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster, Expired
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster, Expired
 from kubernetes.client.exceptions import ApiException
 from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
 

@@ -8,15 +8,15 @@ import threading
 from dataclasses import dataclass
 from typing import Callable, Generic, Iterable, Mapping, TypeVar
 
-from ansible_collections.avi.egress.plugins.module_utils import territory
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam import allocatable
 from ansible_collections.avi.egress.plugins.module_utils.model import (
     EgressCloud,
     EgressNetwork,
     read_cloud,
     read_network,
 )
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
 
 from egress_controller.caches import Caches
 from egress_controller.informers import Informer
@@ -98,11 +98,11 @@ class NetworkShelf(Shelf[EgressNetwork]):
             is_new = self._stamp != stamp
             if is_new:
                 self._stamp = stamp
-                kept_back = territory.occupied(self._nodes.all(), clouds.values())
-                self._divided = territory.divide(networks.values(), kept_back)
+                kept_back = allocatable.occupied(self._nodes.all(), clouds.values())
+                self._divided = allocatable.divide(networks.values(), kept_back)
                 self._strays, changed = {}, {lock["metadata"]["name"] for lock in self._locks.all()}
             if self._sort_out(changed) or is_new:
-                self._spared = territory.spare(self._divided, self._strays.values())
+                self._spared = allocatable.spare(self._divided, self._strays.values())
             return self._spared
 
     def _sort_out(self, changed: Iterable[str]) -> bool:
@@ -110,7 +110,7 @@ class NetworkShelf(Shelf[EgressNetwork]):
         former = set(self._strays)
         for name in changed:
             lock = self._locks.get(name)
-            if lock and territory.is_stray(lock, self._divided):
+            if lock and allocatable.is_stray(lock, self._divided):
                 self._strays[name] = lock
             else:
                 self._strays.pop(name, None)

@@ -10,9 +10,9 @@ import time
 from collections import defaultdict
 from typing import Callable, Iterator
 
-from ansible_collections.avi.egress.plugins.module_utils.addresses import AddressPool
-from ansible_collections.avi.egress.plugins.module_utils.leases import Draw
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.addresses import AddressPool
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Draw
 from kubernetes.informer import DELETED
 
 OWN_SECONDS = 60.0

@@ -9,9 +9,9 @@ import signal
 import threading
 from typing import Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from egress_controller import logs
 from egress_controller.accounts import Accounts

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections import Counter as Tally
 from typing import Callable, Iterable, Iterator, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils.locks import in_conflict
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 

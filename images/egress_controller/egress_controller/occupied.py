@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import threading
 
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.territory import node_addresses
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam.allocatable import node_addresses
 from kubernetes.informer import DELETED
 
 KEPT_NAMES = 10_000

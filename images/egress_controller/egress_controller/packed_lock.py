@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_ADDRESS, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_ADDRESS, KubeObject
 
 
 class PackedLock(NamedTuple):

@@ -23,11 +23,11 @@ import threading
 import time
 from typing import Collection, Iterable
 
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.plan import is_ready, made_by
-from ansible_collections.avi.egress.plugins.module_utils.resources import POD, STATEFUL_SET, KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import POD, STATEFUL_SET, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import is_ready, made_by
 
 from egress_controller.caches import NAME_LABEL, Caches
 from egress_controller.claims import utc_now

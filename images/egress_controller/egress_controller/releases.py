@@ -8,11 +8,11 @@ import logging
 from datetime import timedelta
 from typing import Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils import holdings
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import MASS_RELEASE_ANNOTATION, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.model import DEFAULT_RELEASE_BRAKE_PERCENT, EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
-from ansible_collections.avi.egress.plugins.module_utils.resources import MASS_RELEASE_ANNOTATION, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition
 
 from egress_controller.brake import Brake, Verdict, limit
 from egress_controller.caches import BY_NETWORK, Caches
@@ -105,8 +105,8 @@ class Releases:
         """Leases held, those given up a short while ago, and how many may be at once."""
         leases = self._caches.leases.of(BY_NETWORK, network)
         since = utc_now() - RECENT
-        recent = sum(_was_given_up(lease) and holdings.released_at(lease) > since for lease in leases)
-        held = sum(holdings.is_bound(lease) for lease in leases) + recent
+        recent = sum(_was_given_up(lease) and lease_status.released_at(lease) > since for lease in leases)
+        held = sum(lease_status.is_bound(lease) for lease in leases) + recent
         return held, recent, limit(held, self._percent(network))
 
     def _percent(self, name: str) -> int:
@@ -120,4 +120,4 @@ class Releases:
 
 
 def _was_given_up(lease: KubeObject) -> bool:
-    return holdings.is_released(lease) or holdings.is_expired(lease)
+    return lease_status.is_released(lease) or lease_status.is_expired(lease)

@@ -11,15 +11,14 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Collection, Container, Mapping, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils import holdings, plan, source_ips
-from ansible_collections.avi.egress.plugins.module_utils.annotations import read_service
-from ansible_collections.avi.egress.plugins.module_utils.apply import apply
-from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Cluster
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput, PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork, EgressService
-from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import read_service
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
+    EgressError,
+    InvalidInput,
+    PoolExhausted,
+    Refused,
+)
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_NETWORK,
     NAMESPACE,
@@ -35,7 +34,14 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     Resource,
     egress_pod_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork, EgressService
+from ansible_collections.avi.egress.plugins.module_utils.workload import plan, source_ips
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition, Observed, Plan
 
 from egress_controller.accounts import Accounts
 from egress_controller.caches import BY_NAME_LABEL, NAME_LABEL, PARTS, Caches
@@ -185,8 +191,8 @@ class ServicePass:
 
     def _held(self, wish: EgressService, said: Collection[str]) -> set[str]:
         """The networks of the addresses that a service says it has, and has."""
-        bound = filter(holdings.is_bound, self._claims.of_service(*_key(wish)))
-        return {lease["spec"]["network"] for lease in bound if holdings.address(lease) in said}
+        bound = filter(lease_status.is_bound, self._claims.of_service(*_key(wish)))
+        return {lease["spec"]["network"] for lease in bound if lease_status.address(lease) in said}
 
     def _lags(self, seen: _Seen) -> bool:
         """Whether the server has other clouds, networks or labels of the namespace than were decided on."""
@@ -225,12 +231,12 @@ class ServicePass:
 
     def _preferred(self, wish: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
         """The network that the service holds a lease of comes first, then one that it last held, then as given."""
-        leases = filter(holdings.address, self._claims.of_service(*_key(wish)))
+        leases = filter(lease_status.address, self._claims.of_service(*_key(wish)))
         held = {lease["spec"]["network"]: lease for lease in leases}
 
         def order(network: EgressNetwork) -> int:
             lease = held.get(network.name)
-            return 2 if lease is None else int(not holdings.is_bound(lease))
+            return 2 if lease is None else int(not lease_status.is_bound(lease))
 
         return sorted(networks, key=order)
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable
 
-from ansible_collections.avi.egress.plugins.module_utils import holdings
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CLOUD_LABEL,
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
@@ -25,6 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     Resource,
     egress_pod_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from kubernetes.informer import DELETED
 
 from egress_controller.caches import (
@@ -103,7 +103,7 @@ class Triggers:
 
     def _has_parts(self, caches: Caches, namespace: str, name: str) -> bool:
         """Whether something of ours is there for a service that lost its annotation."""
-        if not all(map(holdings.is_expired, caches.leases.of(BY_SERVICE, (namespace, name)))):
+        if not all(map(lease_status.is_expired, caches.leases.of(BY_SERVICE, (namespace, name)))):
             return True
         return any(caches.part(resource, namespace, name) for resource in PARTS)
 
@@ -134,7 +134,7 @@ class Triggers:
             for lease in caches.leases.of(BY_NETWORK, metadata["name"]):
                 self._queue.add(Key("lease", lease["metadata"]["name"]))
                 # Services that are gone too: their leases may wait for the network's permission to be given up.
-                if not holdings.is_expired(lease):
+                if not lease_status.is_expired(lease):
                     self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
             for address in caches.addresses.of(BY_NETWORK, metadata["name"]):
                 self._queue.add(Key("address", address["metadata"]["name"]))
@@ -143,11 +143,11 @@ class Triggers:
 
     def _lease(self, caches: Caches, event: str, lease: KubeObject) -> None:
         spec = lease["spec"]
-        if event == DELETED or not holdings.is_expired(lease):  # A record is no concern of its service's.
+        if event == DELETED or not lease_status.is_expired(lease):  # A record is no concern of its service's.
             self._queue.add(service_key(spec["namespace"], spec["service"]))
         self._queue.add_after(Key("network", spec["network"]), STATUS_DELAY_SECONDS)
         self._queue.add(Key("lease", lease["metadata"]["name"]))
-        if holdings.is_released(lease):
+        if lease_status.is_released(lease):
             self._add_waiting(spec["namespace"])  # Its own project may take the address over.
         for address in caches.addresses.of(BY_LEASE, lease["metadata"]["name"]):
             self._queue.add(Key("address", address["metadata"]["name"]))

@@ -10,9 +10,9 @@ import time
 import traceback
 from typing import Callable, Mapping
 
-from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, NotFound
-from ansible_collections.avi.egress.plugins.module_utils.connection import ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import AlreadyExists, Changed
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, NotFound
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import AlreadyExists, Changed
 
 from egress_controller.errors import NotYet
 from egress_controller.keys import Key

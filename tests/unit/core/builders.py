@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.avi.egress.plugins.module_utils.annotations import read_service
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import read_service
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.model import (
     EgressCloud,
     EgressNetwork,
@@ -15,7 +16,6 @@ from ansible_collections.avi.egress.plugins.module_utils.model import (
     read_cloud,
     read_network,
 )
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 SOURCE = "10.70.112.155"

@@ -9,13 +9,13 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import AlreadyExists, Changed
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import AlreadyExists, Changed
 
 
 class LostConnection(Exception):

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.accounts import (
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import account_user
+from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import (
     scc_users,
     security_context_constraints,
     service_account,
 )
-from ansible_collections.avi.egress.plugins.module_utils.resources import account_user
 from hypothesis import given
 from hypothesis import strategies as st
 

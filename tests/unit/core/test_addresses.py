@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import addresses
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api import addresses
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.model import read_cloud, read_network
 from hypothesis import given
 from hypothesis import strategies as st

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.corefile import BEGIN, END, InvalidCorefile, with_names
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.plugin_utils.corefile import BEGIN, END, InvalidCorefile, with_names
 from hypothesis import given
 from hypothesis import strategies as st
 

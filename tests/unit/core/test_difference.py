@@ -8,7 +8,7 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.difference import ATOMIC, merge_patch, patched
+from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import ATOMIC, merge_patch, patched
 from hypothesis import given
 from hypothesis import strategies as st
 

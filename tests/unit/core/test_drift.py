@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot, at_random, claim, release
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot, at_random, claim, release
 
 from .builders import network
 from .lease_store import MemoryStore

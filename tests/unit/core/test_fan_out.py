@@ -8,8 +8,8 @@ from threading import Barrier, Event
 from time import sleep
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.fan_out import AT_A_TIME, each, fan_out
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.client.fan_out import AT_A_TIME, each, fan_out
 
 BOUND_SECONDS = 30
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.avi.egress.plugins.module_utils import plan, workload
-from ansible_collections.avi.egress.plugins.module_utils.plan import Observed, Plan
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.workload import manifests, plan
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from .builders import SOURCE, cloud, network, service, service_object
 from .test_plan import carried_out, pod_of
@@ -47,7 +47,7 @@ def kinds(observed: Observed) -> set[str]:
 
 
 def test_the_stateful_set_is_what_the_article_shows() -> None:
-    rendered = workload.stateful_set(service(HA), cloud(), network(), [SOURCE, SECOND])
+    rendered = manifests.stateful_set(service(HA), cloud(), network(), [SOURCE, SECOND])
     spec = rendered["spec"]
     environment = {item["name"]: item["value"] for item in spec["template"]["spec"]["containers"][0]["env"]}
     assert rendered["kind"] == "StatefulSet"

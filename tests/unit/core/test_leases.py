@@ -14,19 +14,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import holdings, leases, timestamps, transfers
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.holdings import BOUND, RELEASED
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.leases import ADMINISTRATOR, Slot, at_random
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api import timestamps
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
     Resource,
     address_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
+from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND, RELEASED
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, Slot, at_random
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,7 +181,7 @@ def test_freeing_a_lease_that_was_never_bound_frees_what_a_crash_left_locked() -
     ],
 )
 def test_quarantine_is_over_after_its_seconds_and_only_for_released_leases(status: Any, over: bool) -> None:
-    assert holdings.quarantine_over({"status": status}, 60, NOW) is over
+    assert lease_status.quarantine_over({"status": status}, 60, NOW) is over
 
 
 @given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)))
@@ -238,7 +239,7 @@ def test_a_lease_that_is_over_is_a_record_and_its_service_gets_the_same_address_
     first = address_of(claim(store, 200, slot()))
     record = expire(store, store.leases()[0])
     assert record["status"] == {
-        "phase": holdings.EXPIRED,
+        "phase": lease_status.EXPIRED,
         "address": first,
         "boundAt": "2026-01-02T03:04:05Z",
         "releasedAt": "2026-01-02T03:04:05Z",
@@ -260,11 +261,11 @@ def test_a_record_is_no_hold_on_the_address() -> None:
 
 def test_who_held_what_and_when_is_remembered_to_a_limit() -> None:
     store = MemoryStore()
-    for number in range(holdings.HISTORY_LENGTH + 3):
+    for number in range(lease_status.HISTORY_LENGTH + 3):
         moment = NOW + timedelta(hours=number)
         lease = leases.claim(store, pool_of(1), slot(), at_random(()), moment)
         leases.release(store, lease, moment + timedelta(minutes=30), f"Reason{'ABCDEFGHIJKLM'[number]}")
-    found = holdings.of(store.leases()[0])
+    found = lease_status.of(store.leases()[0])
     assert [item.reason for item in found] == [f"Reason{letter}" for letter in "CDEFGHIJK"]
     assert found[0].bound_at == NOW + timedelta(hours=2)
     held = [item for item in found if item.covers(NOW + timedelta(hours=5, minutes=10))]

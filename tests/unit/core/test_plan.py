@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import plan
-from ansible_collections.avi.egress.plugins.module_utils.difference import patched
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import READY_CONDITION, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.plan import Condition, Observed, Plan, Write
-from ansible_collections.avi.egress.plugins.module_utils.resources import READY_CONDITION, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.workload import plan
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition, Observed, Plan, Write
 
 from .builders import SOURCE, UUID, cloud, namespace, network, service, service_object
 

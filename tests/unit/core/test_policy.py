@@ -12,10 +12,14 @@ from functools import cache
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidAnnotation, Refused
-from ansible_collections.avi.egress.plugins.module_utils.policy import MAX_BLOCKS, ingress, parse_avi_proxy
-from ansible_collections.avi.egress.plugins.module_utils.service_port import ServicePort
-from ansible_collections.avi.egress.plugins.module_utils.workload import network_policy
+from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy import (
+    MAX_BLOCKS,
+    ingress,
+    parse_avi_proxy,
+)
+from ansible_collections.avi.egress.plugins.module_utils.annotations.service_port import ServicePort
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation, Refused
+from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import network_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

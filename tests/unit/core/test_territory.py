@@ -9,9 +9,9 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import territory
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam import allocatable
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +34,7 @@ def node(*told: Any, **annotations: str) -> dict[str, Any]:
 @given(st.lists(subnets(), max_size=3), st.sets(NEARBY, max_size=20))
 def test_a_pool_is_what_the_spec_offers_less_what_is_occupied(items: list[dict[str, Any]], occupied: set[str]) -> None:
     read = read_network(network_object(subnets=items))
-    pool = territory.divide([read], frozenset(occupied))[read.name].pool
+    pool = allocatable.divide([read], frozenset(occupied))[read.name].pool
     assert set(pool.candidates(frozenset(), 0)) == model_of(items) - occupied
 
 
@@ -52,7 +52,7 @@ def neighbours(draw: st.DrawFn) -> list[KubeObject]:
 
 @given(neighbours(), st.sets(NEARBY, max_size=5))
 def test_on_one_link_the_oldest_network_has_an_address(objects: list[KubeObject], occupied: set[str]) -> None:
-    divided = territory.divide(map(read_network, objects), occupied)
+    divided = allocatable.divide(map(read_network, objects), occupied)
     by_age = sorted(objects, key=lambda obj: (obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]))
     elders: list[tuple[str, str | None, set[str]]] = []
     for obj in by_age:
@@ -72,7 +72,7 @@ def test_on_one_link_the_oldest_network_has_an_address(objects: list[KubeObject]
 )
 def test_networks_of_two_uplinks_may_lease_the_same(uplinks: tuple[str | None, str | None], left: int) -> None:
     pair = [network(name, uplink=uplink) for name, uplink in zip("ab", uplinks)]
-    divided = territory.divide(pair, ())
+    divided = allocatable.divide(pair, ())
     assert (divided["a"].pool.size, divided["b"].pool.size) == (254, left)
 
 
@@ -86,32 +86,32 @@ def locked(network: str, address: str) -> KubeObject:
 )
 def test_what_another_network_on_the_link_has_locked_is_not_leased(holder: str, uplink: str | None, may: bool) -> None:
     other = network("other", uplink=uplink, subnets=[{"cidr": "10.70.113.0/24"}])
-    divided = territory.divide([network("mine", uplink="eth0"), other], ())
+    divided = allocatable.divide([network("mine", uplink="eth0"), other], ())
     lock = locked(holder, "10.70.112.9")
-    assert territory.is_stray(lock, divided)
-    assert ("10.70.112.9" in territory.spare(divided, [lock])["mine"].pool) is may
+    assert allocatable.is_stray(lock, divided)
+    assert ("10.70.112.9" in allocatable.spare(divided, [lock])["mine"].pool) is may
 
 
 def test_a_lock_of_what_its_network_leases_is_no_stray_and_a_stray_is_no_loss_of_its_own() -> None:
-    divided = territory.divide([network("mine")], ["10.70.112.8"])
-    assert not territory.is_stray(locked("mine", "10.70.112.9"), divided)
+    divided = allocatable.divide([network("mine")], ["10.70.112.8"])
+    assert not allocatable.is_stray(locked("mine", "10.70.112.9"), divided)
     stray = locked("mine", "10.70.112.8")
-    assert territory.is_stray(stray, divided)
-    assert territory.spare(divided, [stray])["mine"].pool is divided["mine"].pool
+    assert allocatable.is_stray(stray, divided)
+    assert allocatable.spare(divided, [stray])["mine"].pool is divided["mine"].pool
 
 
 def test_a_wide_network_is_divided_without_being_expanded() -> None:
     narrow, wide = (
         network(name, subnets=[{"cidr": cidr}]) for name, cidr in (("a", "fd70:112::/120"), ("b", "fd70::/16"))
     )
-    found = territory.divide([wide, narrow], ())
+    found = allocatable.divide([wide, narrow], ())
     assert found["b"].pool.size == wide.pool.size - 255
     assert found["b"].ceded["a"].size == 255
     assert found["a"].pool.size == 255
 
 
 def test_all_addresses_of_a_node_are_kept_back() -> None:
-    told = territory.node_addresses(
+    told = allocatable.node_addresses(
         node("10.70.112.7", "worker.example", "FD70:112::7", cidrs='["10.70.112.8/24"]', addresses='["fd70:112::9"]')
     )
     assert told == {"10.70.112.7", "fd70:112::7", "10.70.112.8", "fd70:112::9"}
@@ -119,7 +119,7 @@ def test_all_addresses_of_a_node_are_kept_back() -> None:
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
 def test_an_annotation_without_sense_names_no_address_and_hides_none(text: str) -> None:
-    told = territory.node_addresses(node("10.70.112.7", cidrs=text, addresses=text))
+    told = allocatable.node_addresses(node("10.70.112.7", cidrs=text, addresses=text))
     assert "10.70.112.7" in told
     for address in told:
         ipaddress.ip_address(address)
@@ -127,18 +127,18 @@ def test_an_annotation_without_sense_names_no_address_and_hides_none(text: str) 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"10.70.112.8": 1}', '"10.70.112.8/24"', "[" + "9" * 5000 + "]", ""])
 def test_an_annotation_of_another_shape_names_no_address(text: str) -> None:
-    assert territory.node_addresses(node(cidrs=text)) == frozenset()
+    assert allocatable.node_addresses(node(cidrs=text)) == frozenset()
 
 
 def test_a_node_that_says_nothing_has_no_address() -> None:
-    assert territory.node_addresses({"metadata": {"name": "new"}}) == frozenset()
+    assert allocatable.node_addresses({"metadata": {"name": "new"}}) == frozenset()
 
 
 def test_the_bridges_of_both_families_are_kept_back() -> None:
     ours = cloud(bridgeSubnet="10.70.112.5/24", bridgeSubnetV6="fd70:112::5/64")
     pool = network(subnets=[{"cidr": "10.70.112.0/24"}, {"cidr": "fd70:112::/64"}])
-    left = territory.divide([pool], territory.occupied((), [ours]))[pool.name].pool
-    assert {"10.70.112.5", "fd70:112::5"} <= set(territory.occupied((), [ours]))
+    left = allocatable.divide([pool], allocatable.occupied((), [ours]))[pool.name].pool
+    assert {"10.70.112.5", "fd70:112::5"} <= set(allocatable.occupied((), [ours]))
     assert "10.70.112.5" not in left
     assert "fd70:112::5" not in left
     assert left.size == pool.pool.size - 2

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils import workload
-from ansible_collections.avi.egress.plugins.module_utils.difference import merge_patch
-from ansible_collections.avi.egress.plugins.module_utils.errors import Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import merge_patch
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.workload import manifests
 
 from .builders import SOURCE, cloud, network, service
 
@@ -65,7 +65,7 @@ ARTICLE_ENV = yaml.safe_load("""
 
 
 def rendered(egress_pod: Any = None, the_cloud: EgressCloud | None = None, **fields: Any) -> KubeObject:
-    return workload.replication_controller(service(egress_pod, **fields), the_cloud or cloud(), network(), [SOURCE])
+    return manifests.replication_controller(service(egress_pod, **fields), the_cloud or cloud(), network(), [SOURCE])
 
 
 def container(controller: KubeObject) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_the_environment_is_the_articles_five_in_their_order_then_ours() -> None
 
 def test_the_uplink_is_told_only_where_the_network_names_it() -> None:
     assert "EGRESS_UPLINK" not in environment(rendered())
-    found = workload.environment(service(), cloud(), network(uplink="eth1"), [SOURCE])
+    found = manifests.environment(service(), cloud(), network(uplink="eth1"), [SOURCE])
     assert {"name": "EGRESS_UPLINK", "value": "eth1"} in found
 
 
@@ -215,8 +215,8 @@ def pod_of(controller: KubeObject) -> KubeObject:
     ],
 )
 def test_a_pod_of_another_rendering_is_outdated(change: dict[str, Any]) -> None:
-    assert workload.is_outdated(pod_of(rendered()), rendered(**change))
-    assert not workload.is_outdated(pod_of(rendered(**change)), rendered(**change))
+    assert manifests.is_outdated(pod_of(rendered()), rendered(**change))
+    assert not manifests.is_outdated(pod_of(rendered(**change)), rendered(**change))
 
 
 def test_a_pod_that_admission_changed_is_not_outdated() -> None:
@@ -224,22 +224,22 @@ def test_a_pod_that_admission_changed_is_not_outdated() -> None:
     router = {**pod["spec"]["containers"][0], "image": "mirror.example/router", "imagePullPolicy": "Always"}
     router["env"] = [{"name": "HTTP_PROXY", "valueFrom": {}}, *router["env"]]
     pod["spec"] = {**pod["spec"], "nodeSelector": {"project": "green"}, "containers": [{"name": "sidecar"}, router]}
-    assert not workload.is_outdated(pod, rendered())
+    assert not manifests.is_outdated(pod, rendered())
 
 
 @pytest.mark.parametrize("containers", [[], [{"name": "sidecar"}], [{"name": "avi-egress-router"}]])
 def test_a_pod_that_tells_no_rendering_is_outdated(containers: list[Any]) -> None:
-    assert workload.is_outdated({"metadata": {}, "spec": {"containers": containers}}, rendered())
+    assert manifests.is_outdated({"metadata": {}, "spec": {"containers": containers}}, rendered())
 
 
 def test_the_number_of_replicas_does_not_make_pods_outdated() -> None:
-    held = workload.replication_controller(service(), cloud(), network(), [SOURCE], replicas=0)
+    held = manifests.replication_controller(service(), cloud(), network(), [SOURCE], replicas=0)
     assert held["spec"]["replicas"] == 0
     assert held["spec"]["template"] == rendered()["spec"]["template"]
 
 
 def test_the_service_points_to_the_pod_and_tells_its_addresses() -> None:
-    part = workload.service_part(service(), [SOURCE], [{"port": 80}])
+    part = manifests.service_part(service(), [SOURCE], [{"port": 80}])
     assert part["spec"] == {"selector": {"name": "secure-egress-service-avi-egress-pod"}}
     assert part["metadata"]["annotations"] == {"egress.avi.dev/source-ips": SOURCE}
 
@@ -254,22 +254,22 @@ def added(number: int, protocol: str = "TCP") -> dict[str, Any]:
 
 def test_the_ports_of_destinations_are_added_behind_the_users() -> None:
     present = [{"name": "foo", "port": 80, "nodePort": 30289}, {"name": "bar", "port": 9080, "targetPort": 1}]
-    ports = workload.service_part(service(DESTINATIONS, ports=present), [SOURCE], present)["spec"]["ports"]
+    ports = manifests.service_part(service(DESTINATIONS, ports=present), [SOURCE], present)["spec"]["ports"]
     assert ports == [*present, added(8080), added(53, "UDP")]
 
 
 def test_a_port_without_a_name_gets_one_when_it_is_no_longer_alone() -> None:
     present = [{"port": 80, "protocol": "TCP"}]
-    ports = workload.service_part(service(DESTINATIONS), [SOURCE], present)["spec"]["ports"]
+    ports = manifests.service_part(service(DESTINATIONS), [SOURCE], present)["spec"]["ports"]
     assert ports[0] == {"port": 80, "protocol": "TCP", "name": "port-80-tcp"}
     assert len({item["name"] for item in ports}) == len(ports) == 4
 
 
 def test_ports_that_destinations_no_longer_ask_for_go() -> None:
     present = [{"name": "foo", "port": 80, "protocol": "TCP"}, added(8080), added(9999)]
-    ports = workload.service_part(service(DESTINATIONS), [SOURCE], present)["spec"]["ports"]
+    ports = manifests.service_part(service(DESTINATIONS), [SOURCE], present)["spec"]["ports"]
     assert ports == [present[0], added(8080), added(9080), added(53, "UDP")]
-    assert "ports" not in workload.service_part(service(DESTINATIONS), [SOURCE], ports)["spec"]
+    assert "ports" not in manifests.service_part(service(DESTINATIONS), [SOURCE], ports)["spec"]
 
 
 def test_a_lost_node_is_left_in_seconds_and_not_in_kubernetes_five_minutes() -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, Callable
 
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
 from egress_controller.inventory import Shelf
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.addresses import IPV4
-from ansible_collections.avi.egress.plugins.module_utils.errors import PoolExhausted
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot
-from ansible_collections.avi.egress.plugins.module_utils.locks import address_object
+from ansible_collections.avi.egress.plugins.module_utils.api.addresses import IPV4
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import PoolExhausted
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_ADDRESS, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_ADDRESS, KubeObject, Resource
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.difference import patched
-from ansible_collections.avi.egress.plugins.module_utils.locks import in_conflict
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressService, read_network
-from ansible_collections.avi.egress.plugins.module_utils.plan import Condition
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     POD,
     SERVICE,
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
+from ansible_collections.avi.egress.plugins.module_utils.model import EgressService, read_network
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition
 from egress_controller.conflicts import SETTLE_SECONDS, Conflict, Conflicts, condition_with, report_of, source_of
 from egress_controller.keys import Key, service_key
 

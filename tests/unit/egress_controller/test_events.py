@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.avi.egress.plugins.module_utils.connection import ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.resources import EVENT, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EVENT, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
 from egress_controller.events import NORMAL, OBJECT_BURST, OBJECT_REFILL_SECONDS, REPEAT_SECONDS, WARNING, Events
 
 from tests.unit.egress_controller.clock import Clock

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.holdings import HISTORY_LENGTH
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import HISTORY_LENGTH
 from egress_controller.garbage import AddressPass, Suspects
 from egress_controller.keys import Key
 from egress_controller.queue import WorkQueue

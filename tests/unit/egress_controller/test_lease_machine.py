@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import LeaseStore
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 

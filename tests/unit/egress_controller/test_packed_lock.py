@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils.resources import EGRESS_ADDRESS, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_ADDRESS, KubeObject
 from egress_controller.caches import BY_LEASE, Caches
 from egress_controller.packed_lock import PackedLock
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ansible_collections.avi.egress.plugins.module_utils import access_report
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.module import access_info
 
 PODS = {"resource": "pods", "verbs": ["get", "delete"], "namespace": "green", "if_served": False}
 SETS = {"resource": "statefulsets.apps", "verbs": ["list"], "namespace": None, "if_served": False}
@@ -32,7 +32,7 @@ class Server:
 
 
 def report(server: Server, *rights: dict[str, Any]) -> dict[str, Any]:
-    outcome = access_report.report(cast(Cluster, server), {"rights": rights}, False)
+    outcome = access_info.report(cast(Cluster, server), {"rights": rights}, False)
     assert not outcome.changed
     return dict(outcome.values)
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.account_report import SPEC, report, validate
-from ansible_collections.avi.egress.plugins.module_utils.accounts import security_context_constraints, service_account
-from ansible_collections.avi.egress.plugins.module_utils.cluster import NotFound
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     NAMESPACE,
     KubeObject,
     Resource,
     account_name,
+)
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import NotFound
+from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.scc_account_info import SPEC, report, validate
+from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import (
+    security_context_constraints,
+    service_account,
 )
 
 A = "aaaaaaaa-1ffd-4bcc-aef6-118268e5f2b5"

@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.account_state import reconcile
-from ansible_collections.avi.egress.plugins.module_utils.accounts import service_account
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Forbidden, NameExists, NotFound
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
-from ansible_collections.avi.egress.plugins.module_utils.resources import SERVICE_ACCOUNT, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import SERVICE_ACCOUNT, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden, NameExists, NotFound
+from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.scc_account import reconcile
+from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import service_account
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 

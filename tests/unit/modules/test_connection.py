@@ -8,7 +8,7 @@ from pathlib import Path
 
 import kubernetes.config
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import connection
+from ansible_collections.avi.egress.plugins.module_utils.client import connection
 
 
 def test_a_pod_that_can_write_nowhere_connects_by_its_own_account(

@@ -11,28 +11,25 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.doc_fragments import connection
-from ansible_collections.avi.egress.plugins.module_utils import (
-    access_report,
-    account_report,
-    account_state,
-    lease_report,
-    lease_state,
-    restoration,
-    service_report,
-    service_state,
+from ansible_collections.avi.egress.plugins.module_utils.module import access_info, scc_account, scc_account_info
+from ansible_collections.avi.egress.plugins.module_utils.module.argument_specs import CONNECTION, ArgumentSpec
+from ansible_collections.avi.egress.plugins.module_utils.module.lease import (
+    ipam_lease,
+    ipam_lease_import,
+    ipam_lease_info,
 )
-from ansible_collections.avi.egress.plugins.module_utils.argument_specs import CONNECTION, ArgumentSpec
+from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service, egress_service_info
 
 COLLECTION = Path(__file__).parents[3]
 MODULES = {
-    "avi_access_info": access_report.SPEC,
-    "avi_egress_service": service_state.SPEC,
-    "avi_egress_service_info": service_report.SPEC,
-    "avi_ipam_lease": lease_state.SPEC,
-    "avi_ipam_lease_import": restoration.SPEC,
-    "avi_ipam_lease_info": lease_report.SPEC,
-    "avi_scc_account": account_state.SPEC,
-    "avi_scc_account_info": account_report.SPEC,
+    "avi_access_info": access_info.SPEC,
+    "avi_egress_service": egress_service.SPEC,
+    "avi_egress_service_info": egress_service_info.SPEC,
+    "avi_ipam_lease": ipam_lease.SPEC,
+    "avi_ipam_lease_import": ipam_lease_import.SPEC,
+    "avi_ipam_lease_info": ipam_lease_info.SPEC,
+    "avi_scc_account": scc_account.SPEC,
+    "avi_scc_account_info": scc_account_info.SPEC,
 }
 COMPARED = ("required", "default", "choices", "aliases", "elements")
 

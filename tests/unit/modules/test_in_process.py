@@ -24,8 +24,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.template import Templar
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from ansible_collections.avi.egress.plugins.modules import avi_ipam_lease_info
 from ansible_collections.avi.egress.plugins.plugin_utils import in_process
 from ansible_collections.avi.egress.plugins.plugin_utils.in_process import InProcessAction

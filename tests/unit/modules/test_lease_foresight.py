@@ -8,17 +8,22 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput, PoolExhausted, Refused
-from ansible_collections.avi.egress.plugins.module_utils.lease_foresight import ask, family_to_ask_for
-from ansible_collections.avi.egress.plugins.module_utils.lease_foresight import foretell as foretell_wish
-from ansible_collections.avi.egress.plugins.module_utils.lease_state import validate
-from ansible_collections.avi.egress.plugins.module_utils.lease_task import Step, outcome
-from ansible_collections.avi.egress.plugins.module_utils.lease_wishes import Wish
-from ansible_collections.avi.egress.plugins.module_utils.leases import Slot, lease_object
-from ansible_collections.avi.egress.plugins.module_utils.ledger import Ledger
-from ansible_collections.avi.egress.plugins.module_utils.locks import address_object
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
+    EgressError,
+    InvalidInput,
+    PoolExhausted,
+    Refused,
+)
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot, lease_object
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
 from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.bulk import Step, outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import ask, family_to_ask_for
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import foretell as foretell_wish
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease import validate
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.requests import Wish
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.snapshot import Ledger
 
 SLOT = Slot("dmz", "green", "x", 0)
 OTHER = "dmz.blue.y.0"

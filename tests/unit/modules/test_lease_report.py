@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.lease_report import report, validate
-from ansible_collections.avi.egress.plugins.module_utils.leases import IMPORT, Slot, lease_object
-from ansible_collections.avi.egress.plugins.module_utils.locks import address_object
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import IMPORT, Slot, lease_object
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease_info import report, validate
 
 NO_FILTER = dict.fromkeys(("network", "namespace", "service", "address", "phases", "at"))
 CONFLICT = {"conditions": [{"type": "Conflict", "status": "True"}]}

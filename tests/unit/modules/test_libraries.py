@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.avi.egress.plugins.doc_fragments import attributes
-from ansible_collections.avi.egress.plugins.module_utils.runner import LIBRARIES
+from ansible_collections.avi.egress.plugins.module_utils.module.runner import LIBRARIES
 
 COLLECTION = Path(__file__).parents[3]
 
@@ -30,7 +30,7 @@ def test_a_client_library_that_is_too_old_counts_as_missing(tmp_path: Path) -> N
     package = tmp_path / "kubernetes/__init__.py"
     package.parent.mkdir()
     package.write_text('__version__ = "35.0.0"\n')
-    name = "ansible_collections.avi.egress.plugins.module_utils.connection"
+    name = "ansible_collections.avi.egress.plugins.module_utils.client.connection"
     path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
 
     done = subprocess.run(

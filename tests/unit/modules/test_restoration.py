@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import holdings, leases
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.avi.egress.plugins.module_utils.lease_store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.leases import CONTROLLER, Slot
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, Refused
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
 from ansible_collections.avi.egress.plugins.module_utils.model import read_network
-from ansible_collections.avi.egress.plugins.module_utils.restoration import read, restore
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease_import import read, restore
 
 from tests.unit.core.lease_store import LostConnection, MemoryStore
 
@@ -130,7 +130,7 @@ def test_a_claim_at_the_same_time_keeps_what_it_got_and_no_address_is_held_twice
         with suppress(Changed, Refused):
             restore(store, wish)
 
-    held = {item["metadata"]["name"]: holdings.address(item) for item in store.leases() if holdings.phase(item)}
+    held = {item["metadata"]["name"]: lease_status.address(item) for item in store.leases() if lease_status.phase(item)}
     assert len(set(held.values())) == len(held)
     assert all(store.locks()[address or ""]["lease"] == name for name, address in held.items())
     for lease in claimed:

@@ -8,16 +8,16 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.difference import merge_patch, patched
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.service_definition import (
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import merge_patch, patched
+from ansible_collections.avi.egress.plugins.module_utils.module.service.definition import (
     definition,
     egress_pod_text,
     new,
     validate,
 )
-from ansible_collections.avi.egress.plugins.module_utils.service_report import told
-from ansible_collections.avi.egress.plugins.module_utils.service_state import SPEC
+from ansible_collections.avi.egress.plugins.module_utils.module.service.egress_service import SPEC
+from ansible_collections.avi.egress.plugins.module_utils.module.service.egress_service_info import told
 
 
 def options(**given: Any) -> dict[str, Any]:

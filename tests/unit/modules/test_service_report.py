@@ -8,14 +8,18 @@ import json
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import service_state
-from ansible_collections.avi.egress.plugins.module_utils.cluster import Forbidden
-from ansible_collections.avi.egress.plugins.module_utils.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.leases import CONTROLLER, Slot, lease_object
-from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
-from ansible_collections.avi.egress.plugins.module_utils.resources import KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.service_definition import definition
-from ansible_collections.avi.egress.plugins.module_utils.service_report import SPEC, report, validate
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, Slot, lease_object
+from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
+from ansible_collections.avi.egress.plugins.module_utils.module.service.definition import definition
+from ansible_collections.avi.egress.plugins.module_utils.module.service.egress_service_info import (
+    SPEC,
+    report,
+    validate,
+)
 
 READY = {"type": "EgressReady", "status": "True", "reason": "EgressReady", "message": "traffic leaves"}
 
@@ -130,7 +134,7 @@ def test_the_annotation_is_told_as_the_options_that_make_it() -> None:
     made = service("green", "a", egress_pod=json.dumps(keys))
     (found,) = told(made)
 
-    nothing = dict.fromkeys(service_state.SPEC.options)
+    nothing = dict.fromkeys(egress_service.SPEC.options)
     options = {**nothing, "namespace": "green", "name": "a", "type": "ClusterIP", **found["egress_pod"]}
     assert definition(options, made)["metadata"]["annotations"] == made["metadata"]["annotations"]
     assert found["error"] is None

@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import service_state, waiting
-from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Forbidden, NameExists, NotFound
-from ansible_collections.avi.egress.plugins.module_utils.difference import patched
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.outcome import Outcome
-from ansible_collections.avi.egress.plugins.module_utils.resources import (
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
     REPLICATION_CONTROLLER,
@@ -21,14 +18,23 @@ from ansible_collections.avi.egress.plugins.module_utils.resources import (
     KubeObject,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.waiting import key
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import (
+    ApiError,
+    Forbidden,
+    NameExists,
+    NotFound,
+)
+from ansible_collections.avi.egress.plugins.module_utils.module import waiting
+from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
+from ansible_collections.avi.egress.plugins.module_utils.module.waiting import key
 
 READY = {"type": "EgressReady", "status": "True", "reason": "EgressReady", "message": "traffic leaves"}
 
 
 def item(namespace: str, name: str, **given: Any) -> dict[str, Any]:
     """One of a list, as the module gets it from Ansible."""
-    options = service_state.SPEC.options["services"]["options"]
+    options = egress_service.SPEC.options["services"]["options"]
     defaults = {option: spec.get("default") for option, spec in options.items()}
     ports = [{"name": None, "port": 80, "target_port": None, "protocol": "TCP"}]
     return {**defaults, "destination_ip": "10.10.10.200", "ports": ports, "namespace": namespace, "name": name, **given}
@@ -134,10 +140,10 @@ class Server:
 
 
 def run(server: Server, *items: dict[str, Any], check_mode: bool = False, **options: Any) -> Outcome:
-    given = {**dict.fromkeys(service_state.SPEC.options), "wait": False, "wait_timeout": 0.2, **options}
+    given = {**dict.fromkeys(egress_service.SPEC.options), "wait": False, "wait_timeout": 0.2, **options}
     given["services"] = list(items)
-    service_state.validate(given)
-    return service_state.reconcile(cast("Any", server), given, check_mode)
+    egress_service.validate(given)
+    return egress_service.reconcile(cast("Any", server), given, check_mode)
 
 
 def failure(server: Server, *items: dict[str, Any], **options: Any) -> EgressError:

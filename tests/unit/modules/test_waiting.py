@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils import waiting
-from ansible_collections.avi.egress.plugins.module_utils.cluster import ApiError, Expired
-from ansible_collections.avi.egress.plugins.module_utils.errors import EgressError, Refused
-from ansible_collections.avi.egress.plugins.module_utils.resources import EVENT, SERVICE, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EVENT, SERVICE, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Expired
+from ansible_collections.avi.egress.plugins.module_utils.module import waiting
 
 
 def service(reason: str | None = None, ready: bool = False, version: int = 1) -> KubeObject:
@@ -173,8 +173,8 @@ def test_a_timeout_without_a_controller_or_the_right_to_read_events() -> None:
 
 
 def test_every_refusal_of_the_core_ends_a_wait() -> None:
-    core = Path(waiting.__file__).parent
-    said = {reason for path in core.glob("*.py") for reason in re.findall(r'Refused\(\s*"(\w+)"', path.read_text())}
+    core = Path(waiting.__file__).parent.parent
+    said = {reason for path in core.rglob("*.py") for reason in re.findall(r'Refused\(\s*"(\w+)"', path.read_text())}
 
     of_leases = {"InUse", "NotReleased", "NothingToGive", "AlreadyBound"}
     assert said - of_leases <= waiting.REFUSALS

@@ -15,8 +15,8 @@ from typing import Any, Iterator, Mapping
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils import service_state
-from ansible_collections.avi.egress.plugins.module_utils.argument_specs import CONNECTION
+from ansible_collections.avi.egress.plugins.module_utils.module.argument_specs import CONNECTION
+from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
 from ansible_collections.awx.awx.plugins.modules import workflow_job_template
 from dateutil.rrule import rrulestr
 
@@ -83,7 +83,7 @@ def options_of(playbook: str) -> Mapping[str, Option]:
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
     found = {name: option for entry in entry_points(playbook) for name, option in specs[entry]["options"].items()}
     if playbook == SERVICE_PLAYBOOK:
-        found |= {f"egress_service_{name}": option for name, option in service_state.SPEC.options.items()}
+        found |= {f"egress_service_{name}": option for name, option in egress_service.SPEC.options.items()}
         found["egress_projects"] = specs["onboard"]["options"]["egress_projects"]
     return found
 
@@ -208,7 +208,7 @@ def test_the_service_playbook_has_a_variable_for_every_option() -> None:
     (task,) = [task for task in tasks_of(SERVICE_PLAYBOOK) if "avi.egress.avi_egress_service" in task]
     options = task["avi.egress.avi_egress_service"]
 
-    assert set(options) == set(service_state.SPEC.options) - set(CONNECTION.options) - {"services"}
+    assert set(options) == set(egress_service.SPEC.options) - set(CONNECTION.options) - {"services"}
     assert {name for name, value in options.items() if f"egress_service_{name} " not in f"{value} "} == {"namespace"}
 
 

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""How to reach and to be known to the API server: options and environment as kubernetes.core names them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.util import Finalize
+from typing import Any, Iterator, Mapping
+
+try:
+    import kubernetes
+    from urllib3.util import make_headers
+    from yaml import YAMLError
+
+    MISSING_KUBERNETES: str | None = None
+except ImportError:
+    import traceback
+
+    MISSING_KUBERNETES = traceback.format_exc()
+else:
+    if int(kubernetes.__version__.partition(".")[0]) < 36:  # its client is called in another way
+        MISSING_KUBERNETES = f"kubernetes {kubernetes.__version__} is there, which is too old"
+
+from ..api.errors import EgressError
+from .fan_out import AT_A_TIME
+
+
+class ConnectionFailed(EgressError):
+    """The API server cannot be reached, or there is no telling which one is meant."""
+
+    reason = "ConnectionFailed"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the API server is and who we are there; None leaves a setting to the kubeconfig."""
+
+    kubeconfig: str | None = None
+    """Paths, as in the variable KUBECONFIG."""
+    kubeconfig_content: str | None = None
+    """What a kubeconfig would hold, as JSON; goes before ``kubeconfig``."""
+    context: str | None = None
+    host: str | None = None
+    api_key: str | None = None
+    username: str | None = None
+    password: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    ca_cert: str | None = None
+    validate_certs: bool | None = None
+    proxy: str | None = None
+    no_proxy: str | None = None
+    proxy_headers: tuple[tuple[str, Any], ...] = ()
+    """The keyword arguments of ``urllib3.util.make_headers``."""
+    persist_config: bool | None = None
+    impersonate_user: str | None = None
+    impersonate_groups: tuple[str, ...] = ()
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Connection:
+        """From a module's options; others than ours are passed over."""
+        given: dict[str, Any] = {name: options.get(name) for name in cls.__dataclass_fields__}
+        if isinstance(given["kubeconfig"], Mapping):
+            given["kubeconfig_content"], given["kubeconfig"] = json.dumps(given["kubeconfig"]), None
+        headers = given["proxy_headers"] or {}
+        given["proxy_headers"] = tuple(sorted((name, value) for name, value in headers.items() if value is not None))
+        given["impersonate_groups"] = tuple(given["impersonate_groups"] or ())
+        return cls(**given)
+
+    def api_client(self) -> kubernetes.client.ApiClient:
+        """A client of the API server; ConnectionFailed if no configuration says which, or a given file is not there."""
+        self._refuse_what_leads_nowhere()
+        configuration = kubernetes.client.Configuration()
+        if not (self.host and (self.api_key or self.client_cert or self.username)):
+            self._load(configuration)
+        for ours, theirs in _SETTINGS.items():
+            value = getattr(self, ours)
+            if value is not None:
+                setattr(configuration, theirs, value)
+        if self.host:
+            configuration.host = self.host.rstrip("/")
+        if self.api_key:
+            configuration.api_key = {"authorization": f"Bearer {self.api_key}"}
+        if self.proxy_headers:
+            configuration.proxy_headers = make_headers(**dict(self.proxy_headers))
+        configuration.retries = False
+        configuration.connection_pool_maxsize = max(configuration.connection_pool_maxsize, AT_A_TIME)
+        return kubernetes.client.ApiClient(configuration)
+
+    @property
+    def impersonation(self) -> list[tuple[str, str]]:
+        """The headers by which requests are made as somebody else."""
+        user = [("Impersonate-User", self.impersonate_user)] if self.impersonate_user else []
+        return [*user, *(("Impersonate-Group", group) for group in self.impersonate_groups)]
+
+    def _refuse_what_leads_nowhere(self) -> None:
+        for name in ("client_cert", "client_key", "ca_cert"):
+            path = getattr(self, name)
+            if path and not pathlib.Path(path).is_file():
+                raise ConnectionFailed(f"{name} is {path!r}; there is no such file")
+        if self.host and not _URL.match(self.host):
+            raise ConnectionFailed(f"host is {self.host!r}; give a URL, such as https://api.example:6443")
+        if self.impersonate_groups and not self.impersonate_user:
+            raise ConnectionFailed(
+                f"impersonate_groups is {', '.join(self.impersonate_groups)!r}; give impersonate_user too"
+            )
+
+    def _load(self, configuration: kubernetes.client.Configuration) -> None:
+        """The kubeconfig where one is given or found, else the pod's own account (in-cluster)."""
+        path = os.path.expandvars(self.kubeconfig or os.environ.get("KUBECONFIG") or "")
+        try:
+            if self.kubeconfig_content:
+                given = json.loads(self.kubeconfig_content)
+                kubernetes.config.load_kube_config_from_dict(given, self.context, configuration, **self._keeping())
+            elif path or pathlib.Path("~/.kube/config").expanduser().exists():
+                _refuse_missing(path)
+                kubernetes.config.load_kube_config(path or None, self.context, configuration, **self._keeping())
+            elif self.host:
+                configuration.host = self.host
+            else:
+                kubernetes.config.load_incluster_config(configuration)
+        except kubernetes.config.ConfigException as error:
+            raise ConnectionFailed(self._why_unusable(path, str(error))) from error
+        except (TypeError, ValueError, LookupError, AttributeError, OSError, YAMLError) as error:
+            told = repr(path) if path else "given"
+            raise ConnectionFailed(f"kubeconfig is {told}; it cannot be read as a kubeconfig") from error
+
+    def _keeping(self) -> dict[str, Any]:
+        """How to keep what a kubeconfig holds in itself; a pod's own account needs no folder, and may have none."""
+        return {"persist_config": bool(self.persist_config), "temp_file_path": _folder(os.getpid())}
+
+    def _why_unusable(self, path: str, told: str) -> str:
+        if self.context and f"name {self.context} in" in told:
+            where = repr(path) if path else "the kubeconfig"
+            return f"context is {self.context!r}; {where} has no such context"
+        return (
+            f"no usable Kubernetes configuration ({told}); give kubeconfig, or host with api_key, "
+            "or set K8S_AUTH_KUBECONFIG"
+        )
+
+
+def secrets_of(kubeconfig: Any) -> set[str]:
+    """What must not be shown of a kubeconfig that is given as a dictionary: all that its users are known by."""
+    users = kubeconfig.get("users") if isinstance(kubeconfig, Mapping) else None
+    return set(_strings([user.get("user") for user in users or () if isinstance(user, Mapping)]))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, str) and value:
+        yield value
+
+
+def strings_of(kubeconfig: Any) -> set[str]:
+    """All values of a kubeconfig, or its path."""
+    return set(_strings(kubeconfig))
+
+
+def _refuse_missing(path: str) -> None:
+    parts = [pathlib.Path(part).expanduser() for part in path.split(os.pathsep) if part]
+    if parts and not any(part.is_file() for part in parts):
+        raise ConnectionFailed(f"kubeconfig is {path!r}; there is no such file")
+
+
+def remove_keys() -> bool:
+    """Remove the files that clients of this process need to connect, and tell whether there were any.
+
+    The kubernetes client leaves it to atexit, which Ansible's workers, killed as soon as their result is there, do
+    without.
+    """
+    if not _folder.cache_info().currsize:
+        return False
+    folder = pathlib.Path(_folder(os.getpid()))
+    needed = any(folder.iterdir())
+    shutil.rmtree(folder, ignore_errors=True)
+    _folder.cache_clear()
+    return needed
+
+
+@cache
+def _folder(_process: int) -> str:
+    """Where clients of this process keep the keys that a kubeconfig holds in itself."""
+    folder = tempfile.mkdtemp(prefix="avi-egress-")
+    Finalize(None, shutil.rmtree, (folder, True), exitpriority=0)
+    return folder
+
+
+_URL = re.compile(r"https?://[^/]")
+_SETTINGS = {
+    "username": "username",
+    "password": "password",
+    "client_cert": "cert_file",
+    "client_key": "key_file",
+    "ca_cert": "ssl_ca_cert",
+    "validate_certs": "verify_ssl",
+    "proxy": "proxy",
+    "no_proxy": "no_proxy",
+}

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The one place that talks to the API server: JSON in, JSON out, errors as sentences.
+
+Objects stay plain dicts. The official client brings configuration, authentication, TLS and connection pooling; its
+models are left out, for they cost most of the time and memory of reading many objects (docs/explanation).
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from threading import Lock
+from time import monotonic, sleep
+from typing import Any, Callable, Iterator, List, Mapping
+from urllib.parse import urlencode
+
+from ..api.errors import EgressError
+from ..api.resources import API_GROUP, KubeObject, Resource
+from ..ipam.store import AlreadyExists, Changed
+from .connection import Connection, ConnectionFailed
+
+MERGE_PATCH = "application/merge-patch+json"
+REQUEST_TIMEOUT_SECONDS = 30
+TOO_MANY_REQUESTS = 429
+LIST_PAGE_SIZE = 1000
+"""A page is in memory whole, each object several times as large as what is kept of it."""
+
+
+class ApiError(EgressError):
+    """The API server refused a request."""
+
+    reason = "ApiError"
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotFound(ApiError):
+    """There is no such object, or no such kind of object."""
+
+
+class Conflict(ApiError, Changed):
+    """The object is not the one, or not the version, that the write was decided on."""
+
+
+class NameExists(ApiError, AlreadyExists):
+    """A create met an object of that name."""
+
+
+class Forbidden(ApiError):
+    """The rights of whoever asks do not reach so far."""
+
+
+class Expired(ApiError):
+    """A watch's resource version is too old; list again (HTTP 410)."""
+
+
+class Cluster:
+    """A cluster's API, by resource. Counts its requests, and the writes among them, to hold promises of few against.
+
+    Threads may share it. A server that is too busy is asked again when it says so, for ``patience`` seconds in all.
+    """
+
+    def __init__(self, connection: Connection, patience: float = 0) -> None:
+        self._client = connection.api_client()
+        self._impersonation = connection.impersonation
+        self._patience = patience
+        self._counting = Lock()
+        self.requests = 0
+        self.writes = 0
+
+    @property
+    def host(self) -> str:
+        return str(self._client.configuration.host)
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> KubeObject | None:
+        """The object, or None."""
+        try:
+            return self._request("GET", resource.path(namespace, name), resource)
+        except NotFound:
+            return None
+
+    def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str | None = None, fields: str | None = None
+    ) -> List[KubeObject]:
+        """All objects, each with its ``kind`` and ``apiVersion``, which the server leaves out of a list's items."""
+        return self.list_with_version(resource, namespace, labels=labels, fields=fields)[0]
+
+    def list_with_version(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+        keep: Callable[[KubeObject], Any] = lambda obj: obj,
+    ) -> tuple[List[Any], str]:
+        """What ``keep`` makes of each object, before the next page is read, and the resource version to watch from."""
+        query = {"labelSelector": labels, "fieldSelector": fields, "limit": LIST_PAGE_SIZE}
+        items: list[Any] = []
+        while True:
+            page = self._request("GET", resource.path(namespace), resource, query)
+            items += (keep(typed(item, resource)) for item in page.get("items") or ())
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                return items, metadata["resourceVersion"]
+            query["continue"] = metadata["continue"]
+
+    def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        version: str,
+        labels: str | None = None,
+        fields: str | None = None,
+        timeout: float,
+    ) -> Iterator[tuple[str, KubeObject]]:
+        """Events (``ADDED``, ``MODIFIED``, ``DELETED``) after a version until ``timeout`` seconds are over.
+
+        Raises Expired when the version is too old, ConnectionFailed when the connection breaks.
+        """
+        response = self.open_watch(resource, namespace, version=version, labels=labels, fields=fields, timeout=timeout)
+        try:
+            for line in _lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    raise _error(
+                        event["object"].get("code", 500), event["object"].get("message", ""), "watch", resource
+                    )
+                yield event["type"], typed(event["object"], resource)
+        finally:
+            response.close()
+
+    def open_watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        version: str,
+        labels: str | None = None,
+        fields: str | None = None,
+        timeout: float,
+        bookmarks: bool = False,
+    ) -> Any:
+        """The streamed answer (urllib3's) to a watch: one JSON event a line; for an informer, which reads it itself."""
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "labelSelector": labels,
+            "fieldSelector": fields,
+            "timeoutSeconds": max(1, int(timeout)),
+            "allowWatchBookmarks": "true" if bookmarks else None,
+        }
+        response = self._send("GET", resource.path(namespace), query, None, None, (10, timeout + 5))
+        self._check(response, "GET", resource)
+        return response.response
+
+    def create(self, resource: Resource, body: KubeObject, *, dry_run: bool = False) -> KubeObject:
+        """The stored object; NameExists if there is one of that name."""
+        namespace = body["metadata"].get("namespace")
+        return self._request("POST", resource.path(namespace), resource, _dry(dry_run), body)
+
+    def patch(
+        self,
+        resource: Resource,
+        name: str,
+        body: KubeObject,
+        namespace: str | None = None,
+        *,
+        subresource: str | None = None,
+        dry_run: bool = False,
+    ) -> KubeObject:
+        """The stored object after a JSON merge patch (RFC 7386)."""
+        path = resource.path(namespace, name, subresource)
+        return self._request("PATCH", path, resource, _dry(dry_run), body, MERGE_PATCH)
+
+    def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
+        """The stored object; Conflict unless ``metadata.resourceVersion`` is the current one, so also if it is gone."""
+        metadata = body["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
+        try:
+            return self._request("PUT", path, resource, None, body)
+        except NotFound as error:
+            raise Conflict(error.status, str(error)) from error
+
+    def delete(self, resource: Resource, obj: KubeObject, *, dry_run: bool = False) -> None:
+        """Delete exactly this version of an object; Conflict if there is another. Gone already is fine."""
+        metadata = obj["metadata"]
+        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        self.delete_named(resource, metadata["name"], metadata.get("namespace"), preconditions, dry_run=dry_run)
+
+    def delete_named(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        preconditions: Mapping[str, str] | None = None,
+        *,
+        dry_run: bool = False,
+    ) -> None:
+        """Delete by name; its dependents follow in the background. Gone already is fine."""
+        body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        if preconditions:
+            body["preconditions"] = dict(preconditions)
+        if dry_run:  # said in the body, for a body makes the server pass over the query
+            body["dryRun"] = ["All"]
+        with suppress(NotFound):
+            self._request("DELETE", resource.path(namespace, name), resource, None, body)
+
+    def serves(self, resource: Resource) -> bool:
+        """Whether the platform knows this kind of object, such as OpenShift's SecurityContextConstraints."""
+        try:
+            found = self._request("GET", f"/apis/{resource.group}/{resource.version}", resource)
+        except NotFound:
+            return False
+        return any(item["name"] == resource.plural for item in found.get("resources") or ())
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        resource: Resource,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        content_type: str | None = None,
+    ) -> KubeObject:
+        response = self._send(method, path, query, body, content_type, REQUEST_TIMEOUT_SECONDS)
+        self._check(response, method, resource)
+        return json.loads(response.read())  # type: ignore[no-any-return]
+
+    def _send(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str | None, timeout: Any
+    ) -> Any:
+        deadline = monotonic() + self._patience
+        while True:
+            response = self._send_once(method, path, query, body, content_type, timeout)
+            pause = _pause(response)
+            if pause is None or monotonic() + pause > deadline:
+                return response
+            response.read()  # or its connection could not be used again
+            sleep(pause)
+
+    def _send_once(
+        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str | None, timeout: Any
+    ) -> Any:
+        from kubernetes.client.exceptions import ApiException
+        from urllib3 import HTTPHeaderDict
+        from urllib3.exceptions import HTTPError
+
+        headers = HTTPHeaderDict({"Accept": "application/json", "Content-Type": content_type or "application/json"})
+        self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        if self._client.configuration.username and "authorization" not in headers:
+            headers["authorization"] = self._client.configuration.get_basic_auth_token()
+        for name, value in self._impersonation:
+            headers.add(name, value)
+        given = {name: value for name, value in (query or {}).items() if value is not None}
+        url = f"{self.host}{path}" + (f"?{urlencode(given)}" if given else "")
+        with self._counting:
+            self.requests += 1
+            self.writes += method != "GET"
+        try:
+            return self._client.call_api(method, url, headers, body, _request_timeout=timeout)
+        except (HTTPError, OSError, ApiException) as error:  # ApiException: how the client reports failed TLS
+            raise ConnectionFailed(f"the API server at {self.host} cannot be reached{_cause(error)}") from error
+
+    def _check(self, response: Any, method: str, resource: Resource) -> None:
+        if 200 <= response.status <= 299:
+            return
+        text = (response.read() or b"").decode("utf-8", "replace")
+        try:
+            message = str(json.loads(text).get("message") or text)
+        except (ValueError, AttributeError):
+            message = text.strip()
+        raise _error(response.status, message, method, resource)
+
+
+def typed(item: KubeObject, resource: Resource) -> KubeObject:
+    """The object with its ``apiVersion`` and ``kind`` in it."""
+    item.setdefault("apiVersion", resource.api_version)
+    item.setdefault("kind", resource.kind)
+    return item
+
+
+def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError:
+    """The server's answer as the sentence an operator can act on."""
+    if status == 404:
+        if resource.group == API_GROUP and "not found" in message and resource.plural not in message:
+            message = f"the cluster has no {resource.kind}: the role has not been run; run avi.egress.site"
+        return NotFound(status, message)
+    if status == 409:
+        return (NameExists if "already exists" in message else Conflict)(status, message)
+    if status == 410:
+        return Expired(status, message)
+    if status == 401:
+        return ApiError(status, "the API server does not know these credentials; the token may have expired")
+    if status == 403:
+        return Forbidden(status, f"permission is missing: {message}")
+    return ApiError(status, f"{verb} {resource.kind}: {message or f'HTTP {status}'}")
+
+
+def _pause(response: Any) -> float | None:
+    """After how many seconds a server that was too busy, and so did nothing of a request, is to be asked again."""
+    if response.status != TOO_MANY_REQUESTS:
+        return None
+    told = str(response.headers.get("Retry-After", ""))
+    return float(told) if told.isdecimal() else 1.0
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    """The lines of a streamed body, each as soon as it is whole."""
+    from urllib3.exceptions import HTTPError
+
+    buffer = b""
+    try:
+        for chunk in response.stream(amt=None, decode_content=False):
+            *lines, buffer = (buffer + chunk).split(b"\n")
+            yield from (line for line in lines if line)
+    except (HTTPError, OSError) as error:
+        raise ConnectionFailed(f"the watch broke off{_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """``: `` and the innermost reason in one line, without the layers that libraries wrap around it."""
+    from urllib3.exceptions import ProxyError
+
+    where = " through the proxy" if isinstance(error, ProxyError) else ""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    if untrusted := getattr(error, "verify_message", None):
+        return f"{where}: its certificate is not valid here: {untrusted}"
+    told = getattr(error, "strerror", None) or getattr(error, "reason", None) or error
+    return f"{where}: {' '.join(str(told).split())}"
+
+
+def _dry(dry_run: bool) -> dict[str, str] | None:
+    return {"dryRun": "All"} if dry_run else None

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Leases: who holds which source address (design §2 and §6).
+
+Two objects whose names are locks, so that the API server, which creates a name only once, decides every race:
+an EgressLease per service slot and an EgressAddress per address. A claim creates the first, then the second, then
+writes the lease's status; a crash between any two writes leaves something that the next claim completes.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Callable, Container, Iterable, Iterator
+
+from ..api.addresses import IPV4, AddressPool, family_of
+from ..api.errors import PoolExhausted, Refused
+from ..api.resources import (
+    API_GROUP,
+    API_VERSION,
+    CLAIMED_BY_LABEL,
+    EGRESS_ADDRESS,
+    EGRESS_LEASE,
+    NAMESPACE_LABEL,
+    NETWORK_LABEL,
+    KubeObject,
+    address_name,
+    lease_name,
+)
+from ..model import EgressNetwork
+from . import lease_status, locks
+from .store import AlreadyExists, Changed, LeaseStore
+
+CONTROLLER = "controller"
+"""Claimed for a service that is there, and given up with it."""
+ADMINISTRATOR = "administrator"
+"""Leased ahead of a service (``avi_ipam_lease``): it stays until it is given back in the same way."""
+IMPORT = "import"
+"""Brought from another cluster: the controller's as soon as its service is there."""
+
+QUOTA_EXCEEDED = "QuotaExceeded"
+
+Draw = Callable[[AddressPool], Iterator[str]]
+"""The addresses of a pool in the order in which a claim tries them, less those that are known to be taken."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One source address that one service is to hold: the service's first, or under ``ha`` its second."""
+
+    network: str
+    namespace: str
+    service: str
+    number: int
+
+    @property
+    def lease(self) -> str:
+        return lease_name(self.network, self.namespace, self.service, self.number)
+
+
+def at_random(taken: Container[str], random_below: Callable[[int], int] = random.randrange) -> Draw:
+    """By chance: concurrent claims rarely meet, and what came free last is not given out next."""
+    return lambda pool: pool.at_random(taken, random_below)
+
+
+def claim(
+    store: LeaseStore,
+    network: EgressNetwork,
+    slot: Slot,
+    draw: Draw,
+    now: datetime,
+    wanted: str | None = None,
+    ip_family: str = IPV4,
+    claimed_by: str = ADMINISTRATOR,
+) -> KubeObject:
+    """The Bound EgressLease of a slot, claiming an address if it has none; the same slot gets the same address again.
+
+    ``draw`` gives the addresses to try. Where it gives some that are taken, claiming takes longer; where it leaves out
+    some that are free, PoolExhausted may come too early, so try again with a newer one. ``wanted`` is the one address
+    that will do; without it, any of ``ip_family`` that is not reserved. Raises PoolExhausted, Refused where the wanted
+    address is another's, the project has its quota, or the lease is Bound to what is not asked for, and Changed when
+    somebody else was at the same lease: claim again.
+
+    A lease that is not Bound gets a new address where its own is not what is asked for, is not leased any more or is
+    in conflict. Its former one stays locked for the slot, which may take it up again until its quarantine is over.
+    """
+    lease = ensure(store, slot, claimed_by)
+    held = address_to_keep(lease, wanted, ip_family)
+    if held and lease_status.is_bound(lease):
+        return lease
+    if not lease_status.is_released(lease) and network.quota(slot.namespace) is not None:
+        check_quota(network, slot, store.list(EGRESS_LEASE, labels=project_labels(slot)))
+    lease = begin(store, lease, claimed_by)
+    if held and network.leases(held, slot.namespace) and locks.lock(store, lease, held) is None:
+        address = held
+    else:
+        address = _find_address(store, network, slot, lease, draw, wanted, ip_family)
+    try:
+        return write_status(store, lease, lease_status.bound(lease, address, now))
+    except Changed:
+        _unlock_unless_needed(store, slot, lease, address)
+        raise
+
+
+def address_to_keep(lease: KubeObject, wanted: str | None, ip_family: str) -> str | None:
+    """What a lease holds, if that is what is asked for: the wanted address, else one of ``ip_family``.
+
+    Refused where it holds another one that it cannot leave, for it is Bound.
+    """
+    name, held = lease["metadata"]["name"], lease_status.address(lease)
+    family = family_of(wanted) if wanted else ip_family
+    if held is None or (held == (wanted or held) and family_of(held) == family):
+        return held
+    if not lease_status.is_bound(lease):
+        return None
+    if family_of(held) != family:
+        raise Refused(
+            "AddressFamilyMismatch",
+            f"EgressLease {name} holds {held}, and an {family} address is asked for; an address never changes under a "
+            "running service: remove the egress_pod annotation until the lease is Released, or release it by "
+            "avi_ipam_lease if that acquired it",
+        )
+    raise Refused(
+        "AddressMismatch",
+        f"EgressLease {name} holds {held}, not {wanted}; an address never moves by itself: release it first",
+    )
+
+
+def ensure(store: LeaseStore, slot: Slot, claimed_by: str) -> KubeObject:
+    """The lease of a slot, made if there is none."""
+    if found := store.get(EGRESS_LEASE, slot.lease):
+        return found
+    with suppress(AlreadyExists):
+        return store.create(EGRESS_LEASE, lease_object(slot, claimed_by))
+    if found := store.get(EGRESS_LEASE, slot.lease):
+        return found
+    raise Changed(f"EgressLease {slot.lease} came and went while it was claimed")
+
+
+def write_status(store: LeaseStore, lease: KubeObject, status: lease_status.Status) -> KubeObject:
+    """The lease with another status; Changed unless it is still as it was seen."""
+    return store.replace(EGRESS_LEASE, {**lease, "status": status}, subresource="status")
+
+
+def begin(store: LeaseStore, lease: KubeObject, claimed_by: str) -> KubeObject:
+    """A lease that is not Bound as the claimant's, about to lock an address.
+
+    An Expired one is made another version first: whoever finds its new lock to be nobody's and deletes it does so
+    because the lease is over, and a claim that paused for longer than that must not bind it afterwards.
+    """
+    if lease_status.is_expired(lease):
+        lease = write_status(store, lease, lease_status.reopened(lease))
+    return hand_over(store, lease, claimed_by)
+
+
+def hand_over(store: LeaseStore, lease: KubeObject, claimed_by: str) -> KubeObject:
+    """The lease as somebody's, who is to give it up."""
+    metadata = lease["metadata"]
+    labels = metadata.get("labels") or {}
+    if labels.get(CLAIMED_BY_LABEL, ADMINISTRATOR) == claimed_by:
+        return lease
+    body = {**lease, "metadata": {**metadata, "labels": {**labels, CLAIMED_BY_LABEL: claimed_by}}}
+    return store.replace(EGRESS_LEASE, body)
+
+
+def claimed_by(lease: KubeObject) -> str:
+    """Whose a lease is."""
+    labels = lease["metadata"].get("labels") or {}
+    return str(labels.get(CLAIMED_BY_LABEL, ADMINISTRATOR))
+
+
+def release(store: LeaseStore, lease: KubeObject, now: datetime, reason: str) -> KubeObject:
+    """The lease as Released: its address stays locked until the quarantine is over, and its slot may have it again.
+
+    ``reason``: one CamelCase word for the lease's history.
+    """
+    if not lease_status.is_bound(lease):
+        return lease
+    return write_status(store, lease, lease_status.released(lease, now, reason))
+
+
+def free(store: LeaseStore, lease: KubeObject) -> None:
+    """Unlock the address of a lease that is not Bound, which becomes Expired; one that was never bound is deleted.
+
+    The lease goes first and exactly as it was seen, so that a claim that re-binds it meanwhile wins; then its
+    address, exactly as the lease had locked it, and what else a claim that broke off had locked for it.
+    """
+    locked = locks.deletable(store, lease)
+    if lease_status.address(lease):
+        write_status(store, lease, lease_status.expired(lease))
+    else:
+        store.delete(EGRESS_LEASE, lease)
+    for item in locked:
+        with suppress(Changed):  # Claimed again between the two writes.
+            store.delete(EGRESS_ADDRESS, item)
+
+
+def relock(store: LeaseStore, lease: KubeObject) -> bool:
+    """Lock the address of a Bound or Released lease whose lock was lost; False where it is another's by now."""
+    address = lease_status.address(lease)
+    return address is not None and locks.lock(store, lease, address) is None
+
+
+def project_labels(slot: Slot) -> str:
+    """The label selector of the leases that the slot's project has of its network."""
+    return f"{NETWORK_LABEL}={slot.network},{NAMESPACE_LABEL}={slot.namespace}"
+
+
+def check_wanted(network: EgressNetwork, namespace: str, wanted: str) -> None:
+    """Refused where a project can't have an address of the network, whoever holds it."""
+    if wanted not in network.pool:
+        raise Refused(
+            "AddressNotInNetwork", f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"
+        )
+    if not network.leases(wanted, namespace):
+        owner = network.reservations[wanted]
+        raise Refused("AddressReserved", f"EgressNetwork {network.name}: {wanted} is reserved for project {owner}")
+
+
+def check_quota(network: EgressNetwork, slot: Slot, leases: Iterable[KubeObject]) -> None:
+    """Refused where the slot's project holds as many of the network's addresses as it may."""
+    quota = network.quota(slot.namespace)
+    others = [lease for lease in leases if is_kin(lease, slot)]
+    held = sum(lease_status.is_bound(lease) or lease_status.is_released(lease) for lease in others)
+    if quota is not None and held >= quota:
+        raise Refused(
+            QUOTA_EXCEEDED,
+            f"EgressNetwork {network.name}: project {slot.namespace} holds {held} addresses, those in quarantine "
+            f"included, and may hold {quota}; release one, or raise its spec.quotas",
+        )
+
+
+def is_kin(lease: KubeObject, slot: Slot) -> bool:
+    """Whether a lease is another one of the slot's project and network."""
+    spec = lease["spec"]
+    same = (spec["network"], spec["namespace"]) == (slot.network, slot.namespace)
+    return same and bool(lease["metadata"]["name"] != slot.lease)
+
+
+def taken_by(network: EgressNetwork, lock: KubeObject) -> Refused:
+    """Why an address can't be had that is locked."""
+    spec = lock["spec"]
+    if locks.in_conflict(lock):
+        return Refused(
+            "AddressInConflict",
+            f"EgressNetwork {network.name}: a host that it was not leased to answers for {spec['address']}; see "
+            f"EgressAddress {lock['metadata']['name']}, and delete that when it is settled",
+        )
+    return Refused("AddressTaken", f"EgressNetwork {network.name}: {spec['address']} is held by {spec['lease']}")
+
+
+def lease_object(slot: Slot, claimed_by: str = ADMINISTRATOR) -> KubeObject:
+    """The EgressLease of a slot, not yet bound."""
+    return {
+        "apiVersion": f"{API_GROUP}/{API_VERSION}",
+        "kind": EGRESS_LEASE.kind,
+        "metadata": {
+            "name": slot.lease,
+            "labels": {NETWORK_LABEL: slot.network, NAMESPACE_LABEL: slot.namespace, CLAIMED_BY_LABEL: claimed_by},
+        },
+        "spec": {
+            "network": slot.network,
+            "namespace": slot.namespace,
+            "service": slot.service,
+            "slot": slot.number,
+        },
+    }
+
+
+def slot_of(lease: KubeObject) -> Slot:
+    spec = lease["spec"]
+    return Slot(spec["network"], spec["namespace"], spec["service"], spec["slot"])
+
+
+def _find_address(
+    store: LeaseStore,
+    network: EgressNetwork,
+    slot: Slot,
+    lease: KubeObject,
+    draw: Draw,
+    wanted: str | None,
+    ip_family: str,
+) -> str:
+    if wanted:
+        check_wanted(network, slot.namespace, wanted)
+        if lock := locks.lock(store, lease, wanted):
+            raise taken_by(network, lock)
+        return wanted
+    for orphan in locks.locks_of(store, slot.lease):
+        # Locked before a crash, a lost lease or a change of family: taking it up again is sticky, and nothing leaks.
+        address = str(orphan["spec"]["address"])
+        mine = family_of(address) == ip_family and network.leases(address, slot.namespace)
+        if mine and locks.lock(store, lease, address) is None:
+            return address
+    pool = network.drawn.of(ip_family)
+    for address in draw(pool):
+        if locks.lock(store, lease, address) is None:
+            return address
+    raise PoolExhausted(network.name, ip_family, pool.size)
+
+
+def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> None:
+    """Give back what a claim has locked in vain: another claim of the same slot bound it elsewhere, or it is gone.
+
+    A lease that is not bound may be about to be bound to this very address by another claim, and a lock that was taken
+    up again may be that of its former address, still in quarantine. The claim of a new lease of this name writes its
+    own UID into the lock first, and so spares it this deletion.
+    """
+    current = store.get(EGRESS_LEASE, slot.lease)
+    is_there = locks.is_same(current, lease)
+    if is_there and (not lease_status.is_bound(current) or lease_status.address(current) == address):
+        return
+    lock = store.get(EGRESS_ADDRESS, address_name(slot.network, address))
+    if is_there and lock and "claims" in lock["spec"]:
+        return
+    if lock and lock["spec"]["leaseUID"] == lease["metadata"]["uid"]:
+        with suppress(Changed):
+            store.delete(EGRESS_ADDRESS, lock)

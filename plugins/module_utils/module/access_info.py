@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Whether an account may do what a playbook is about to do: what ``avi_access_info`` tells."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping
+
+from ..api.errors import InvalidInput
+from ..api.resources import SELF_SUBJECT_ACCESS_REVIEW, Resource
+from ..client.kube_client import Cluster
+from .argument_specs import ArgumentSpec
+from .result import Outcome
+
+SUBJECT = "avi_access_info"
+VERSION = "v1"
+"""Of the resources whose being there decides."""
+
+SPEC = ArgumentSpec(
+    {
+        "rights": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "resource": {"type": "str", "required": True},
+                "verbs": {"type": "list", "elements": "str", "required": True},
+                "namespace": {"type": "str"},
+                "if_served": {"type": "bool", "default": False},
+            },
+        }
+    }
+)
+
+Options = Mapping[str, Any]
+
+
+def validate(options: Options) -> None:
+    """Refuse a right without a verb, which would be granted to everybody."""
+    for place, right in enumerate(options["rights"]):
+        if not right["verbs"]:
+            raise InvalidInput(SUBJECT, f"rights[{place}].verbs", [], "name a verb, such as get")
+
+
+def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+    """The rights that are missing; nothing is ever changed. Who may do everything is known by one request."""
+    missing = [] if _may(cluster, "*", "*.*") else list(_missing(cluster, options["rights"]))
+    message = f"this account may not {'; '.join(map(_sentence, missing))}" if missing else None
+    return Outcome(False, {}, {}, {"missing": missing, "message": message})
+
+
+def _missing(cluster: Cluster, rights: Iterable[Options]) -> Iterable[dict[str, Any]]:
+    for right in rights:
+        resource, namespace = right["resource"], right["namespace"]
+        plural, _dot, group = resource.partition(".")
+        if right["if_served"] and not cluster.serves(Resource(group, VERSION, plural, plural)):
+            continue
+        verbs = [verb for verb in right["verbs"] if not _may(cluster, verb, resource, namespace)]
+        if verbs:
+            yield {"resource": resource, "namespace": namespace, "verbs": verbs}
+
+
+def _may(cluster: Cluster, verb: str, resource: str, namespace: str | None = None) -> bool:
+    plural, _dot, group = resource.partition(".")
+    asked = {"verb": verb, "group": group, "resource": plural, **({"namespace": namespace} if namespace else {})}
+    review = {
+        "apiVersion": SELF_SUBJECT_ACCESS_REVIEW.api_version,
+        "kind": SELF_SUBJECT_ACCESS_REVIEW.kind,
+        "metadata": {},
+        "spec": {"resourceAttributes": asked},
+    }
+    return bool(cluster.create(SELF_SUBJECT_ACCESS_REVIEW, review)["status"]["allowed"])
+
+
+def _sentence(right: Mapping[str, Any]) -> str:
+    where = f"in namespace {right['namespace']}" if right["namespace"] else "in the cluster"
+    return f"{', '.join(right['verbs'])} {right['resource']} {where}"

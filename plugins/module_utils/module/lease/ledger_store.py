@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The API server as a task's claims see it, which knows most of it already."""
+
+from __future__ import annotations
+
+from typing import List
+
+from ...api.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, Resource
+from ...client.kube_client import Cluster
+from .snapshot import Ledger
+
+
+class LedgerStore:
+    """The LeaseStore of one claim: what the ledger knows is not asked for again, unless it did not fit."""
+
+    def __init__(self, cluster: Cluster, ledger: Ledger) -> None:
+        self._cluster = cluster
+        self._ledger = ledger
+        self._asked: set[str] = set()
+
+    def get(self, resource: Resource, name: str) -> KubeObject | None:
+        if resource is EGRESS_LEASE and name not in self._asked:
+            self._asked.add(name)
+            return self._ledger.find(name)
+        return self._cluster.get(resource, name)
+
+    def list(self, resource: Resource, *, labels: str | None = None) -> List[KubeObject]:
+        """The locks as known; leases as the server has them."""
+        return self._ledger.locks() if resource is EGRESS_ADDRESS else self._cluster.list(resource, labels=labels)
+
+    def create(self, resource: Resource, body: KubeObject) -> KubeObject:
+        return self._cluster.create(resource, body)
+
+    def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
+        return self._cluster.replace(resource, body, subresource)
+
+    def delete(self, resource: Resource, obj: KubeObject) -> None:
+        self._cluster.delete(resource, obj)

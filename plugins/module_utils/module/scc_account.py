@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Brings projects' ServiceAccounts, and their place in the cloud's SCC, into the state that a playbook asks for."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Callable, Collection, Mapping, Sequence
+
+from ..api.errors import EgressError, InvalidInput
+from ..api.resources import (
+    EGRESS_CLOUD,
+    NAMESPACE,
+    NAMESPACE_NAME,
+    SECURITY_CONTEXT_CONSTRAINTS,
+    SERVICE_ACCOUNT,
+    KubeObject,
+    account_name,
+    scc_name,
+)
+from ..client.apply import Change, settle
+from ..client.fan_out import each, fan_out
+from ..client.kube_client import Cluster, Forbidden, NotFound
+from ..workload.accounts import service_account
+from ..workload.plan import Write, delete, ensure, scc_writes
+from .argument_specs import STATE, ArgumentSpec
+from .item_errors import after_changes
+from .result import Outcome, foreseen, returned, shown
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+SPEC = STATE + ArgumentSpec(
+    {
+        "cloud": {"type": "str"},
+        "uuid": {"type": "str"},
+        "projects": {
+            "type": "list",
+            "elements": "str",
+            "required": True,
+            "aliases": ["project", "namespace", "namespaces"],
+        },
+    },
+    mutually_exclusive=[("cloud", "uuid")],
+    required_one_of=[("cloud", "uuid")],
+)
+
+
+def validate(options: Mapping[str, Any]) -> None:
+    """Refuse a UUID that an EgressCloud could not have, and a project that could not be."""
+    check_uuid("avi_scc_account", options["uuid"])
+    for number, project in enumerate(options["projects"]):
+        if not NAMESPACE_NAME.fullmatch(project):
+            raise InvalidInput("avi_scc_account", f"projects[{number}]", project, "give the name of a project")
+
+
+def check_uuid(subject: str, uuid: str | None) -> None:
+    if uuid is not None and not _UUID.fullmatch(uuid):
+        raise InvalidInput(subject, "uuid", uuid, "give the UUID of the cloud, in lower case (RFC 4122)")
+
+
+def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+    """The ServiceAccount of each project and its SCC user, present or absent."""
+    uuid = options["uuid"] or _cloud_uuid(cluster, options["cloud"])
+    has_scc = cluster.serves(SECURITY_CONTEXT_CONSTRAINTS)
+    projects, present = list(dict.fromkeys(options["projects"])), options["state"] == "present"
+    observed = _accounts(cluster, uuid, projects)
+    accounts = [_account(cluster, uuid, project, account, present) for project, account in observed.items()]
+    sccs = [_scc(cluster, uuid, projects, present)] if has_scc else []
+    # In check mode a project that is missing may be one that an earlier task would have made.
+    missing = _missing(cluster, [name for name, found in observed.items() if not found]) if present else []
+    if missing and not check_mode:
+        raise NotFound(404, f"project {missing[0]} does not exist; create the namespace first")
+    done = _settled(cluster, accounts, [], check_mode)
+    done += _settled(cluster, sccs, done, check_mode)
+    return Outcome(
+        changed=any(item.change.write for item in done),
+        before=shown(*(item.change.before for item in done)),
+        after=shown(*(item.after for item in done)),
+        values={
+            "accounts": [returned(item.after) for item in done[: len(accounts)] if item.after],
+            "scc": next((returned(item.after) for item in done[len(accounts) :] if item.after), None),
+            "platform": {"has_scc": has_scc},
+        },
+        warnings=[f"project {name} does not exist yet" for name in missing],
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One of the objects, and how it comes into its state."""
+
+    told: str
+    change: Change
+    read: Callable[[], KubeObject | None]
+    decide: Callable[[KubeObject | None], Write | None]
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What was, or would be, changed of one of the objects."""
+
+    told: str
+    change: Change
+    after: KubeObject | None
+
+
+def _account(cluster: Cluster, uuid: str, project: str, account: KubeObject | None, present: bool) -> _Part:
+    name = account_name(uuid)
+
+    def decide(observed: KubeObject | None) -> Write | None:
+        if present:
+            return next(iter(ensure(service_account(uuid, project), observed)), None)
+        return delete(observed) if observed else None
+
+    told = f"{SERVICE_ACCOUNT.kind} {project}/{name}"
+    change = Change(account, decide(account))
+    return _Part(told, change, lambda: cluster.get(SERVICE_ACCOUNT, name, project), decide)
+
+
+def _scc(cluster: Cluster, uuid: str, projects: Sequence[str], present: bool) -> _Part:
+    name = scc_name(uuid)
+
+    def read() -> KubeObject | None:
+        return cluster.get(SECURITY_CONTEXT_CONSTRAINTS, name)
+
+    def decide(observed: KubeObject | None) -> Write | None:
+        return next(iter(scc_writes(uuid, observed, **{"present" if present else "absent": projects})), None)
+
+    scc = read()
+    return _Part(f"{SECURITY_CONTEXT_CONSTRAINTS.kind} {name}", Change(scc, decide(scc)), read, decide)
+
+
+def _settled(cluster: Cluster, parts: Sequence[_Part], before: Sequence[_Done], check_mode: bool) -> list[_Done]:
+    """The parts in their state, or in check mode as they would be; a failure tells what was changed."""
+    outcomes = fan_out(lambda part: _settle(cluster, part, check_mode), parts)
+    if error := outcomes.first_error:
+        done = [*before, *(outcomes.done[place] for place in sorted(outcomes.done))]
+        changed = [item.told for item in done if item.change.write]
+        raise after_changes(changed, error) if changed else error
+    return [outcomes.done[place] for place in range(len(parts))]
+
+
+def _settle(cluster: Cluster, part: _Part, check_mode: bool) -> _Done:
+    if check_mode:
+        write = part.change.write
+        return _Done(part.told, part.change, foreseen(part.change.before, write) if write else part.change.before)
+    return _Done(part.told, *settle(cluster, part.change, part.read, part.decide))
+
+
+def _accounts(cluster: Cluster, uuid: str, projects: Sequence[str]) -> dict[str, KubeObject | None]:
+    """Each project's account, many by one list; whose rights do not reach so far asks project by project."""
+    name = account_name(uuid)
+    if len(projects) > 1:
+        with suppress(Forbidden):
+            listed = cluster.list(SERVICE_ACCOUNT, fields=f"metadata.name={name}")
+            found = {item["metadata"]["namespace"]: item for item in listed}
+            return {project: found.get(project) for project in projects}
+    return dict(zip(projects, each(lambda project: cluster.get(SERVICE_ACCOUNT, name, project), projects)))
+
+
+def _missing(cluster: Cluster, projects: Sequence[str]) -> list[str]:
+    """Those that do not exist, asked for likewise."""
+    if len(projects) > 1:
+        with suppress(Forbidden):
+            known = {item["metadata"]["name"] for item in cluster.list(NAMESPACE)}
+            return [project for project in projects if project not in known]
+    found = each(lambda project: cluster.get(NAMESPACE, project), projects)
+    return [project for project, namespace in zip(projects, found) if namespace is None]
+
+
+def _cloud_uuid(cluster: Cluster, name: str) -> str:
+    clouds = {item["metadata"]["name"]: item["spec"]["uuid"] for item in cluster.list(EGRESS_CLOUD)}
+    if name not in clouds:
+        raise no_such_cloud(name, clouds)
+    return str(clouds[name])
+
+
+def no_such_cloud(name: str, known: Collection[str]) -> EgressError:
+    told = f"there are: {', '.join(sorted(known))}" if known else "there are none; run avi.egress.site"
+    return EgressError(f"EgressCloud {name} does not exist; {told}")

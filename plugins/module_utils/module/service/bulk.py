@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""One or many Services by one task: read once, all writes decided and tried before the first is made, then waited for.
+
+Nothing here knows how a Service is to look; see ``service_definition``.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+from ...api.errors import EgressError
+from ...api.resources import SERVICE, KubeObject
+from ...client.apply import Change, settle
+from ...client.fan_out import each, fan_out
+from ...client.kube_client import Cluster, Forbidden
+from ...workload.plan import Write
+from .. import waiting
+from ..item_errors import SHOWN, after_changes, of_item, some
+from ..waiting import Awaited, Objects, ServiceName, TimedOut, Watched
+
+Places = Sequence[str | None]
+"""Where to look for the Services of a task: namespaces, or None for the whole cluster."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a task's options ask of one Service."""
+
+    options: Mapping[str, Any]
+    number: int | None = None
+    """Its place in the list; None if it is asked for by itself."""
+
+    @property
+    def present(self) -> bool:
+        return bool(self.options["state"] == "present")
+
+    @property
+    def name(self) -> ServiceName:
+        return self.options["namespace"], self.options["name"]
+
+    @property
+    def asked_addresses(self) -> Sequence[str]:
+        """Those of ``source_ip``, for a Service that is to be there."""
+        return (self.options["source_ip"] or ()) if self.present else ()
+
+    @property
+    def key(self) -> str:
+        return "/".join(self.name)
+
+    def is_in(self, place: str | None) -> bool:
+        return place in (None, self.options["namespace"])
+
+    @property
+    def subject(self) -> str:
+        return f"Service {self.key}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A Service brought, or to be brought, into the state that is asked for."""
+
+    wish: Wish
+    before: KubeObject | None
+    write: Write | None
+    after: KubeObject | None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the Service is ready and as it is to be."""
+        return self.write is None and self.wish.present and _is_ready(self.before)
+
+
+Decide = Callable[[Wish, "KubeObject | None"], "Write | None"]
+"""The write that leads from the Service as it is to the wish; EgressError if there is none that may be made."""
+
+
+@contextmanager
+def telling(wish: Wish) -> Iterator[None]:
+    """Say which item of the list an error is about."""
+    try:
+        yield
+    except EgressError as error:
+        if wish.number is None:
+            raise
+        raise of_item(f"services[{wish.number}]", wish.subject, error) from error
+
+
+def read(cluster: Cluster, wishes: Sequence[Wish]) -> tuple[Places, Mapping[ServiceName, KubeObject]]:
+    """Where the Services are to be looked for, and those that are there, by one request.
+
+    One list for all projects together. Whose rights do not reach so far reads project by project.
+    """
+    projects = sorted({wish.options["namespace"] for wish in wishes})
+    if len(wishes) == 1 and wishes[0].number is None:
+        namespace, name = wishes[0].name
+        found = cluster.get(SERVICE, name, namespace)
+        return projects, {wishes[0].name: found} if found else {}
+    if len(projects) > 1:
+        try:
+            return [None], _by_name(cluster.list(SERVICE))
+        except Forbidden:
+            pass
+    listed = each(lambda project: cluster.list(SERVICE, project), projects)
+    return projects, _by_name([item for items in listed for item in items])
+
+
+def decide(wishes: Sequence[Wish], found: Mapping[ServiceName, KubeObject], decided: Decide) -> list[Step]:
+    """A step for each wish, not taken yet."""
+    steps = []
+    for wish in wishes:
+        observed = found.get(wish.name)
+        with telling(wish):
+            steps.append(Step(wish, observed, decided(wish, observed), observed))
+    return steps
+
+
+def carry_out(cluster: Cluster, steps: Sequence[Step], decided: Decide, check_mode: bool) -> list[Step]:
+    """The steps taken, in check mode as the API server foretells it.
+
+    What the API server refuses shows before the first of several writes is made: it tries them all without keeping
+    them. It still happens in between when somebody else is faster.
+    """
+    if check_mode or len([step for step in steps if step.write]) > 1:
+        tried = _all_taken(cluster, steps, decided, dry_run=True)
+        if check_mode:
+            return tried
+    return _all_taken(cluster, steps, decided, dry_run=False)
+
+
+def wait(cluster: Cluster, places: Places, steps: Sequence[Step], seconds: float) -> tuple[list[Step], list[str]]:
+    """The steps with their Services ready or withdrawn, and warnings; EgressError names those that are not in time.
+
+    All are waited for at the same time. What was ready already, and was not written, is believed.
+    """
+    deadline = monotonic() + seconds
+    found: Objects = {}
+    stays: dict[ServiceName, str] = {}
+    warnings: list[str] = []
+    late = [step for step in steps if step.wish.present and not step.is_idle]
+    for place in places:
+        if here := [step for step in late if step.wish.is_in(place)]:
+            awaited = [Awaited(step.after, step.write is not None) for step in here if step.after]
+            found |= waiting.until_decided(cluster, _watched(place, here), awaited, deadline)
+    for place in places:
+        if gone := [step.wish for step in steps if not step.wish.present and step.wish.is_in(place)]:
+            try:
+                stays |= waiting.what_stays(cluster, place, [wish.name for wish in gone], deadline, seconds)
+            except Forbidden as error:
+                told = some([wish.subject for wish in gone])
+                warnings.append(f"{told}: whether the address is given back cannot be seen: {error}")
+    not_ready = {step.wish.key for step in late if not _is_ready(found.get(step.wish.key))}
+    unfinished = [step.wish for step in steps if step.wish.key in not_ready or step.wish.name in stays]
+    _refuse_unfinished(cluster, unfinished, found, stays, seconds)
+    return [replace(step, after=found.get(step.wish.key, step.after)) for step in steps], warnings
+
+
+def _by_name(services: Sequence[KubeObject]) -> dict[ServiceName, KubeObject]:
+    return {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in services}
+
+
+def _all_taken(cluster: Cluster, steps: Sequence[Step], decided: Decide, *, dry_run: bool) -> list[Step]:
+    due = [place for place, step in enumerate(steps) if step.write]
+    outcomes = fan_out(lambda place: _taken(cluster, steps[place], decided, dry_run=dry_run), due)
+    taken = {due[number]: step for number, step in sorted(outcomes.done.items())}
+    if error := outcomes.first_error:
+        changed = [step.wish.key for step in taken.values() if step.write and not dry_run]
+        raise after_changes(changed, error) if changed else error
+    return [taken.get(place, step) for place, step in enumerate(steps)]
+
+
+def _taken(cluster: Cluster, step: Step, decided: Decide, *, dry_run: bool) -> Step:
+    wish, (namespace, name) = step.wish, step.wish.name
+    with telling(wish):
+        change, after = settle(
+            cluster,
+            Change(step.before, step.write),
+            lambda: cluster.get(SERVICE, name, namespace),
+            lambda observed: decided(wish, observed),
+            dry_run=dry_run,
+        )
+    return Step(wish, change.before, change.write, after)
+
+
+def _is_ready(service: KubeObject | None) -> bool:
+    return service is not None and waiting.is_ready(waiting.ready_condition(service))
+
+
+def _watched(place: str | None, steps: Sequence[Step]) -> Watched:
+    """One Service alone, where only one is waited for."""
+    if len(steps) > 1:
+        return Watched(SERVICE, place)
+    namespace, name = steps[0].wish.name
+    return Watched(SERVICE, namespace, fields=f"metadata.name={name}")
+
+
+def _refuse_unfinished(
+    cluster: Cluster, wishes: Sequence[Wish], found: Objects, stays: Mapping[ServiceName, str], seconds: float
+) -> None:
+    """Raise why these are not as they are to be; of many the first few are told, a refusal's reason before others."""
+    errors = []
+    for wish in wishes[:SHOWN]:
+        stayed = stays.get(wish.name)
+        why = TimedOut(stayed) if stayed else waiting.why_not_ready(cluster, wish.key, found, seconds)
+        errors.append(why if wish.number is None else of_item(f"services[{wish.number}]", wish.subject, why))
+    if len(wishes) == 1:
+        raise errors[0]
+    if errors:
+        more = f"; and {len(wishes) - SHOWN} more are not ready" if len(wishes) > SHOWN else ""
+        told = EgressError("; ".join(map(str, errors)) + more)
+        told.reason = next((error.reason for error in errors if error.reason != TimedOut.reason), TimedOut.reason)
+        raise told

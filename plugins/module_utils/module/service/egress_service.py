@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Brings secure egress services into the state that a playbook asks for.
+
+All writes are decided, and tried by the API server, before the first is made: what is refused leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Any, Iterator, Mapping, Sequence
+
+from ...api.addresses import IP_FAMILIES, canonical
+from ...api.errors import EgressError, InvalidInput
+from ...api.merge_patch import merge_patch
+from ...api.resources import EGRESS_CLOUD, SERVICE, KubeObject, object_key
+from ...client.kube_client import Cluster
+from ...workload.plan import Write, delete
+from ..argument_specs import STATE, WAIT, ArgumentSpec
+from ..result import Outcome, shown
+from ..waiting import ServiceName
+from . import bulk, definition, precheck
+from .bulk import Step, Wish, telling
+from .egress_service_info import told
+
+NOT_INSTALLED = f"the cluster has no {EGRESS_CLOUD.kind}: the role has not been run; run avi.egress.site"
+
+_SERVICE: Mapping[str, Mapping[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "namespace": {"type": "str", "required": True, "aliases": ["project"]},
+    **STATE.options,
+    "destination_ip": {"type": "str"},
+    "destinations": {"type": "dict"},
+    "ports": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str"},
+            "port": {"type": "int", "required": True},
+            "target_port": {"type": "int"},
+            "protocol": {"type": "str", "choices": ["TCP", "UDP"], "default": "TCP"},
+        },
+    },
+    "hm_port": {"type": "int"},
+    "image": {"type": "str"},
+    "node_selector": {"type": "dict"},
+    "ha": {"type": "bool", "default": False},
+    "network": {"type": "str"},
+    "source_ip": {"type": "list", "elements": "str"},
+    "resolve": {"type": "str", "choices": ["ttl", "once"]},
+    "avi_proxy": {"type": "dict"},
+    "labels": {"type": "dict"},
+    "annotations": {"type": "dict"},
+    "type": {"type": "str", "choices": ["ClusterIP", "LoadBalancer"], "default": "ClusterIP"},
+    "ip_families": {"type": "list", "elements": "str", "choices": list(IP_FAMILIES)},
+    "ip_family_policy": {"type": "str", "choices": ["SingleStack", "PreferDualStack", "RequireDualStack"]},
+}
+SPEC = WAIT + ArgumentSpec(
+    {
+        **{name: {key: value for key, value in item.items() if key != "required"} for name, item in _SERVICE.items()},
+        "services": {"type": "list", "elements": "dict", "options": _SERVICE},
+    },
+    mutually_exclusive=[("destination_ip", "destinations"), *(("services", name) for name in _SERVICE)],
+    required_one_of=[("name", "services"), ("namespace", "services")],
+    required_if=[("state", "present", ("destination_ip", "destinations", "services"), True)],
+)
+
+Options = Mapping[str, Any]
+
+
+def validate(options: Options) -> None:
+    """Refuse wrong options, each item's by itself, and two items for one Service."""
+    if options["wait_timeout"] < 0:
+        raise InvalidInput("avi_egress_service", "wait_timeout", options["wait_timeout"], "give seconds, 0 or more")
+    names: dict[ServiceName, int | None] = {}
+    addresses: dict[str, int | None] = {}
+    for wish in _wishes(options):
+        with telling(wish):
+            definition.validate(wish.options)
+            if (other := names.setdefault(wish.name, wish.number)) != wish.number:
+                raise InvalidInput(wish.subject, "name", wish.name[1], f"services[{other}] has the same; give it once")
+            for address in filter(None, map(canonical, wish.asked_addresses)):
+                if (other := addresses.setdefault(address, wish.number)) != wish.number:
+                    raise InvalidInput(wish.subject, "source_ip", address, f"services[{other}] asks for it, too")
+
+
+def reconcile(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+    """Each Service present and its egress ready, or absent and its address given back; in the order given."""
+    wishes = _wishes(options)
+    places, found = bulk.read(cluster, wishes)
+    steps = bulk.decide(wishes, found, _decide)
+    waits = options["wait"] and not check_mode
+    due = [step for step in steps if not step.is_idle and (step.wish.present or waits)]
+    installed = bool(due) and cluster.serves(EGRESS_CLOUD)
+    if not installed and any(step.wish.present for step in due):
+        raise EgressError(NOT_INSTALLED)
+    precheck.refuse_unavailable(cluster, steps)
+    steps = bulk.carry_out(cluster, steps, _decide, check_mode)
+    before, after = shown(*(step.before for step in steps)), shown(*(step.after for step in steps))
+    changed = any(step.write for step in steps)
+    warnings: list[str] = []
+    if waits and installed:
+        with _after(changed):
+            steps, warnings = bulk.wait(cluster, places, steps, options["wait_timeout"])
+    return Outcome(changed, before, after, _values(steps, options["services"] is not None), warnings)
+
+
+def _wishes(options: Options) -> list[Wish]:
+    """One from the options themselves, or one from each item of ``services``."""
+    listed = options["services"]
+    return [Wish(options)] if listed is None else [Wish(item, number) for number, item in enumerate(listed)]
+
+
+@contextmanager
+def _after(changed: bool) -> Iterator[None]:
+    """Whoever waits in vain is told all the same that something was written."""
+    try:
+        yield
+    except EgressError as error:
+        error.changed = changed
+        raise
+
+
+def _decide(wish: Wish, observed: KubeObject | None) -> Write | None:
+    if observed:
+        _refuse_foreign(observed)
+    if not wish.present:
+        return delete(observed) if observed else None
+    desired = definition.definition(wish.options, observed)
+    namespace, name = wish.name
+    if observed is None:
+        return Write("create", SERVICE, namespace, name, definition.new(desired))
+    patch = merge_patch(desired, observed)
+    return Write("patch", SERVICE, namespace, name, patch) if patch else None
+
+
+def _values(steps: Sequence[Step], listed: bool) -> dict[str, Any]:
+    if not listed:
+        return dict(told(steps[0].after)) if steps[0].after else {}
+    return {
+        "services": [
+            {"namespace": namespace, "name": name, "changed": step.write is not None, **told(step.after)}
+            for step in steps
+            for namespace, name in [step.wish.name]
+        ]
+    }
+
+
+def _refuse_foreign(service: KubeObject) -> None:
+    """A Service that leads to an application's own pods is not to be turned into, or deleted as, an egress service."""
+    if service["spec"].get("selector") and not definition.is_egress_service(service):
+        raise EgressError(
+            f"{object_key(service)} exists and is no secure egress service: it selects pods and has no egress_pod "
+            "annotation; choose another name, or delete it"
+        )

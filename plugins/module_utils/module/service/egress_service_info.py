@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Which secure egress services there are, and how they fare: what ``avi_egress_service_info`` tells."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, Mapping, Sequence
+
+from ...annotations.egress_pod import parse_egress_pod, read_service
+from ...annotations.field_reader import load_json
+from ...api.addresses import family_of
+from ...api.errors import EgressError, InvalidInput
+from ...api.resources import (
+    AVI_PROXY_ANNOTATION,
+    EGRESS_LEASE,
+    EGRESS_POD_ANNOTATION,
+    NAMESPACE_LABEL,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+    SOURCE_IPS_ANNOTATION,
+    STATEFUL_SET,
+    KubeObject,
+    Resource,
+    egress_pod_name,
+)
+from ...client.kube_client import Cluster, Forbidden
+from ...model import EgressPod
+from .. import waiting
+from ..argument_specs import ArgumentSpec, refuse_empty
+from ..lease import ipam_lease_info
+from ..result import Outcome, returned
+from ..waiting import ServiceName
+from .definition import is_egress_service
+
+SUBJECT = "avi_egress_service_info"
+
+SPEC = ArgumentSpec(
+    {
+        "namespace": {"type": "str", "aliases": ["project"]},
+        "name": {"type": "str"},
+        "label_selector": {"type": "str"},
+    }
+)
+
+Options = Mapping[str, Any]
+Told = Mapping[str, Any]
+"""A service as the modules return it."""
+
+NOTHING: Told = {"service": None, "cluster_ip": None, "source_ips": [], "condition": None}
+
+
+def validate(options: Options) -> None:
+    """Refuse a filter that would be taken for none."""
+    refuse_empty(SUBJECT, options, SPEC.options)
+
+
+def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+    """The secure egress services that pass the filters, by project and name; nothing is ever changed.
+
+    Each kind of object is listed once. What somebody's rights do not reach to is None, with a warning.
+    """
+    namespace, name = options["namespace"], options["name"]
+    fields = f"metadata.name={name}" if name else None
+    listed = cluster.list(SERVICE, namespace, labels=options["label_selector"], fields=fields)
+    services = sorted(filter(is_egress_service, listed), key=_name)
+    warnings: list[str] = []
+    leases = _leases(cluster, namespace, warnings)
+    controllers = _controllers(cluster, namespace, name, warnings)
+    found = [
+        {
+            **_head(service),
+            **told(service),
+            "leases": None if leases is None else leases.get(_name(service), []),
+            "controllers": None if controllers is None else controllers.get(service["metadata"]["uid"], []),
+        }
+        for service in services
+    ]
+    return Outcome(False, {}, {}, {"services": found}, warnings)
+
+
+def _name(obj: KubeObject) -> ServiceName:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+
+def _head(service: KubeObject) -> Told:
+    namespace, name = _name(service)
+    annotations = service["metadata"]["annotations"]
+    try:
+        read_service(service)
+        error = None
+    except EgressError as refusal:
+        error = str(refusal)
+    return {
+        "namespace": namespace,
+        "name": name,
+        "ready": waiting.is_ready(waiting.ready_condition(service)),
+        "egress_pod": _egress_pod(annotations[EGRESS_POD_ANNOTATION]),
+        "avi_proxy": _json(annotations.get(AVI_PROXY_ANNOTATION), AVI_PROXY_ANNOTATION),
+        "error": error,
+    }
+
+
+def _egress_pod(text: str) -> Told | None:
+    """The annotation, with its defaults, as options of ``avi_egress_service``; None if it can't be read."""
+    try:
+        parsed = parse_egress_pod(text)
+    except InvalidInput:
+        return None
+    return {
+        "destination_ip": parsed.destination_ip,
+        "destinations": _destinations(parsed),
+        "hm_port": parsed.hm_port,
+        "image": parsed.image,
+        "node_selector": dict(parsed.node_selector),
+        "ha": parsed.ha,
+        "network": parsed.network,
+        "source_ip": list(parsed.source_ips) or None,
+        "resolve": parsed.resolve,
+    }
+
+
+def _destinations(parsed: EgressPod) -> dict[str, dict[str, int]] | None:
+    found: dict[str, dict[str, int]] = {}
+    for to in parsed.destinations:
+        port = f"{to.port}" if to.protocol == "TCP" else f"{to.port}/{to.protocol.lower()}"
+        found.setdefault(to.host, {})[port] = to.host_port
+    return found or None
+
+
+def _json(text: str | None, annotation: str) -> Told | None:
+    try:
+        return None if text is None else load_json(text, SUBJECT, annotation)
+    except InvalidInput:
+        return None
+
+
+def _leases(
+    cluster: Cluster, namespace: str | None, warnings: list[str]
+) -> Mapping[ServiceName, list[ipam_lease_info.Told]] | None:
+    """Of each service, by network and slot."""
+    labels = f"{NAMESPACE_LABEL}={namespace}" if namespace else None
+    listed = _readable(cluster, EGRESS_LEASE, None, warnings, labels=labels)
+    if listed is None:
+        return None
+    found = defaultdict(list)
+    for lease in sorted(map(ipam_lease_info.tell, listed), key=lambda lease: (lease["network"], lease["slot"])):
+        found[lease["namespace"], lease["service"]].append(lease)
+    return found
+
+
+def _controllers(
+    cluster: Cluster, namespace: str | None, name: str | None, warnings: list[str]
+) -> Mapping[str, list[Told]] | None:
+    """What keeps the egress pods of each service, by the Service's uid; two while one takes over from the other."""
+    fields = f"metadata.name={egress_pod_name(name)}" if name else None
+    found = defaultdict(list)
+    for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
+        listed = _readable(cluster, resource, namespace, warnings, fields=fields)
+        if listed is None:
+            return None
+        for controller in listed:
+            for owner in controller["metadata"].get("ownerReferences") or ():
+                found[owner["uid"]].append(_controller(controller))
+    return found
+
+
+def _controller(controller: KubeObject) -> Told:
+    return {
+        "kind": controller["kind"],
+        "name": controller["metadata"]["name"],
+        "replicas": controller["spec"].get("replicas", 0),
+        "ready_replicas": (controller.get("status") or {}).get("readyReplicas", 0),
+    }
+
+
+def _readable(
+    cluster: Cluster, resource: Resource, namespace: str | None, warnings: list[str], **selectors: str | None
+) -> list[KubeObject] | None:
+    """The objects; None, with a warning, if one's rights do not reach to them."""
+    try:
+        return cluster.list(resource, namespace, **selectors)
+    except Forbidden as error:
+        warnings.append(f"{resource.kind}: {error}")
+        return None
+
+
+def told(service: KubeObject | None) -> Told:
+    """A Service with what its clients and its destinations see of it."""
+    if service is None:
+        return NOTHING
+    annotated = (service["metadata"].get("annotations") or {}).get(SOURCE_IPS_ANNOTATION, "")
+    sources = [address for address in annotated.split(",") if address]
+    return {
+        "service": returned(service),
+        "cluster_ip": _cluster_ip(service["spec"], sources),
+        "source_ips": sources,
+        "condition": waiting.ready_condition(service),
+    }
+
+
+def _cluster_ip(spec: KubeObject, sources: Sequence[str]) -> str | None:
+    """The one of the sources' family, which alone leads outside; the first one as long as there is no source."""
+    preferred: str | None = spec.get("clusterIP")
+    families = {family_of(source) for source in sources}
+    return next((address for address in spec.get("clusterIPs") or () if family_of(address) in families), preferred)

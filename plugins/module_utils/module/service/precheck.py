@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What the egress controller would refuse of what a task's options name, told before a Service is written."""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from ...client.kube_client import Cluster, Forbidden
+from ...workload import plan, source_ips
+from ..lease.view import Survey
+from . import definition
+from .bulk import Step, Wish, telling
+
+
+def refuse_unavailable(cluster: Cluster, steps: Iterable[Step]) -> None:
+    """Refused where ``network`` is none, or an address of ``source_ip`` is not for the project.
+
+    Two lists at most, and none for Services that name neither or stay as they are. Whoever may not read them hears it
+    from the controller, after the write.
+    """
+    naming = [step for step in steps if step.write and _names_something(step.wish)]
+    view = Survey(cluster, {step.wish.options["namespace"] for step in naming})
+    for step in naming:
+        with telling(step.wish):
+            try:
+                _check(view, step)
+            except Forbidden:
+                return
+
+
+def _names_something(wish: Wish) -> bool:
+    return bool(wish.asked_addresses or (wish.present and wish.options["network"]))
+
+
+def _check(view: Survey, step: Step) -> None:
+    service = definition.intent(step.wish.options, step.before)
+    plan.check_named(service, view.network_objects)
+    if not service.egress_pod.source_ips:
+        return
+    wanted = service.egress_pod.network
+    networks = [view.network(wanted)] if wanted else list(view.readable.values())
+    source_ips.network_of(service, networks, view.holds)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Waiting by watch: what is looked for are pure predicates, and there is one loop for all of them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Callable, Collection, Dict, Iterable, Mapping, Sequence, Tuple
+
+from ..api.errors import EgressError, Refused
+from ..api.resources import (
+    EGRESS_LEASE,
+    EVENT,
+    NAMESPACE_LABEL,
+    READY_CONDITION,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+    STATEFUL_SET,
+    KubeObject,
+    Resource,
+    egress_pod_name,
+)
+from ..client.connection import ConnectionFailed
+from ..client.kube_client import ApiError, Cluster, Expired
+from ..ipam.lease_status import BOUND
+
+REFUSALS = frozenset(
+    {
+        "AddressFamilyMismatch",
+        "AddressInConflict",
+        "AddressMismatch",
+        "AddressNotInNetwork",
+        "AddressNotReserved",
+        "AddressReserved",
+        "AddressTaken",
+        "AmbiguousCloud",
+        "IPFamilyMissing",
+        "ImageNotAllowed",
+        "InvalidAnnotation",
+        "InvalidInput",
+        "NameTaken",
+        "NetworkNotAllowed",
+        "NetworkNotFound",
+        "PolicyNotSupported",
+        "PoolExhausted",
+        "ProjectNotIncluded",
+        "QuotaExceeded",
+        "SecureEgressModeOff",
+        "ServiceTypeNotAllowed",
+    }
+)
+"""Reasons of a False condition that waiting does not cure."""
+
+SETTLE_SECONDS = 3.0
+"""How long a condition that was there before may speak of the past: the controller reconciles within 1 s."""
+SETTLE_SECONDS_OF_EACH = 0.1
+"""How much longer for each further Service that is changed at the same time: they are reconciled in turn."""
+
+
+class TimedOut(EgressError):
+    """What was waited for did not happen in time."""
+
+    reason = "TimedOut"
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The objects that are watched."""
+
+    resource: Resource
+    namespace: str | None = None
+    labels: str | None = None
+    fields: str | None = None
+
+
+Objects = Dict[str, KubeObject]
+"""What is there of the watched objects, by ``key``."""
+
+
+ServiceName = Tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A Service that is to become EgressReady."""
+
+    service: KubeObject
+    """As it is when the wait begins."""
+    changed: bool
+    """Whether it has just been written."""
+
+    @property
+    def key(self) -> str:
+        return key(self.service["metadata"])
+
+
+def key(metadata: Mapping[str, Any]) -> str:
+    """``namespace/name``, or only the name of what is in no namespace."""
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
+
+
+def until(cluster: Cluster, watched: Watched, done: Callable[[Objects], bool], deadline: float) -> Objects:
+    """The watched objects as soon as ``done`` is true of them, or as they are at the deadline (``monotonic()``)."""
+    while True:
+        items, version = cluster.list_with_version(
+            watched.resource, watched.namespace, labels=watched.labels, fields=watched.fields
+        )
+        objects = {key(item["metadata"]): item for item in items}
+        try:
+            while not done(objects) and (left := deadline - monotonic()) > 0:
+                version = _follow(cluster, watched, objects, version, done, left)
+            return objects
+        except (Expired, ConnectionFailed):
+            continue  # what was missed is in the next list; a server that is gone for good fails that one
+
+
+def _follow(
+    cluster: Cluster, watched: Watched, objects: Objects, version: str, done: Callable[[Objects], bool], seconds: float
+) -> str:
+    """Keep ``objects`` current by one watch request, until they are done or it ends; the version to go on from."""
+    events = cluster.watch(
+        watched.resource,
+        watched.namespace,
+        version=version,
+        labels=watched.labels,
+        fields=watched.fields,
+        timeout=seconds,
+    )
+    with closing(events):  # type: ignore[type-var]
+        for kind, obj in events:
+            metadata = obj["metadata"]
+            version = metadata["resourceVersion"]
+            if kind == "DELETED":
+                objects.pop(key(metadata), None)
+            else:
+                objects[key(metadata)] = obj
+            if done(objects):
+                break
+    return version
+
+
+def ready_condition(service: KubeObject) -> dict[str, Any] | None:
+    """The Service's ``EgressReady`` condition, if the controller has set one."""
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    return next((item for item in conditions if item["type"] == READY_CONDITION), None)
+
+
+def is_ready(condition: dict[str, Any] | None) -> bool:
+    return condition is not None and condition["status"] == "True"
+
+
+def is_refused(condition: dict[str, Any] | None) -> bool:
+    return condition is not None and condition["status"] == "False" and condition["reason"] in REFUSALS
+
+
+def until_decided(cluster: Cluster, watched: Watched, awaited: Sequence[Awaited], deadline: float) -> Objects:
+    """What is there of the watched Services once each awaited one is ready, refused or gone, or at the deadline.
+
+    A condition that was there before a change may still speak of the past, and so may a refusal whose cause has
+    just been removed elsewhere: those are believed once they change, or have had time to.
+    """
+    former = {item.key: ready_condition(item.service) for item in awaited}
+    doubtful = {item.key for item in awaited if former[item.key] and (item.changed or is_refused(former[item.key]))}
+    if doubtful:
+        seconds = SETTLE_SECONDS + SETTLE_SECONDS_OF_EACH * (len(doubtful) - 1)
+        until(cluster, watched, _Moved(former, doubtful), min(deadline, monotonic() + seconds))
+
+    def decided(found: Objects) -> bool:
+        conditions = (ready_condition(found[name]) for name in former if name in found)
+        return all(is_ready(condition) or is_refused(condition) for condition in conditions)
+
+    return until(cluster, watched, decided, deadline)
+
+
+class _Moved:
+    """Whether each of some conditions has once been another than formerly; it may have come back since."""
+
+    def __init__(self, former: Mapping[str, Any], doubtful: Iterable[str]) -> None:
+        self._former = former
+        self._left = set(doubtful)
+
+    def __call__(self, found: Objects) -> bool:
+        self._left = {name for name in self._left & set(found) if ready_condition(found[name]) == self._former[name]}
+        return not self._left
+
+
+def why_not_ready(cluster: Cluster, service: str, found: Objects, timeout: float) -> EgressError:
+    """Why a Service (its ``key``) is not ready that was waited for ``timeout`` seconds."""
+    if service not in found:
+        return EgressError(f"Service {service}: somebody deleted it while its egress pod was waited for")
+    condition = ready_condition(found[service])
+    if condition and is_refused(condition):
+        return Refused(condition["reason"], condition["message"])
+    namespace, name = service.split("/")
+    return TimedOut(
+        f"Service {service}: condition {READY_CONDITION} is not True after {timeout:g} s: "
+        f"{_condition_told(condition)}; {_last_event(cluster, namespace, name)}"
+    )
+
+
+def what_stays(
+    cluster: Cluster, namespace: str | None, services: Collection[ServiceName], deadline: float, timeout: float
+) -> dict[ServiceName, str]:
+    """Deleted Services of which something is left at the deadline, each with a sentence about what; else none.
+
+    ``namespace`` is that of all of them, None if there are several.
+    """
+    controllers = {f"{project}/{egress_pod_name(name)}": (project, name) for project, name in services}
+    one = f"metadata.name={egress_pod_name(next(iter(services))[1])}" if len(services) == 1 else None
+    for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
+        watched = Watched(resource, namespace, fields=one)
+        found = until(cluster, watched, lambda found: not controllers.keys() & found.keys(), deadline)
+        if left := [(project, name) for item, (project, name) in controllers.items() if item in found]:
+            why = f"is still there after {timeout:g} s; its egress pod may be on a node that does not answer"
+            return {
+                (project, name): f"Service {project}/{name}: {resource.kind} {egress_pod_name(name)} {why}"
+                for project, name in left
+            }
+    watched = Watched(EGRESS_LEASE, labels=f"{NAMESPACE_LABEL}={namespace}" if namespace else None)
+    bound = bound_leases(until(cluster, watched, lambda found: not bound_leases(found, services), deadline), services)
+    why = f"is still Bound after {timeout:g} s; is the egress controller running?"
+    return {
+        (project, name): f"Service {project}/{name}: EgressLease {lease} {why}"
+        for lease, (project, name) in reversed(bound.items())  # of two leases the first is told
+    }
+
+
+def bound_leases(leases: Objects, services: Collection[ServiceName]) -> dict[str, ServiceName]:
+    """The leases, by name, that some services still hold."""
+    held = {name: lease for name, lease in leases.items() if (lease.get("status") or {}).get("phase") == BOUND}
+    owners = {name: (lease["spec"]["namespace"], lease["spec"]["service"]) for name, lease in held.items()}
+    return {name: owner for name, owner in owners.items() if owner in services}
+
+
+def _condition_told(condition: dict[str, Any] | None) -> str:
+    if condition is None:
+        return "the egress controller has not set it, is it running?"
+    return f"it is {condition['status']} ({condition['reason']}: {condition['message']})"
+
+
+def _last_event(cluster: Cluster, namespace: str, name: str) -> str:
+    """The newest Event of the Service, for the person who asks why; their rights may not reach so far."""
+    fields = f"involvedObject.kind={SERVICE.kind},involvedObject.name={name}"
+    try:
+        events = cluster.list(EVENT, namespace, fields=fields)
+    except ApiError as error:
+        return f"its Events cannot be read: {error}"
+    if not events:
+        return "it has no Events"
+    last = max(events, key=_event_time)
+    return f"last Event: {last.get('type')} {last.get('reason')}: {last.get('message')}"
+
+
+def _event_time(event: KubeObject) -> str:
+    """When it was seen last: of one that is repeated, ``series`` tells it (events.k8s.io/v1)."""
+    repeated = (event.get("series") or {}).get("lastObservedTime")
+    return str(
+        repeated or event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+    )

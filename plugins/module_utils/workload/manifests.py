@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What a secure egress service is made of: its controller, NetworkPolicy and the Service's own part.
+
+Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
+EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK and EGRESS_RESOLVE, a readiness probe
+beside the liveness probe (so that no client is sent to a pod whose data path does not stand yet), a startup probe (so
+that a router that waits for its address is not restarted for waiting), and the host directory that the router
+reaches its node's network namespace by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from fnmatch import fnmatchcase
+from typing import Any, Mapping, Sequence
+
+from ..annotations import avi_proxy
+from ..api.errors import Refused
+from ..api.resources import (
+    NETWORK_POLICY,
+    POD_DISRUPTION_BUDGET,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+    SOURCE_IPS_ANNOTATION,
+    STATEFUL_SET,
+    KubeObject,
+    Resource,
+    account_name,
+    egress_pod_name,
+)
+from ..model import Destination, EgressCloud, EgressNetwork, EgressService
+
+CONTAINER_NAME = "avi-egress-router"
+HOST_NAMESPACES = "/proc/1/ns"
+"""The directory, not the file ``net`` in it: container runtimes refuse to mount a magic link."""
+RENDERING_VARIABLE = "EGRESS_RENDERING"
+"""A digest of the pod's rendering: not for the router, but to know pods of an older rendering by."""
+STARTUP_SECONDS = 600
+"""How long a router may wait for its address, such as for a predecessor on a node that does not answer."""
+TERMINATION_GRACE_SECONDS = 5
+"""The router withdraws its address within milliseconds of SIGTERM; a successor must not wait longer for a hung one."""
+EVICTION_SECONDS = 5
+"""How long a pod stays on a node that is known to be lost, instead of Kubernetes' 300: its successor probes first."""
+
+
+def router_image(cloud: EgressCloud, service: EgressService) -> str:
+    """The image of the egress pod; Refused if the tenant's is not among those the cloud allows (design §5)."""
+    wanted = service.egress_pod.image
+    if wanted is None or wanted == cloud.router_image:
+        return cloud.router_image
+    if any(_image_matches(wanted, pattern) for pattern in cloud.allowed_images):
+        return wanted
+    raise Refused(
+        "ImageNotAllowed",
+        f"Service {service.namespace}/{service.name}: egress_pod.image {wanted!r} is not allowed; "
+        f"EgressCloud {cloud.name} must list it in spec.allowedImages",
+    )
+
+
+def _image_matches(image: str, pattern: str) -> bool:
+    """Whether an image is one that a pattern of ``allowedImages`` means; ``*`` stands for any characters.
+
+    What stands before the first slash (the registry) is matched by itself: ``*.example.org/router`` must not allow
+    ``intruder.net/x.example.org/router``.
+    """
+    patterns, parts = pattern.split("/", 1), image.split("/", 1)
+    return len(patterns) == len(parts) and all(map(fnmatchcase, parts, patterns))
+
+
+def is_outdated(pod: KubeObject, controller: KubeObject) -> bool:
+    """Whether a pod was made of another rendering of the RC.
+
+    Told by a variable and not by comparing specs: admission may change pods (a sidecar, a project's node selector,
+    a pull policy), but an environment stays as it was made, and no tenant can change it.
+    """
+    wanted = environment_of(controller["spec"]["template"]["spec"])
+    return environment_of(pod["spec"]).get(RENDERING_VARIABLE) != wanted[RENDERING_VARIABLE]
+
+
+def environment_of(pod_spec: KubeObject) -> dict[str, str | None]:
+    """The router's variables; those whose value comes from elsewhere have None."""
+    routers = [item for item in pod_spec["containers"] if item["name"] == CONTAINER_NAME]
+    return {item["name"]: item.get("value") for router in routers for item in router.get("env") or ()}
+
+
+def _digest(pod_spec: KubeObject) -> str:
+    return hashlib.sha256(json.dumps(pod_spec, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def egress_ports(routes: Sequence[Destination]) -> str:
+    """EGRESS_PORTS: ``<pod port>/<protocol>=<host>:<port>``, comma-separated, IPv6 addresses in brackets."""
+    return ",".join(
+        f"{route.port}/{route.protocol.lower()}={_bracketed(route.host)}:{route.host_port}" for route in routes
+    )
+
+
+def environment(
+    service: EgressService, cloud: EgressCloud, network: EgressNetwork, sources: Sequence[str]
+) -> list[dict[str, str]]:
+    """The router's env: the article's five in its order, then ours."""
+    pod, bridge = service.egress_pod, cloud.bridges[service.ip_family]
+    hosts = dict.fromkeys(route.host for route in service.routes)
+    values = {
+        "EGRESS_SOURCE": ",".join(sources),
+        "EGRESS_DESTINATION": ",".join(hosts),
+        "BRIDGE_IP_ADDR": bridge.address,
+        "BRIDGE_NETMASK": str(bridge.prefix),
+        "TCP_HM_PORT": str(pod.hm_port),
+        "EGRESS_PORTS": egress_ports(service.routes),
+        "EGRESS_RESOLVE": pod.resolve,
+    }
+    if network.uplink:
+        values["EGRESS_UPLINK"] = network.uplink
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def replication_controller(
+    service: EgressService,
+    cloud: EgressCloud,
+    network: EgressNetwork,
+    sources: Sequence[str],
+    replicas: int = 1,
+) -> KubeObject:
+    """The RC with exactly 1 replica (article, action 1), owned by the Service so that it can't outlive it.
+
+    ``replicas`` is 0 for as long as a pod of an older rendering is still there.
+    """
+    name = egress_pod_name(service.name)
+    return {
+        **_part(REPLICATION_CONTROLLER, service),
+        "spec": {
+            "replicas": replicas,
+            "selector": {"name": name},
+            "template": _pod_template(service, cloud, network, sources),
+        },
+    }
+
+
+def stateful_set(
+    service: EgressService,
+    cloud: EgressCloud,
+    network: EgressNetwork,
+    sources: Sequence[str],
+    replicas: int = 2,
+) -> KubeObject:
+    """The StatefulSet with 2 replicas (article, "High Availability"), each with its own address by its ordinal.
+
+    The pods run on different nodes and start side by side. A changed rendering replaces one after the other: a
+    StatefulSet never has two pods of one ordinal, so no two ever hold one address.
+    """
+    template = _pod_template(service, cloud, network, sources, affinity=_on_different_nodes(service))
+    return {
+        **_part(STATEFUL_SET, service),
+        "spec": {
+            "replicas": replicas,
+            "serviceName": service.name,
+            "podManagementPolicy": "Parallel",
+            "selector": {"matchLabels": dict(template["metadata"]["labels"])},
+            "template": template,
+        },
+    }
+
+
+def disruption_budget(service: EgressService) -> KubeObject:
+    """Drains and upgrades take one egress pod at a time (``ha`` only: a budget on a single pod would block them)."""
+    return {
+        **_part(POD_DISRUPTION_BUDGET, service),
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"name": egress_pod_name(service.name)}}},
+    }
+
+
+def _part(resource: Resource, service: EgressService) -> KubeObject:
+    """The head of an object that belongs to the service and goes with it; all of them have one name."""
+    name = egress_pod_name(service.name)
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {
+            "name": name,
+            "namespace": service.namespace,
+            "labels": {"name": name},
+            "ownerReferences": [owner_reference(service)],
+        },
+    }
+
+
+def _on_different_nodes(service: EgressService) -> KubeObject:
+    selector = {"matchLabels": {"name": egress_pod_name(service.name)}}
+    term = {"labelSelector": selector, "topologyKey": "kubernetes.io/hostname"}
+    return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+
+
+def _pod_template(
+    service: EgressService,
+    cloud: EgressCloud,
+    network: EgressNetwork,
+    sources: Sequence[str],
+    affinity: KubeObject | None = None,
+) -> KubeObject:
+    name, account = egress_pod_name(service.name), account_name(cloud.uuid)
+    probe = {"tcpSocket": {"port": service.egress_pod.hm_port}, "timeoutSeconds": 1}
+    container: dict[str, Any] = {
+        "name": CONTAINER_NAME,
+        "image": router_image(cloud, service),
+        "imagePullPolicy": "IfNotPresent",
+        "env": environment(service, cloud, network, sources),
+        "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": STARTUP_SECONDS},
+        "livenessProbe": {
+            **probe,
+            "initialDelaySeconds": 10,
+            "periodSeconds": 3,
+            "failureThreshold": 3,
+            "successThreshold": 1,
+        },
+        "readinessProbe": {**probe, "periodSeconds": 1, "failureThreshold": 1, "successThreshold": 1},
+        "securityContext": {"privileged": True},
+        "volumeMounts": [{"name": "host-namespaces", "mountPath": f"/hostroot{HOST_NAMESPACES}", "readOnly": True}],
+    }
+    pod_spec: dict[str, Any] = {
+        "containers": [container],
+        "serviceAccount": account,
+        "serviceAccountName": account,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "volumes": [{"name": "host-namespaces", "hostPath": {"path": HOST_NAMESPACES, "type": "Directory"}}],
+        "nodeSelector": dict(service.egress_pod.node_selector),
+        "tolerations": [
+            {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": EVICTION_SECONDS}
+            for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+        ],
+    }
+    if affinity:
+        pod_spec["affinity"] = affinity
+    container["env"] = [*container["env"], {"name": RENDERING_VARIABLE, "value": _digest(pod_spec)}]
+    return {"metadata": {"name": name, "labels": {"name": name}}, "spec": pod_spec}
+
+
+def network_policy(service: EgressService) -> KubeObject:
+    """Who reaches the egress pod: those whom ``avi_proxy`` admits, by default only pods of the project's own namespace.
+
+    (Article, "Access Patterns".) Refused where a rule of ``avi_proxy`` can't be expressed.
+    """
+    name = egress_pod_name(service.name)
+    ingress: list[KubeObject] = [{"from": [{"podSelector": {}}]}]
+    if service.policy is not None:
+        ingress = avi_proxy.ingress(
+            service.policy, service.namespace, service.ports, f"Service {service.namespace}/{service.name}"
+        )
+    return {
+        **_part(NETWORK_POLICY, service),
+        "spec": {
+            "podSelector": {"matchLabels": {"name": name}},
+            "policyTypes": ["Ingress"],
+            "ingress": ingress,
+        },
+    }
+
+
+def service_part(service: EgressService, sources: Sequence[str], ports: Sequence[dict[str, Any]]) -> KubeObject:
+    """What this project owns of the Service: the selector, the added ports and the annotation (article, action 2).
+
+    ``ports`` are the Service's present ones; the user's stay, in their order, and those that ``destinations`` ask for
+    are added behind them.
+    """
+    destinations = service.egress_pod.destinations
+    kept = own_ports(ports, destinations)
+    wanted = [*kept, *missing_ports(destinations, kept)]
+    if len(wanted) > 1:  # several ports must all have names (Kubernetes' validation of Services)
+        wanted = [{**item, "name": item.get("name") or _port_name("port", item)} for item in wanted]
+    part: KubeObject = {
+        "apiVersion": SERVICE.api_version,
+        "kind": SERVICE.kind,
+        "metadata": {
+            "name": service.name,
+            "namespace": service.namespace,
+            "annotations": {SOURCE_IPS_ANNOTATION: ",".join(sources)},
+        },
+        "spec": {"selector": {"name": egress_pod_name(service.name)}},
+    }
+    if wanted != list(ports):
+        part["spec"]["ports"] = wanted
+    return part
+
+
+def own_ports(ports: Sequence[dict[str, Any]], destinations: Sequence[Destination] = ()) -> list[dict[str, Any]]:
+    """The Service's ports without those that this project added for destinations that are gone."""
+    asked = {(route.port, route.protocol) for route in destinations}
+    return [
+        item
+        for item in ports
+        if item.get("name") != _port_name("egress", item) or (item["port"], item.get("protocol", "TCP")) in asked
+    ]
+
+
+def missing_ports(destinations: Sequence[Destination], ports: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The Service ports that ``destinations`` ask for beyond those that are there."""
+    present = {(item["port"], item.get("protocol", "TCP")) for item in ports}
+    added = [
+        {"port": route.port, "protocol": route.protocol, "targetPort": route.port}
+        for route in destinations
+        if (route.port, route.protocol) not in present
+    ]
+    return [{"name": _port_name("egress", item), **item} for item in added]
+
+
+def _port_name(prefix: str, port: Mapping[str, Any]) -> str:
+    return f"{prefix}-{port['port']}-{port.get('protocol', 'TCP').lower()}"
+
+
+def owner_reference(service: EgressService) -> dict[str, str]:
+    return {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "name": service.name, "uid": service.uid}
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
