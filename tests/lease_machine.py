@@ -29,8 +29,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, locks, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed, LeaseStore
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 from egress_controller.claims import Claims
 from egress_controller.garbage import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
 from egress_controller.inventory import Shelf

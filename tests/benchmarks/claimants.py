@@ -40,8 +40,8 @@ from ansible_collections.avi.egress.plugins.module_utils.client.connection impor
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.ipam import leases, locks
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ledger_store import LedgerStore
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.view import Survey
 from egress_controller.caches import Caches

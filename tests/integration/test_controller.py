@@ -42,7 +42,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.ipam import leases, locks
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 
 from tests.faults import FaultProxy
 from tests.faults.requests import READS

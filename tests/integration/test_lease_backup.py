@@ -23,7 +23,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease_import
 
 from tests.integration.ansible_run import Ansible, Run

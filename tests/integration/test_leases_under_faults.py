@@ -30,8 +30,8 @@ from ansible_collections.avi.egress.plugins.module_utils.client.connection impor
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Cluster
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
 
 from tests.faults import FaultProxy
 from tests.faults.requests import READS, WRITES

@@ -24,7 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease
 
 from tests.integration.api_server import ApiServer

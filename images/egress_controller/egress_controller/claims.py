@@ -18,8 +18,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, IMPORT, Slot, claimed_by
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 
 from egress_controller.caches import BY_LEASE, BY_PROJECT, BY_SERVICE, Caches
 

@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_CLOUD, KubeObject, object_key
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 
 from egress_controller.accounts import Accounts
 from egress_controller.caches import Caches

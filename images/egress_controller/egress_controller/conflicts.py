@@ -17,6 +17,8 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any, Callable, Final, Iterable, Sequence
 
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     POD,
@@ -29,14 +31,10 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import CONFLICT, in_conflict
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, EgressService
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import CONTAINER_NAME, environment_of
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import (
-    Condition,
-    has_served,
-    is_finished,
-    is_ready,
-)
+from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_finished, is_ready
+from ansible_collections.avi.egress.plugins.module_utils.workload.service_status import has_served
 
 from egress_controller.caches import BY_NETWORK, Caches
 from egress_controller.events import NORMAL, WARNING, Events

@@ -21,7 +21,7 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
-from ansible_collections.avi.egress.plugins.module_utils.model import (
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
     DEFAULT_HISTORY_SECONDS,
     DEFAULT_QUARANTINE_SECONDS,
     EgressNetwork,

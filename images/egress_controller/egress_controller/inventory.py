@@ -11,12 +11,8 @@ from typing import Callable, Generic, Iterable, Mapping, TypeVar
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.ipam import allocatable
-from ansible_collections.avi.egress.plugins.module_utils.model import (
-    EgressCloud,
-    EgressNetwork,
-    read_cloud,
-    read_network,
-)
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud, read_cloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 
 from egress_controller.caches import Caches
 from egress_controller.informers import Informer

@@ -10,8 +10,8 @@ import time
 from collections import defaultdict
 from typing import Callable, Iterator
 
-from ansible_collections.avi.egress.plugins.module_utils.api.addresses import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Draw
 from kubernetes.informer import DELETED
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 from itertools import islice
 from typing import Iterable, Mapping, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils.api.addresses import AddressPool
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import is_bound, is_released
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.ipam.usage import Stock, scarcest, stocks
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition
 
 from egress_controller.caches import BY_NETWORK, Caches
 from egress_controller.events import NORMAL, WARNING, Events

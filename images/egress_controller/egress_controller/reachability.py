@@ -27,7 +27,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import Egres
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import POD, STATEFUL_SET, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import is_ready, made_by
+from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_ready, made_by
 
 from egress_controller.caches import NAME_LABEL, Caches
 from egress_controller.claims import utc_now

@@ -8,11 +8,14 @@ import logging
 from datetime import timedelta
 from typing import Sequence
 
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import MASS_RELEASE_ANNOTATION, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
-from ansible_collections.avi.egress.plugins.module_utils.model import DEFAULT_RELEASE_BRAKE_PERCENT, EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
+    DEFAULT_RELEASE_BRAKE_PERCENT,
+    EgressNetwork,
+)
 
 from egress_controller.brake import Brake, Verdict, limit
 from egress_controller.caches import BY_NETWORK, Caches

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Collection, Container, Mapping, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import read_service
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
+from ansible_collections.avi.egress.plugins.module_utils.api import conditions
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     EgressError,
     InvalidInput,
@@ -38,10 +41,11 @@ from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import t
 from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Cluster
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork, EgressService
-from ansible_collections.avi.egress.plugins.module_utils.workload import plan, source_ips
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition, Observed, Plan
+from ansible_collections.avi.egress.plugins.module_utils.workload import admission, plan, service_status, source_ips
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from egress_controller.accounts import Accounts
 from egress_controller.caches import BY_NAME_LABEL, NAME_LABEL, PARTS, Caches
@@ -164,7 +168,7 @@ class ServicePass:
         # Read before the decision, which may then rest on something newer, but on nothing older.
         seen = _Seen.of(namespace, self._caches.clouds.all(), self._caches.networks.all())
         try:
-            cloud, allowed = plan.admit(wish, clouds.all().values(), networks.all(), namespace)
+            cloud, allowed = admission.admit(wish, clouds.all().values(), networks.all(), namespace)
         except Refused as error:
             # A cloud or network that can't be read is missing above; then that is what the operator must hear.
             unreadable = {
@@ -175,7 +179,7 @@ class ServicePass:
             raise self._refusal(service, seen, error, unreadable.get(error.reason, list)()) from None
         held = self._held(wish, _said(service))
         try:
-            plan.check_stays(wish, allowed, held)
+            admission.check_stays(wish, allowed, held)
         except Refused as error:
             causes = [found for found in map(networks.look_up, sorted(held)) if isinstance(found, InvalidInput)]
             raise self._refusal(service, seen, error, causes) from None
@@ -295,7 +299,9 @@ class ServicePass:
         """Have the Service say it: its condition, and an Event where that is news."""
         if service is None:
             return
-        patch = plan.conditions_patch(service, plan.service_conditions(condition, sources), timestamp(utc_now()))
+        patch = conditions.conditions_patch(
+            service, service_status.service_conditions(condition, sources), timestamp(utc_now())
+        )
         if not patch:
             return
         metadata = service["metadata"]

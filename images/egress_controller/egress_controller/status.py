@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import merge_patch
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition
 
 from egress_controller.claims import utc_now
 

@@ -10,9 +10,9 @@ from typing import Any, Callable, Mapping, Sequence
 from ..api import addresses
 from ..api.errors import InvalidAnnotation
 from ..api.resources import AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, KubeObject
-from ..model import DEFAULT_HM_PORT, Destination, EgressPod, EgressService
 from . import service_type
 from .avi_proxy import Policy, parse_avi_proxy
+from .egress_service import DEFAULT_HM_PORT, Destination, EgressPod, EgressService
 from .field_reader import FieldReader, at, load_json
 from .service_port import ServicePort
 

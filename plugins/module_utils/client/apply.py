@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Callable, Iterable
 
 from ..api.resources import KubeObject
-from ..workload.plan import Write
+from ..api.writes import Write
 from .kube_client import ApiError, Cluster, Conflict, NameExists, NotFound
 
 ATTEMPTS = 5

@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Any, Collection, Iterable, Mapping
 
 from ..api import addresses
-from ..api.addresses import AddressPool
 from ..api.resources import KubeObject
-from ..model import EgressCloud, EgressNetwork
+from .address_pool import AddressPool
+from .cloud import EgressCloud
+from .network import EgressNetwork
 
 HOST_ADDRESS_ANNOTATIONS = ("k8s.ovn.org/host-cidrs", "k8s.ovn.org/host-addresses")
 """Where OVN-Kubernetes lists all addresses of a node: a JSON list of CIDRs, before 4.14 one of addresses."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Callable, Container, Iterable, Iterator
 
-from ..api.addresses import IPV4, AddressPool, family_of
+from ..api.addresses import IPV4, family_of
 from ..api.errors import PoolExhausted, Refused
 from ..api.resources import (
     API_GROUP,
@@ -29,8 +29,9 @@ from ..api.resources import (
     address_name,
     lease_name,
 )
-from ..model import EgressNetwork
 from . import lease_status, locks
+from .address_pool import AddressPool
+from .network import EgressNetwork
 from .store import AlreadyExists, Changed, LeaseStore
 
 CONTROLLER = "controller"

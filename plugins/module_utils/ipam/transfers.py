@@ -11,9 +11,9 @@ from typing import Callable, Collection, Sequence
 from ..api.addresses import IPV4, family_of
 from ..api.errors import PoolExhausted, Refused
 from ..api.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, address_name
-from ..model import EgressNetwork
 from . import lease_status, leases, locks
 from .leases import ADMINISTRATOR, QUOTA_EXCEEDED, Draw, Slot
+from .network import EgressNetwork
 from .store import LeaseStore
 
 TRANSFERRED = "Transferred"

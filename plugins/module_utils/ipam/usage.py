@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Iterable, Sequence
 
 from ..api.addresses import IP_FAMILIES
-from ..model import EgressNetwork
+from .network import EgressNetwork
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Mapping, Sequence
 
 from ..api.merge_patch import patched
 from ..api.resources import KubeObject, object_key
-from ..workload.plan import Write
+from ..api.writes import Write
 
 _SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 

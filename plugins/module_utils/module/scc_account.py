@@ -20,11 +20,12 @@ from ..api.resources import (
     account_name,
     scc_name,
 )
+from ..api.writes import Write, delete, ensure
 from ..client.apply import Change, settle
 from ..client.fan_out import each, fan_out
 from ..client.kube_client import Cluster, Forbidden, NotFound
 from ..workload.accounts import service_account
-from ..workload.plan import Write, delete, ensure, scc_writes
+from ..workload.plan import scc_writes
 from .argument_specs import STATE, ArgumentSpec
 from .item_errors import after_changes
 from .result import Outcome, foreseen, returned, shown

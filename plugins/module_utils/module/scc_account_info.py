@@ -18,7 +18,7 @@ from ..api.resources import (
     scc_name,
 )
 from ..client.kube_client import Cluster, NotFound
-from ..model import EgressCloud, read_cloud
+from ..ipam.cloud import EgressCloud, read_cloud
 from ..workload.accounts import scc_projects
 from .argument_specs import ArgumentSpec, refuse_empty
 from .result import Outcome

@@ -16,7 +16,7 @@ import json
 from fnmatch import fnmatchcase
 from typing import Any, Mapping, Sequence
 
-from ..annotations import avi_proxy
+from ..annotations.egress_service import Destination, EgressService
 from ..api.errors import Refused
 from ..api.resources import (
     NETWORK_POLICY,
@@ -30,7 +30,9 @@ from ..api.resources import (
     account_name,
     egress_pod_name,
 )
-from ..model import Destination, EgressCloud, EgressNetwork, EgressService
+from ..ipam.cloud import EgressCloud
+from ..ipam.network import EgressNetwork
+from .network_policy import ingress_rules
 
 CONTAINER_NAME = "avi-egress-router"
 HOST_NAMESPACES = "/proc/1/ns"
@@ -246,7 +248,7 @@ def network_policy(service: EgressService) -> KubeObject:
     name = egress_pod_name(service.name)
     ingress: list[KubeObject] = [{"from": [{"podSelector": {}}]}]
     if service.policy is not None:
-        ingress = avi_proxy.ingress(
+        ingress = ingress_rules(
             service.policy, service.namespace, service.ports, f"Service {service.namespace}/{service.name}"
         )
     return {

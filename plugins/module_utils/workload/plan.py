@@ -8,19 +8,17 @@ is in place. Nothing here talks to a server: a plan is carried out by ``apply``,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Iterable, Sequence
 
-from ..annotations import service_type
-from ..api.errors import EgressError, InvalidInput, Refused
-from ..api.merge_patch import merge_patch, patched
+from ..annotations.egress_service import EgressService
+from ..api.conditions import Condition
+from ..api.errors import EgressError, Refused
+from ..api.merge_patch import patched
 from ..api.resources import (
-    EGRESS_POD_ANNOTATION,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
-    READY_CONDITION,
     REPLICATION_CONTROLLER,
-    SERVED_CONDITION,
     SERVICE,
     SOURCE_IPS_ANNOTATION,
     STATEFUL_SET,
@@ -30,46 +28,12 @@ from ..api.resources import (
     object_key,
     resource_of,
 )
-from ..model import EgressCloud, EgressNetwork, EgressService, choose_network
-from . import manifests
+from ..api.writes import Write, delete, ensure
+from ..ipam.cloud import EgressCloud
+from ..ipam.network import EgressNetwork
+from . import manifests, node_ports
 from .accounts import scc_users, security_context_constraints, service_account
-
-MAX_LABEL_LENGTH = 63
-REVISION_HASH_LENGTH = 11
-"""What a StatefulSet adds to its name in its pods' label ``controller-revision-hash``."""
-WAITING_MESSAGE_LENGTH = 120
-"""Characters of a container's waiting message that a condition repeats."""
-WAITS_FOR = "its log says whether it waits for the name of a destination to resolve or for its source address"
-
-
-@dataclass(frozen=True)
-class Write:
-    """One write: ``create`` (body is the object), ``patch`` (body is a JSON merge patch) or ``delete`` (no body)."""
-
-    verb: str
-    resource: Resource
-    namespace: str | None
-    name: str
-    body: KubeObject = field(default_factory=dict)
-    uid: str | None = None
-    """Of a delete: the one object meant, so that its successor of the same name is spared."""
-
-    def __str__(self) -> str:
-        where = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        return f"{self.verb} {self.resource.kind} {where}"
-
-
-@dataclass(frozen=True)
-class Condition:
-    """The Service's ``EgressReady`` condition (Kubernetes API conventions, "Typical status properties")."""
-
-    ready: bool
-    reason: str
-    message: str
-
-    @property
-    def status(self) -> str:
-        return "True" if self.ready else "False"
+from .pods import is_finished, made_by, readiness
 
 
 @dataclass(frozen=True)
@@ -105,92 +69,6 @@ class Observed:
         return [part for part in found if part]
 
 
-def admit(
-    service: EgressService,
-    clouds: Iterable[EgressCloud],
-    networks: Mapping[str, EgressNetwork],
-    namespace: KubeObject,
-) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
-    """The cloud that serves a project and the networks it may lease from, best first (design §3.2).
-
-    Refused says which of cloud, mode, IP family, image, ``avi_proxy`` rules or network stands in the way.
-    """
-    subject = f"Service {service.namespace}/{service.name}"
-    including = [cloud for cloud in clouds if cloud.includes(namespace)]
-    if not including:
-        raise Refused(
-            "ProjectNotIncluded", f"{subject}: no EgressCloud includes project {service.namespace}; see spec.projects"
-        )
-    if len(including) > 1:
-        names = ", ".join(sorted(cloud.name for cloud in including))
-        raise Refused(
-            "AmbiguousCloud", f"{subject}: EgressClouds {names} all include project {service.namespace}; one may"
-        )
-    cloud = including[0]
-    if not cloud.secure_egress_mode:
-        raise Refused(
-            "SecureEgressModeOff",
-            f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true for egress pods",
-        )
-    _check_supported(service, subject)
-    manifests.router_image(cloud, service)
-    manifests.network_policy(service)
-    check_named(service, networks)
-    wanted = service.egress_pod.network
-    allowed = choose_network(cloud, networks, namespace, wanted)
-    if not allowed:
-        which = f"EgressNetwork {wanted} is not of EgressCloud {cloud.name}, or does not allow"
-        which = which if wanted else f"no EgressNetwork of EgressCloud {cloud.name} allows"
-        raise Refused(
-            "NetworkNotAllowed", f"{subject}: {which} project {service.namespace}; see spec.allowedNamespaces"
-        )
-    return cloud, allowed
-
-
-def check_named(service: EgressService, networks: Collection[str]) -> None:
-    """Refused where a service names a network that is none of these."""
-    wanted = service.egress_pod.network
-    if wanted and wanted not in networks:
-        raise Refused(
-            "NetworkNotFound",
-            f"Service {service.namespace}/{service.name}: egress_pod.network names EgressNetwork {wanted!r}, and there "
-            "is none",
-        )
-
-
-def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held: Collection[str]) -> None:
-    """Refused where a service would leave the networks that it ``held`` addresses of, and nothing but an edit of theirs
-    sends it away: an address does not change under a running service.
-
-    A network or an address that its annotation names is the service's own wish.
-    """
-    wish = service.egress_pod
-    if wish.network or wish.source_ips or not held or {network.name for network in networks} & set(held):
-        return
-    raise Refused(
-        "NetworkNotAllowed",
-        f"Service {service.namespace}/{service.name}: it holds an address of EgressNetwork {', '.join(sorted(held))}, "
-        f"which project {service.namespace} may not lease from any more; allow it there again, or send the service to "
-        "another one by egress_pod.network",
-    )
-
-
-def _check_supported(service: EgressService, subject: str) -> None:
-    """Refuse what the egress pod or its leases cannot do, before anything is made for it."""
-    longest = MAX_LABEL_LENGTH - len(egress_pod_name("")) - (REVISION_HASH_LENGTH if service.egress_pod.ha else 0)
-    if len(service.name) > longest:
-        raise InvalidInput(
-            subject, "metadata.name", service.name, f"give a name of up to {longest} characters: a pod label holds it"
-        )
-    if service.ip_family not in service.ip_families:
-        raise Refused(
-            "IPFamilyMissing",
-            f"{subject}: spec.ipFamilies is {', '.join(service.ip_families)}, and {EGRESS_POD_ANNOTATION} asks for "
-            f"{service.ip_family}; set spec.ipFamilyPolicy to PreferDualStack and add {service.ip_family} to "
-            "spec.ipFamilies",
-        )
-
-
 def serve(
     service: EgressService,
     cloud: EgressCloud,
@@ -222,7 +100,7 @@ def serve(
         *_budget_writes(service, observed.disruption_budget),
         *_service_writes(_service_part(service, sources, observed.service), observed.service),
     ]
-    condition = _readiness(observed.pods, in_the_way, sources)
+    condition = readiness(observed.pods, in_the_way, sources)
     return Plan(tuple(writes), condition, settled=not outdated)
 
 
@@ -277,58 +155,6 @@ def scc_writes(
     return _for_this_version(ensure({**security_context_constraints(cloud_uuid, ()), "users": users}, scc), scc)
 
 
-def ensure(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
-    """The write, if any, that makes an object hold what is desired of it."""
-    metadata, resource = desired["metadata"], resource_of(desired)
-    if observed is None:
-        return [Write("create", resource, metadata.get("namespace"), metadata["name"], desired)]
-    patch = merge_patch(desired, observed)
-    return [Write("patch", resource, metadata.get("namespace"), metadata["name"], patch)] if patch else []
-
-
-def delete(obj: KubeObject) -> Write:
-    """The deletion of exactly this object."""
-    metadata = obj["metadata"]
-    return Write("delete", resource_of(obj), metadata.get("namespace"), metadata["name"], uid=metadata["uid"])
-
-
-def service_conditions(condition: Condition | None, sources: Sequence[str] = ()) -> dict[str, Condition | None]:
-    """What a Service says, by type: whether it is ready (None: not a word), and once it was, with which addresses."""
-    if condition is None:
-        return {READY_CONDITION: None, SERVED_CONDITION: None}
-    served = {SERVED_CONDITION: _served(sources)} if condition.ready else {}
-    return {READY_CONDITION: condition, **served}
-
-
-def has_served(service: KubeObject, sources: Sequence[str]) -> bool:
-    """Whether a Service says that it has been ready with these addresses."""
-    conditions = (service.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == SERVED_CONDITION and item["message"] == _served(sources).message for item in conditions)
-
-
-def _served(sources: Sequence[str]) -> Condition:
-    return Condition(True, "HasBeenReady", f"traffic has left from {','.join(sources)}")
-
-
-def conditions_patch(service: KubeObject, wanted: Mapping[str, Condition | None], now: str) -> KubeObject:
-    """The merge patch of the Service's status that makes it carry the conditions (None: none of a type).
-
-    Empty where it does.
-    """
-    conditions: list[dict[str, Any]] = (service.get("status") or {}).get("conditions") or []
-    present = {item["type"]: item for item in conditions}
-    kept = [item for item in conditions if item["type"] not in wanted]
-    said = [_said(kind, condition, present.get(kind), now) for kind, condition in wanted.items() if condition]
-    desired = [*kept, *said]
-    return {} if {item["type"]: item for item in desired} == present else {"status": {"conditions": desired}}
-
-
-def _said(kind: str, condition: Condition, present: dict[str, Any] | None, now: str) -> dict[str, Any]:
-    since = present["lastTransitionTime"] if present and present["status"] == condition.status else now
-    said = {"status": condition.status, "reason": condition.reason, "message": condition.message}
-    return {**(present or {}), "type": kind, **said, "lastTransitionTime": since}
-
-
 def _end(controller: KubeObject | None, pods: Sequence[KubeObject]) -> list[Write]:
     """Scale a controller to 0, then delete it when its own pods are gone."""
     if controller is None:
@@ -343,58 +169,6 @@ def _budget_writes(service: EgressService, observed: KubeObject | None) -> list[
     if service.egress_pod.ha:
         return ensure(manifests.disruption_budget(service), observed)
     return [delete(observed)] if observed else []
-
-
-def made_by(pod: KubeObject) -> str | None:
-    """The kind of the controller that made the pod; None if that has let go of it."""
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return next((str(owner["kind"]) for owner in owners if owner.get("controller")), None)
-
-
-def _readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], sources: Sequence[str]) -> Condition:
-    if outdated:
-        return Condition(False, "Replacing", "the egress pod of the former configuration is ending")
-    ready = [pod for pod in pods if is_ready(pod)]
-    if len(ready) >= len(sources):
-        return Condition(True, "EgressReady", f"traffic leaves from {','.join(sources)}")
-    if ready:
-        waiting = [pod for pod in pods if pod not in ready]
-        told = f"{len(ready)} of {len(sources)} egress pods are ready; {_why_waiting(waiting)}"
-        return Condition(True, "Degraded", told)
-    return Condition(False, "WaitingForPod", _why_waiting(pods))
-
-
-def is_finished(pod: KubeObject) -> bool:
-    """Whether all of a pod's containers have ended for good, as an evicted pod's have: it holds no address any more.
-
-    Such a pod may stay for days, and a ReplicationController that is scaled to 0 does not remove it.
-    """
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-
-
-def is_ready(pod: KubeObject) -> bool:
-    """Whether the pod may have traffic: its Ready condition is True and nobody has asked it to end."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
-    return ready and not pod["metadata"].get("deletionTimestamp")
-
-
-def _why_waiting(pods: Sequence[KubeObject]) -> str:
-    """What kubelet or the scheduler say about the pod that is not ready, so that nobody has to look for it."""
-    for pod in pods:
-        status = pod.get("status") or {}
-        for container in status.get("containerStatuses") or ():
-            waiting = (container.get("state") or {}).get("waiting")
-            if waiting and waiting.get("reason") != "ContainerCreating":
-                message = str(waiting.get("message", ""))[:WAITING_MESSAGE_LENGTH]
-                return f"pod {pod['metadata']['name']}: {waiting.get('reason')}: {message}"
-        for item in status.get("conditions") or ():
-            if item["type"] == "PodScheduled" and item["status"] == "False":
-                message = str(item.get("message", ""))[:WAITING_MESSAGE_LENGTH]
-                return f"pod {pod['metadata']['name']}: {item.get('reason')}: {message}"
-        if any("running" in (item.get("state") or {}) for item in status.get("containerStatuses") or ()):
-            return f"pod {pod['metadata']['name']} runs and is not ready: {WAITS_FOR}"
-    return "the egress pod is starting"
 
 
 def _check_owned(service: EgressService, obj: KubeObject | None) -> None:
@@ -414,7 +188,7 @@ def _owned_by_service(obj: KubeObject, service: str) -> bool:
 def _service_part(service: EgressService, sources: Sequence[str], observed: KubeObject | None) -> KubeObject:
     ports = (observed or {}).get("spec", {}).get("ports") or ()
     part = manifests.service_part(service, sources, ports)
-    return service_type.without_node_ports(part, observed) if observed else part
+    return node_ports.without_node_ports(part, observed) if observed else part
 
 
 def _service_without_egress(service: KubeObject, namespace: str, name: str) -> KubeObject:
@@ -427,7 +201,7 @@ def _service_without_egress(service: KubeObject, namespace: str, name: str) -> K
     own = manifests.own_ports(ports)
     if own and own != ports:  # a Service keeps at least one port
         desired.setdefault("spec", {})["ports"] = own
-    return service_type.with_node_ports(desired, service)
+    return node_ports.with_node_ports(desired, service)
 
 
 def _service_writes(desired: KubeObject, observed: KubeObject | None) -> list[Write]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Callable, Sequence
 
+from ..annotations.egress_service import EgressService
 from ..api.errors import Refused
 from ..ipam.leases import Slot
-from ..model import EgressNetwork, EgressService
+from ..ipam.network import EgressNetwork
 
 Holds = Callable[[Slot, str], bool]
 """Whether a slot's lease is for an address."""

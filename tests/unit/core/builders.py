@@ -8,14 +8,10 @@ import json
 from typing import Any
 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import read_service
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.model import (
-    EgressCloud,
-    EgressNetwork,
-    EgressService,
-    read_cloud,
-    read_network,
-)
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud, read_cloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 SOURCE = "10.70.112.155"

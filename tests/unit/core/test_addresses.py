@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api import addresses
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.model import read_cloud, read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam import address_pool
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import read_cloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,7 +131,7 @@ def test_in_an_empty_pool_the_first_draw_is_the_only_one_and_in_a_full_one_draws
     assert next(pool.at_random(nobody, numbers.randrange)) in pool
     assert nobody.times == 1
     assert list(pool.at_random(everybody, numbers.randrange)) == []
-    assert everybody.times == pool.size + addresses.MOST_DRAWS
+    assert everybody.times == pool.size + address_pool.MOST_DRAWS
 
 
 @given(st.text() | st.text(alphabet="0123456789abcdefx.:/ -", max_size=20) | st.sampled_from(["1.2.3", "1.2.3.007"]))

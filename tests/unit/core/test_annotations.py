@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy import parse_avi_proxy
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import parse_egress_pod, read_service
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import Destination, EgressPod
 from ansible_collections.avi.egress.plugins.module_utils.annotations.field_reader import MAX_DEPTH, MAX_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.api import addresses
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation
-from ansible_collections.avi.egress.plugins.module_utils.model import Destination, EgressPod
 from egress_router.config import is_usable
 from hypothesis import example, given
 from hypothesis import strategies as st

@@ -26,8 +26,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND, RELEASED
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, Slot, at_random
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

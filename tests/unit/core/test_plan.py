@@ -9,12 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api import conditions
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import READY_CONDITION, KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud, EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.workload import plan
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition, Observed, Plan, Write
+from ansible_collections.avi.egress.plugins.module_utils.api.writes import Write
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.workload import admission, plan, pods, service_status
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from .builders import SOURCE, UUID, cloud, namespace, network, service, service_object
 
@@ -87,7 +91,7 @@ def refusal(
     **fields: Any,
 ) -> Refused:
     with pytest.raises(Refused) as caught:
-        plan.admit(
+        admission.admit(
             service(egress_pod, **fields), clouds or (cloud(),), NETWORKS if networks is None else networks, namespace()
         )
     message = str(caught.value)
@@ -113,7 +117,7 @@ def test_a_cloud_that_does_not_serve_the_project_is_told_by_reason(clouds: Any, 
 
 def test_without_any_cloud_the_project_is_not_included() -> None:
     with pytest.raises(Refused) as caught:
-        plan.admit(service(), (), NETWORKS, namespace())
+        admission.admit(service(), (), NETWORKS, namespace())
     assert caught.value.reason == "ProjectNotIncluded"
 
 
@@ -155,7 +159,7 @@ def test_a_service_without_the_family_that_it_asks_for_is_told_what_to_set(
 @pytest.mark.parametrize("ip_families", [["IPv6"], ["IPv6", "IPv4"], ["IPv4", "IPv6"]])
 def test_a_service_that_has_the_family_is_admitted(ip_families: list[str]) -> None:
     wish = service({"destination_ip": "2001:db8::1"}, ipFamilies=ip_families)
-    _cloud, found = plan.admit(wish, [cloud()], NETWORKS, namespace())
+    _cloud, found = admission.admit(wish, [cloud()], NETWORKS, namespace())
     assert [item.name for item in found] == ["outside"]
 
 
@@ -178,32 +182,34 @@ def test_a_tenant_cannot_name_a_network_that_the_cloud_does_not_list() -> None:
     both = {"outside": network(), "dmz": network("dmz")}
     wish = {"destination_ip": "10.0.0.1", "network": "dmz"}
     assert refusal(wish, (cloud(networks=["outside"]),), both).reason == "NetworkNotAllowed"
-    _cloud, found = plan.admit(service(wish), [cloud(networks=["outside", "dmz"])], both, namespace())
+    _cloud, found = admission.admit(service(wish), [cloud(networks=["outside", "dmz"])], both, namespace())
     assert [item.name for item in found] == ["dmz"]
 
 
 def test_networks_come_in_the_clouds_order_or_by_name() -> None:
     three = {name: network(name) for name in ("c", "a", "b")}
     for listed, expected in [((), ["a", "b", "c"]), (("b", "gone", "a"), ["b", "a"])]:
-        _cloud, found = plan.admit(service(), [cloud(networks=list(listed))], three, namespace())
+        _cloud, found = admission.admit(service(), [cloud(networks=list(listed))], three, namespace())
         assert [item.name for item in found] == expected
 
 
 @pytest.mark.parametrize("name", ["kube-system", "kube-public", "kube-node-lease"])
 def test_the_systems_own_namespaces_are_never_served(name: str) -> None:
     with pytest.raises(Refused) as caught:
-        plan.admit(service(project=name), [cloud(projects={"include": {"names": [name]}})], NETWORKS, namespace(name))
+        admission.admit(
+            service(project=name), [cloud(projects={"include": {"names": [name]}})], NETWORKS, namespace(name)
+        )
     assert caught.value.reason == "ProjectNotIncluded"
 
 
 def test_a_name_that_does_not_fit_into_the_pods_label_is_refused() -> None:
-    plan.admit(service(name="x" * 48), [cloud()], NETWORKS, namespace())
+    admission.admit(service(name="x" * 48), [cloud()], NETWORKS, namespace())
     with pytest.raises(InvalidInput, match="48 characters"):
-        plan.admit(service(name="x" * 49), [cloud()], NETWORKS, namespace())
+        admission.admit(service(name="x" * 49), [cloud()], NETWORKS, namespace())
     two = {"destination_ip": "10.0.0.1", "ha": True}
-    plan.admit(service(two, name="x" * 37), [cloud()], NETWORKS, namespace())
+    admission.admit(service(two, name="x" * 37), [cloud()], NETWORKS, namespace())
     with pytest.raises(InvalidInput, match="37 characters"):
-        plan.admit(service(two, name="x" * 38), [cloud()], NETWORKS, namespace())
+        admission.admit(service(two, name="x" * 38), [cloud()], NETWORKS, namespace())
 
 
 # --- serve ---
@@ -322,7 +328,7 @@ def test_a_terminating_outdated_pod_still_counts() -> None:
         ({"containerStatuses": [{"state": {"waiting": {"reason": "ContainerCreating"}}}]}, "is starting"),
         (
             {"containerStatuses": [{"state": {"running": {}}}]},
-            f"pod pod-1 runs and is not ready: {plan.WAITS_FOR}",
+            f"pod pod-1 runs and is not ready: {pods.WAITS_FOR}",
         ),
         (
             {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "x" * 999}}}]},
@@ -462,21 +468,23 @@ def test_the_condition_is_written_when_it_differs_and_moves_its_time_with_its_st
 ) -> None:
     observed = {"status": {"conditions": present}} if present is not None else {}
     wanted = {READY_CONDITION: condition}
-    patch = plan.conditions_patch(observed, wanted, "now")
+    patch = conditions.conditions_patch(observed, wanted, "now")
     assert patch == ({} if expected is None else {"status": {"conditions": expected}})
-    assert plan.conditions_patch(patched(observed, patch), wanted, "later") == {}
+    assert conditions.conditions_patch(patched(observed, patch), wanted, "later") == {}
 
 
 def says(service: dict[str, Any], condition: Condition | None, *sources: str) -> dict[str, Any]:
     """The Service once it says that."""
-    return patched(service, plan.conditions_patch(service, plan.service_conditions(condition, sources), "now"))
+    return patched(
+        service, conditions.conditions_patch(service, service_status.service_conditions(condition, sources), "now")
+    )
 
 
 def test_a_service_that_was_ready_is_known_as_such_by_its_addresses_for_as_long_as_it_has_egress() -> None:
     waiting = says({}, Condition(False, "WaitingForPod", "z"), "x")
-    assert not plan.has_served(waiting, ["x"])
+    assert not service_status.has_served(waiting, ["x"])
     ready = says(waiting, CONDITION, "x")
-    assert plan.has_served(ready, ["x"])
-    assert plan.has_served(says(ready, Condition(False, "WaitingForPod", "z"), "x"), ["x"])
-    assert not plan.has_served(says(ready, Condition(False, "WaitingForPod", "z"), "y"), ["y"])
-    assert not plan.has_served(says(ready, None), ["x"])
+    assert service_status.has_served(ready, ["x"])
+    assert service_status.has_served(says(ready, Condition(False, "WaitingForPod", "z"), "x"), ["x"])
+    assert not service_status.has_served(says(ready, Condition(False, "WaitingForPod", "z"), "y"), ["y"])
+    assert not service_status.has_served(says(ready, None), ["x"])

@@ -12,14 +12,11 @@ from functools import cache
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy import (
-    MAX_BLOCKS,
-    ingress,
-    parse_avi_proxy,
-)
+from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy import parse_avi_proxy
 from ansible_collections.avi.egress.plugins.module_utils.annotations.service_port import ServicePort
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation, Refused
 from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import network_policy
+from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy import MAX_BLOCKS, ingress_rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +65,7 @@ def text(*rules: dict[str, Any]) -> str:
 def compiled(*rules: dict[str, Any], ports: tuple[ServicePort, ...] = PORTS) -> list[dict[str, Any]]:
     policy = parse_avi_proxy(text(*rules))
     assert policy is not None
-    return ingress(policy, "green", ports, "Service green/web")
+    return ingress_rules(policy, "green", ports, "Service green/web")
 
 
 def refused(*rules: dict[str, Any], ports: tuple[ServicePort, ...] = PORTS) -> str:
@@ -225,7 +222,7 @@ def test_the_largest_annotation_is_compiled_at_once() -> None:
     assert policy is not None
     started = time.perf_counter()
     with pytest.raises(Refused):
-        ingress(policy, "green", [ServicePort(port, "TCP", port) for port in range(1, 65)], "Service green/web")
+        ingress_rules(policy, "green", [ServicePort(port, "TCP", port) for port in range(1, 65)], "Service green/web")
     assert time.perf_counter() - started < 1
 
 

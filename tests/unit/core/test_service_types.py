@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import read_service
-from ansible_collections.avi.egress.plugins.module_utils.annotations.service_type import NODE_PORTS_ANNOTATION
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.workload import plan
+from ansible_collections.avi.egress.plugins.module_utils.workload.node_ports import NODE_PORTS_ANNOTATION
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed
 
 from .builders import SOURCE, cloud, network, service_object

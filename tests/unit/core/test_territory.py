@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.ipam import allocatable
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import merge_patch
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressCloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 from ansible_collections.avi.egress.plugins.module_utils.workload import manifests
 
 from .builders import SOURCE, cloud, network, service

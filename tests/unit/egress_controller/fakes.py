@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from egress_controller.inventory import Shelf
 
 

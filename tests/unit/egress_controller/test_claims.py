@@ -12,7 +12,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import PoolE
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_ADDRESS, KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from egress_controller.caches import Caches
 from egress_controller.claims import Claims
 

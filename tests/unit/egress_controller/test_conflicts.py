@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
@@ -16,8 +18,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressService, read_network
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Condition
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from egress_controller.conflicts import SETTLE_SECONDS, Conflict, Conflicts, condition_with, report_of, source_of
 from egress_controller.keys import Key, service_key
 

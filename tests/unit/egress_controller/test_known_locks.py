@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from egress_controller import known_locks
 from egress_controller.known_locks import CAUTION, OWN_SECONDS, KnownLocks
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.model import read_cloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import read_cloud
 from egress_controller.inventory import NetworkShelf
 from egress_controller.networks import LARGEST_FIGURE, NetworkPass
 from egress_controller.occupied import LockNews, NodeAddresses

@@ -7,9 +7,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from ansible_collections.avi.egress.plugins.module_utils.api.addresses import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_cloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool import AddressPool
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import read_cloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from egress_controller.caches import Caches
 from egress_controller.inventory import NetworkShelf
 from egress_controller.occupied import KEPT_NAMES, LockNews, NodeAddresses

@@ -17,7 +17,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot, lease_object
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
-from ansible_collections.avi.egress.plugins.module_utils.model import EgressNetwork, read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.bulk import Step, outcome
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import ask, family_to_ask_for
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import foretell as foretell_wish

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, Refused
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, Slot
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
-from ansible_collections.avi.egress.plugins.module_utils.model import read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease_import import read, restore
 
 from tests.unit.core.lease_store import LostConnection, MemoryStore

@@ -17,7 +17,7 @@ from ...api.resources import KubeObject
 from ...api.timestamps import timestamp
 from ...ipam import lease_status, leases, locks, transfers
 from ...ipam.leases import QUOTA_EXCEEDED, Slot
-from ...model import EgressNetwork
+from ...ipam.network import EgressNetwork
 from .bulk import Step
 from .requests import Wish
 from .snapshot import Ledger

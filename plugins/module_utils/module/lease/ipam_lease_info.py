@@ -16,8 +16,8 @@ from ...api.timestamps import given_timestamp, timestamp
 from ...client.kube_client import Cluster
 from ...ipam import lease_status, leases, locks
 from ...ipam.lease_status import BOUND, EXPIRED, RELEASED, Holding
+from ...ipam.network import EgressNetwork
 from ...ipam.usage import Stock, scarcest, stocks
-from ...model import EgressNetwork
 from ..argument_specs import ArgumentSpec, refuse_empty
 from ..result import Outcome
 from .snapshot import Ledger

@@ -12,8 +12,8 @@ from ...api.resources import EGRESS_NETWORK, NAMESPACE, KubeObject
 from ...client.kube_client import Cluster
 from ...ipam import lease_status, leases
 from ...ipam.leases import slot_of
+from ...ipam.network import read_network
 from ...ipam.store import Changed
-from ...model import read_network
 from ..result import Outcome
 from .view import Survey
 

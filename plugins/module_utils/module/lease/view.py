@@ -22,8 +22,9 @@ from ...api.resources import (
 )
 from ...client.kube_client import Cluster, NotFound
 from ...ipam import allocatable, lease_status
+from ...ipam.cloud import read_cloud
 from ...ipam.leases import Slot
-from ...model import EgressNetwork, read_cloud, read_network
+from ...ipam.network import EgressNetwork, read_network
 from ..service.definition import is_egress_service
 from .snapshot import Ledger
 

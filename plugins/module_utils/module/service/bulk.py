@@ -14,10 +14,10 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...api.errors import EgressError
 from ...api.resources import SERVICE, KubeObject
+from ...api.writes import Write
 from ...client.apply import Change, settle
 from ...client.fan_out import each, fan_out
 from ...client.kube_client import Cluster, Forbidden
-from ...workload.plan import Write
 from .. import waiting
 from ..item_errors import SHOWN, after_changes, of_item, some
 from ..waiting import Awaited, Objects, ServiceName, TimedOut, Watched

@@ -12,6 +12,7 @@ import re
 from typing import Any, Mapping, Sequence
 
 from ...annotations.egress_pod import intent_of, parse_egress_pod
+from ...annotations.egress_service import EgressPod, EgressService
 from ...api.errors import InvalidAnnotation, InvalidInput
 from ...api.resources import (
     API_GROUP,
@@ -22,7 +23,6 @@ from ...api.resources import (
     KubeObject,
     egress_pod_name,
 )
-from ...model import EgressPod, EgressService
 from ...workload.manifests import missing_ports
 
 Options = Mapping[str, Any]

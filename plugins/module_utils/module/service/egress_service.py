@@ -14,8 +14,8 @@ from ...api.addresses import IP_FAMILIES, canonical
 from ...api.errors import EgressError, InvalidInput
 from ...api.merge_patch import merge_patch
 from ...api.resources import EGRESS_CLOUD, SERVICE, KubeObject, object_key
+from ...api.writes import Write, delete
 from ...client.kube_client import Cluster
-from ...workload.plan import Write, delete
 from ..argument_specs import STATE, WAIT, ArgumentSpec
 from ..result import Outcome, shown
 from ..waiting import ServiceName

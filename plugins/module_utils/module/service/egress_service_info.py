@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import Any, Mapping, Sequence
 
 from ...annotations.egress_pod import parse_egress_pod, read_service
+from ...annotations.egress_service import EgressPod
 from ...annotations.field_reader import load_json
 from ...api.addresses import family_of
 from ...api.errors import EgressError, InvalidInput
@@ -25,7 +26,6 @@ from ...api.resources import (
     egress_pod_name,
 )
 from ...client.kube_client import Cluster, Forbidden
-from ...model import EgressPod
 from .. import waiting
 from ..argument_specs import ArgumentSpec, refuse_empty
 from ..lease import ipam_lease_info

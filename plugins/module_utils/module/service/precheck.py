@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Iterable
 
 from ...client.kube_client import Cluster, Forbidden
-from ...workload import plan, source_ips
+from ...workload import admission, source_ips
 from ..lease.view import Survey
 from . import definition
 from .bulk import Step, Wish, telling
@@ -35,7 +35,7 @@ def _names_something(wish: Wish) -> bool:
 
 def _check(view: Survey, step: Step) -> None:
     service = definition.intent(step.wish.options, step.before)
-    plan.check_named(service, view.network_objects)
+    admission.check_named(service, view.network_objects)
     if not service.egress_pod.source_ips:
         return
     wanted = service.egress_pod.network

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The EgressNetwork: the addresses that it may lease, and who may have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Mapping, Sequence
+
+from ..api import addresses
+from ..api.errors import InvalidInput
+from ..api.resources import KubeObject
+from ..api.selectors import NamespaceSelector, read_selector
+from . import address_pool
+from .address_pool import AddressPool
+
+DEFAULT_QUARANTINE_SECONDS = 24 * 60 * 60
+DEFAULT_RELEASE_BRAKE_PERCENT = 25
+DEFAULT_HISTORY_SECONDS = 90 * 24 * 60 * 60
+DEFAULT_ALMOST_EXHAUSTED_PERCENT = 90
+
+
+@dataclass(frozen=True)
+class EgressNetwork:
+    """The article's north-south IPAM network: the addresses it may lease, and who may have them."""
+
+    name: str
+    pool: AddressPool
+    uplink: str | None
+    """The node's interface on this network; None lets the router find it by the subnet."""
+    allowed: NamespaceSelector
+    """Projects that may have an address; empty means every included one."""
+    quarantine_seconds: int
+    history_seconds: int = DEFAULT_HISTORY_SECONDS
+    """How long a lease stays as a record, counted from when its address was given back."""
+    release_brake_percent: int = DEFAULT_RELEASE_BRAKE_PERCENT
+    """The share of its leases that may be given up at once; 100 for any."""
+    almost_exhausted_percent: int = DEFAULT_ALMOST_EXHAUSTED_PERCENT
+    reservations: Mapping[str, str] = field(default_factory=dict)
+    """From canonical address to the one project that may have it, by asking for it."""
+    addresses_per_namespace: int | None = None
+    quotas: Mapping[str, int] = field(default_factory=dict)
+    """From project to how many addresses it may hold, in place of ``addresses_per_namespace``."""
+    created: str = ""
+    """When it was made (RFC 3339): of two networks that offer the same address, the older one has it."""
+    ceded: Mapping[str, AddressPool] = field(default_factory=dict)
+    """By older network, the addresses that it offers too and that this one so does not lease: no part of ``pool``."""
+
+    def allows(self, namespace: KubeObject) -> bool:
+        return self.allowed.empty or self.allowed.matches(namespace)
+
+    def quota(self, namespace: str) -> int | None:
+        """How many addresses a project may hold, those in quarantine included; None for any number."""
+        return self.quotas.get(namespace, self.addresses_per_namespace)
+
+    def leases(self, address: str, namespace: str) -> bool:
+        """Whether a project may have an address of it."""
+        return address in self.pool and self.reservations.get(address, namespace) == namespace
+
+    @cached_property
+    def drawn(self) -> AddressPool:
+        """The addresses that a claim draws from if it asks for none."""
+        return self.pool.without(self.reservations)
+
+
+def read_network(obj: KubeObject) -> EgressNetwork:
+    """An EgressNetwork; InvalidInput names the subnet, range or exclusion that makes no sense."""
+    name, spec = obj["metadata"]["name"], obj.get("spec") or {}
+    offered, withheld = addresses.no_addresses(), addresses.no_addresses()
+    for index, item in enumerate(spec.get("subnets") or ()):
+        usable, kept_back = _read_subnet(f"EgressNetwork {name}", f"spec.subnets[{index}]", item)
+        offered |= usable
+        withheld |= kept_back
+    return EgressNetwork(
+        name=name,
+        # Withheld last: what one subnet keeps back, an overlapping one must not offer.
+        pool=AddressPool((offered - withheld).iter_ipranges()),
+        uplink=spec.get("uplink"),
+        allowed=read_selector(spec.get("allowedNamespaces")),
+        quarantine_seconds=int(spec.get("quarantineSeconds", DEFAULT_QUARANTINE_SECONDS)),
+        history_seconds=int(spec.get("historySeconds", DEFAULT_HISTORY_SECONDS)),
+        release_brake_percent=int(spec.get("releaseBrakePercent", DEFAULT_RELEASE_BRAKE_PERCENT)),
+        almost_exhausted_percent=int(spec.get("almostExhaustedPercent", DEFAULT_ALMOST_EXHAUSTED_PERCENT)),
+        reservations=_read_reservations(f"EgressNetwork {name}", spec.get("reservations") or ()),
+        addresses_per_namespace=spec.get("addressesPerNamespace"),
+        quotas={item["namespace"]: int(item["addresses"]) for item in spec.get("quotas") or ()},
+        created=obj["metadata"].get("creationTimestamp", ""),
+    )
+
+
+def _read_reservations(subject: str, items: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for index, item in enumerate(items):
+        where, address = f"spec.reservations[{index}].address", addresses.canonical(item["address"])
+        if address is None:
+            raise InvalidInput(subject, where, item["address"], "give an IPv4 or IPv6 address")
+        if found.setdefault(address, item["namespace"]) != item["namespace"]:
+            raise InvalidInput(subject, where, item["address"], f"{address} is reserved for {found[address]} already")
+    return found
+
+
+def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The addresses (IPSets) that a subnet offers, and those that are never leased."""
+    cidr = addresses.subnet(item["cidr"])
+    if cidr is None:
+        raise InvalidInput(subject, f"{where}.cidr", item["cidr"], "give a subnet, such as 10.70.112.0/24")
+    ranges = [
+        _read_range(subject, f"{where}.ranges[{number}]", cidr, block)
+        for number, block in enumerate(item.get("ranges") or ())
+    ]
+    excluded = [
+        _read_exclusion(subject, f"{where}.exclude[{number}]", text)
+        for number, text in enumerate(item.get("exclude") or ())
+    ]
+    if item.get("gateway"):
+        excluded.append(_read_exclusion(subject, f"{where}.gateway", item["gateway"]))
+    return address_pool.offered(cidr, ranges), address_pool.withheld(cidr, excluded)
+
+
+def _read_range(subject: str, where: str, cidr: Any, block: Mapping[str, str]) -> Any:
+    parsed = addresses.address_range(block["begin"], block["end"])
+    if parsed is None or parsed not in cidr:
+        shown = f"{block['begin']}-{block['end']}"
+        raise InvalidInput(subject, where, shown, f"begin and end must be addresses of {cidr}, in this order")
+    return parsed
+
+
+def _read_exclusion(subject: str, where: str, text: str) -> Any:
+    parsed = addresses.address_or_subnet(text)
+    if parsed is None:
+        raise InvalidInput(subject, where, text, "give an address or a subnet")
+    return parsed

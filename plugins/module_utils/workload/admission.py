@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Who admits a service: cloud, mode, project, image, rules and network."""
+
+from __future__ import annotations
+
+from typing import Collection, Iterable, Mapping, Sequence
+
+from ..annotations.egress_service import EgressService
+from ..api.errors import InvalidInput, Refused
+from ..api.resources import EGRESS_POD_ANNOTATION, KubeObject, egress_pod_name
+from ..ipam.cloud import EgressCloud, choose_network
+from ..ipam.network import EgressNetwork
+from . import manifests
+
+MAX_LABEL_LENGTH = 63
+REVISION_HASH_LENGTH = 11
+"""What a StatefulSet adds to its name in its pods' label ``controller-revision-hash``."""
+
+
+def admit(
+    service: EgressService,
+    clouds: Iterable[EgressCloud],
+    networks: Mapping[str, EgressNetwork],
+    namespace: KubeObject,
+) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
+    """The cloud that serves a project and the networks it may lease from, best first (design §3.2).
+
+    Refused says which of cloud, mode, IP family, image, ``avi_proxy`` rules or network stands in the way.
+    """
+    subject = f"Service {service.namespace}/{service.name}"
+    including = [cloud for cloud in clouds if cloud.includes(namespace)]
+    if not including:
+        raise Refused(
+            "ProjectNotIncluded", f"{subject}: no EgressCloud includes project {service.namespace}; see spec.projects"
+        )
+    if len(including) > 1:
+        names = ", ".join(sorted(cloud.name for cloud in including))
+        raise Refused(
+            "AmbiguousCloud", f"{subject}: EgressClouds {names} all include project {service.namespace}; one may"
+        )
+    cloud = including[0]
+    if not cloud.secure_egress_mode:
+        raise Refused(
+            "SecureEgressModeOff",
+            f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true for egress pods",
+        )
+    _check_supported(service, subject)
+    manifests.router_image(cloud, service)
+    manifests.network_policy(service)
+    check_named(service, networks)
+    wanted = service.egress_pod.network
+    allowed = choose_network(cloud, networks, namespace, wanted)
+    if not allowed:
+        which = f"EgressNetwork {wanted} is not of EgressCloud {cloud.name}, or does not allow"
+        which = which if wanted else f"no EgressNetwork of EgressCloud {cloud.name} allows"
+        raise Refused(
+            "NetworkNotAllowed", f"{subject}: {which} project {service.namespace}; see spec.allowedNamespaces"
+        )
+    return cloud, allowed
+
+
+def check_named(service: EgressService, networks: Collection[str]) -> None:
+    """Refused where a service names a network that is none of these."""
+    wanted = service.egress_pod.network
+    if wanted and wanted not in networks:
+        raise Refused(
+            "NetworkNotFound",
+            f"Service {service.namespace}/{service.name}: egress_pod.network names EgressNetwork {wanted!r}, and there "
+            "is none",
+        )
+
+
+def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held: Collection[str]) -> None:
+    """Refused where a service would leave the networks that it ``held`` addresses of, and nothing but an edit of theirs
+    sends it away: an address does not change under a running service.
+
+    A network or an address that its annotation names is the service's own wish.
+    """
+    wish = service.egress_pod
+    if wish.network or wish.source_ips or not held or {network.name for network in networks} & set(held):
+        return
+    raise Refused(
+        "NetworkNotAllowed",
+        f"Service {service.namespace}/{service.name}: it holds an address of EgressNetwork {', '.join(sorted(held))}, "
+        f"which project {service.namespace} may not lease from any more; allow it there again, or send the service to "
+        "another one by egress_pod.network",
+    )
+
+
+def _check_supported(service: EgressService, subject: str) -> None:
+    """Refuse what the egress pod or its leases cannot do, before anything is made for it."""
+    longest = MAX_LABEL_LENGTH - len(egress_pod_name("")) - (REVISION_HASH_LENGTH if service.egress_pod.ha else 0)
+    if len(service.name) > longest:
+        raise InvalidInput(
+            subject, "metadata.name", service.name, f"give a name of up to {longest} characters: a pod label holds it"
+        )
+    if service.ip_family not in service.ip_families:
+        raise Refused(
+            "IPFamilyMissing",
+            f"{subject}: spec.ipFamilies is {', '.join(service.ip_families)}, and {EGRESS_POD_ANNOTATION} asks for "
+            f"{service.ip_family}; set spec.ipFamilyPolicy to PreferDualStack and add {service.ip_family} to "
+            "spec.ipFamilies",
+        )

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What the status of an egress Service says."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ..api.conditions import Condition
+from ..api.resources import READY_CONDITION, SERVED_CONDITION, KubeObject
+
+
+def service_conditions(condition: Condition | None, sources: Sequence[str] = ()) -> dict[str, Condition | None]:
+    """What a Service says, by type: whether it is ready (None: not a word), and once it was, with which addresses."""
+    if condition is None:
+        return {READY_CONDITION: None, SERVED_CONDITION: None}
+    served = {SERVED_CONDITION: _served(sources)} if condition.ready else {}
+    return {READY_CONDITION: condition, **served}
+
+
+def has_served(service: KubeObject, sources: Sequence[str]) -> bool:
+    """Whether a Service says that it has been ready with these addresses."""
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    return any(item["type"] == SERVED_CONDITION and item["message"] == _served(sources).message for item in conditions)
+
+
+def _served(sources: Sequence[str]) -> Condition:
+    return Condition(True, "HasBeenReady", f"traffic has left from {','.join(sources)}")
