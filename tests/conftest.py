@@ -20,6 +20,9 @@ from tests.demo.outside import Outside
 from tests.demo.provider import outside_of, outside_v6_of
 from tests.unit.test_conformance import ROWS
 
+# The router's laboratory, which needs no cluster.
+pytest_plugins = ["tests.support.router_lab.fixtures"]
+
 TEST_CLUSTER = "egress-test"
 TEST_API_PORT = 16445
 QUARANTINE_SECONDS = 600

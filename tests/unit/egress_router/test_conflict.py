@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""When a router ends to tell that another host has its address; with packets: tests/e2e/test_router_datapath.py."""
+"""When a router ends to tell that another host has its address; with packets: tests/e2e/test_router_takeover.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The shape of the pod's nftables table; what it does to packets is shown in tests/e2e/test_router_datapath.py."""
+"""The shape of the pod's nftables table; what it does to packets is shown in tests/e2e/test_router_*.py."""
 
 from __future__ import annotations
 

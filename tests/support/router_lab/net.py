@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The addresses of a test, in one family."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Net:
+    """All addresses of a test. ``bits``: an address' length; ``lan``, ``pods``: the subnets' lengths."""
+
+    version: int
+    source: str
+    second_source: str
+    remote: str
+    second_remote: str
+    node: str
+    client: str
+    pod: str
+    bridge: str
+    bridge_bits: str
+    bits: int
+    lan: int
+    pods: int
+
+    def __str__(self) -> str:
+        return f"IPv{self.version}"
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET if self.version == 4 else socket.AF_INET6
+
+    @property
+    def record(self) -> str:
+        """The type of a name's answer."""
+        return "A" if self.version == 4 else "AAAA"
+
+    def at(self, address: str, port: int) -> str:
+        """As in EGRESS_PORTS."""
+        return f"{address}:{port}" if self.version == 4 else f"[{address}]:{port}"
+
+
+V4 = Net(
+    version=4,
+    source="10.70.112.155",
+    second_source="10.70.112.156",
+    remote="10.70.112.200",
+    second_remote="10.70.112.201",
+    node="10.70.112.6",
+    client="10.129.0.1",
+    pod="10.129.0.229",
+    bridge="172.18.0.1",
+    bridge_bits="16",
+    bits=32,
+    lan=24,
+    pods=24,
+)
+V6 = Net(
+    version=6,
+    source="fd70:112::155",
+    second_source="fd70:112::156",
+    remote="fd70:112::200",
+    second_remote="fd70:112::201",
+    node="fd70:112::6",
+    client="fd00:244:1::1",
+    pod="fd00:244:1::229",
+    bridge="fd00:172:18::1",
+    bridge_bits="64",
+    bits=128,
+    lan=64,
+    pods=64,
+)
+SOURCE, REMOTE, POD = V4.source, V4.remote, V4.pod
+# A test with this mark runs in both families; others in IPv4, unless they name one.
+both_families = pytest.mark.parametrize("net", [V4, V6], ids=str)
+ipv6 = pytest.mark.parametrize("net", [V6], ids=str)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""A running egress router."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.router_lab.net import Net
+from tests.support.router_lab.wait import wait_until
+
+ROUTER = Path(__file__).parents[3] / "images" / "egress_router"
+HEALTH = 4
+
+
+class Router:
+    """One process of it, with all that it has logged."""
+
+    def __init__(
+        self,
+        namespaces: tuple[str, str],
+        net: Net,
+        options: tuple[str, ...],
+        env: dict[str, str],
+        is_healthy: Callable[[], bool],
+    ) -> None:
+        """``namespaces``: the pod's and the node's. ``is_healthy``: whether the health port is open."""
+        pod, node = namespaces
+        contract = {
+            "EGRESS_SOURCE": net.source,
+            "EGRESS_DESTINATION": net.remote,
+            "EGRESS_PORTS": f"80/tcp={net.at(net.remote, 8080)},53/udp={net.at(net.remote, 5353)}",
+            "BRIDGE_IP_ADDR": net.bridge,
+            "BRIDGE_NETMASK": net.bridge_bits,
+            "TCP_HM_PORT": str(HEALTH),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROUTER),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        command = ["ip", "netns", "exec", pod, sys.executable, "-u", "-m", "egress_router"]
+        command += ["--host-ns", f"/run/netns/{node}", *options]
+        if "resolv_conf" in env:
+            command += ["--resolv-conf", env.pop("resolv_conf")]
+        self._is_healthy = is_healthy
+        self.process = subprocess.Popen(
+            command, env=contract | env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.log: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.log.append(line.rstrip())
+
+    def wait_ready(self, timeout: float = 10.0) -> Router:
+        wait_until(lambda: self.process.poll() is not None or self._is_healthy(), timeout, "ready", self)
+        assert self.process.poll() is None, self.log
+        return self
+
+    def wait_log(self, text: str, timeout: float = 10.0) -> None:
+        wait_until(lambda: any(text in line for line in self.log), timeout, f"log has {text!r}", self)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(10)
+        self._reader.join(2)
+        return code
