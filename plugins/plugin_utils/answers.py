@@ -13,6 +13,7 @@ from typing import Any, Callable, Mapping
 
 import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, shown
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 
 _YAML_LIST = re.compile(r"\s*(\[|-\s)")
 _SEPARATORS = re.compile(r"[\s,]+")
@@ -25,7 +26,7 @@ PORT_FORMS = "80, 8080:80, 53/udp or name=80"
 class BadAnswer(EgressError):
     """An answer that is not what its question asks for."""
 
-    reason = "InvalidInput"
+    reason = Reason.INVALID_INPUT
 
 
 def is_unanswered(value: Any) -> bool:

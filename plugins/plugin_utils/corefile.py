@@ -12,6 +12,7 @@ import re
 from typing import Iterator
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 
 BEGIN = "# BEGIN avi.egress: names of secure egress services (set by the role's egress_sub_domain)"
 END = "# END avi.egress"
@@ -30,7 +31,7 @@ _ROOTS = frozenset({".", ".:53", "dns://.", "dns://.:53"})
 class InvalidCorefile(EgressError):
     """The Corefile is not one in which the names can be set up."""
 
-    reason = "InvalidCorefile"
+    reason = Reason.INVALID_COREFILE
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"ConfigMap kube-system/coredns: Corefile: {problem}")

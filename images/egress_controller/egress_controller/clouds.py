@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_CLOUD, KubeObject, object_key
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
@@ -68,6 +69,6 @@ class CloudPass:
 
 def _condition(cloud: EgressCloud) -> Condition:
     if cloud.secure_egress_mode:
-        return Condition(True, "ProjectsOnboarded", "every included project has its ServiceAccount")
+        return Condition(True, Reason.PROJECTS_ONBOARDED, "every included project has its ServiceAccount")
     message = f"{object_key({'kind': 'EgressCloud', 'metadata': {'name': cloud.name}})}: spec.secureEgressMode is false"
-    return Condition(False, "SecureEgressModeOff", f"{message}; set it to true for egress pods")
+    return Condition(False, Reason.SECURE_EGRESS_MODE_OFF, f"{message}; set it to true for egress pods")

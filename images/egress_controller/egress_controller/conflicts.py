@@ -19,6 +19,7 @@ from typing import Any, Callable, Final, Iterable, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     POD,
@@ -45,7 +46,7 @@ from egress_controller.releases import Releases
 from egress_controller.status import with_conditions
 from egress_controller.triggers import Waiting
 
-ADDRESS_CONFLICT: Final = "AddressConflict"
+ADDRESS_CONFLICT: Final = Reason.ADDRESS_CONFLICT
 """The reason of Events and of the Service's condition."""
 MOVED: Final = "Conflict"
 """The reason for which the lease of a service that gets another address is given up."""
@@ -66,7 +67,7 @@ SETTLE_SECONDS: Final = 10.0
 router asks every 2 s."""
 
 _WORDS = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
-_WAITING = frozenset({"WaitingForPod", "Degraded"})
+_WAITING = frozenset({Reason.WAITING_FOR_POD, Reason.DEGRADED})
 
 _log = logging.getLogger(__name__)
 
@@ -196,14 +197,14 @@ class Conflicts:
             f"{_of(lock)} is held by another host on the outside LAN (MAC {report.mac}), to which it was not leased; "
             f"the egress pod of Service {metadata['namespace']}/{metadata['name']} found it so"
         )
-        if self._write(lock, Condition(True, "AnsweredByStranger", told)):
+        if self._write(lock, Condition(True, Reason.ANSWERED_BY_STRANGER, told)):
             self._tell(service, lock, WARNING, ADDRESS_CONFLICT, told)
         return told
 
     def _resolve(self, service: KubeObject, lock: KubeObject) -> None:
         metadata = service["metadata"]
         told = f"{_of(lock)} is in use by Service {metadata['namespace']}/{metadata['name']} again"
-        self._write(lock, Condition(False, "Resolved", told))
+        self._write(lock, Condition(False, Reason.RESOLVED, told))
         self._tell(service, lock, NORMAL, "ConflictResolved", told)
 
     def _write(self, lock: KubeObject, condition: Condition) -> bool:

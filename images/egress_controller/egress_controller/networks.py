@@ -9,6 +9,7 @@ from typing import Iterable, Mapping, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool import AddressPool
@@ -77,7 +78,9 @@ class NetworkPass:
         conditions = dict(found)
         stopped = self._releases.condition(obj["metadata"]["name"])
         if stopped or condition_of(obj, RELEASES_ALLOWED):
-            conditions[RELEASES_ALLOWED] = stopped or Condition(True, RELEASES_ALLOWED, "no lease waits to be given up")
+            conditions[RELEASES_ALLOWED] = stopped or Condition(
+                True, Reason.RELEASES_ALLOWED, "no lease waits to be given up"
+            )
         write_status(self._cluster, EGRESS_NETWORK, obj, conditions, figures)
         for kind, condition in conditions.items():
             former = condition_of(obj, kind)
@@ -90,26 +93,26 @@ def _drift(network: EgressNetwork, leases: Iterable[KubeObject]) -> Condition:
     """Leases that an edit has left outside. Nothing is taken from a running service."""
     outside = [lease for lease in leases if is_bound(lease) and not _would_lease(network, lease)]
     if not outside:
-        return Condition(True, IN_POOL, "every lease in use holds an address that the network leases")
+        return Condition(True, Reason.LEASES_IN_POOL, "every lease in use holds an address that the network leases")
     shown = [f"{lease['metadata']['name']} ({lease['status']['address']})" for lease in outside[:SHOWN_LEASES]]
     more = f" and {len(outside) - SHOWN_LEASES} more" if len(outside) > SHOWN_LEASES else ""
     message = (
         f"EgressNetwork {network.name}: {len(outside)} leases in use hold addresses that it does not lease to them "
         f"any more: {', '.join(shown)}{more}; they stay as they are until they are released"
     )
-    return Condition(False, "Drift", message)
+    return Condition(False, Reason.DRIFT, message)
 
 
 def _overlap(network: EgressNetwork) -> Condition:
     """What it offers in vain, as an older network on its link offers it too."""
     if not network.ceded:
-        return Condition(True, NO_OVERLAP, "no older network on its link offers addresses of it")
+        return Condition(True, Reason.NO_OVERLAP, "no older network on its link offers addresses of it")
     shared = (f"{pool.size} of EgressNetwork {elder} ({_examples(pool)})" for elder, pool in network.ceded.items())
     message = (
         f"EgressNetwork {network.name} offers addresses that belong to older networks: {', '.join(shared)}; it leases "
         "none of them. Take them out of one of the two, or give each its spec.uplink if they are different links"
     )
-    return Condition(False, "Overlaps", message)
+    return Condition(False, Reason.OVERLAPS, message)
 
 
 def _examples(pool: AddressPool) -> str:
@@ -121,14 +124,14 @@ def _examples(pool: AddressPool) -> str:
 def _conflicts(name: str, addresses: Sequence[str]) -> Condition:
     """Addresses that another host answers for; claims pass them over."""
     if not addresses:
-        return Condition(True, NO_CONFLICTS, "no other host is known to answer for an address of the network")
+        return Condition(True, Reason.NO_CONFLICTS, "no other host is known to answer for an address of the network")
     more = f" and {len(addresses) - SHOWN_CONFLICTS} more" if len(addresses) > SHOWN_CONFLICTS else ""
     message = (
         f"EgressNetwork {name}: another host on the outside LAN answers for {len(addresses)} of its addresses: "
         f"{', '.join(sorted(addresses)[:SHOWN_CONFLICTS])}{more}; they are leased to nobody else until you have "
         "settled it and delete their EgressAddress"
     )
-    return Condition(False, "AddressConflict", message)
+    return Condition(False, Reason.ADDRESS_CONFLICT, message)
 
 
 def _would_lease(network: EgressNetwork, lease: KubeObject) -> bool:
@@ -145,11 +148,13 @@ def _condition(network: EgressNetwork, scarce: Stock | None) -> Condition:
     subject, percent = f"EgressNetwork {network.name}", network.almost_exhausted_percent
     if scarce is None:
         reserved = f" ({network.pool.size} are reserved)" if network.pool.size else ""
-        return Condition(False, "PoolExhausted", f"{subject}: there are no addresses to lease{reserved}; {remedy}")
+        return Condition(
+            False, Reason.POOL_EXHAUSTED, f"{subject}: there are no addresses to lease{reserved}; {remedy}"
+        )
     beside = f" ({scarce.reserved} more are reserved)" if scarce.reserved else ""
     if scarce.free <= 0:
-        return Condition(False, "PoolExhausted", f"{subject}: all {scarce} are held{beside}; {remedy}")
+        return Condition(False, Reason.POOL_EXHAUSTED, f"{subject}: all {scarce} are held{beside}; {remedy}")
     if scarce.held * 100 >= scarce.size * percent:
         message = f"{subject}: {scarce.held} of {scarce} are held{beside}, {percent} % or more; {remedy}"
-        return Condition(True, "PoolAlmostExhausted", message)
-    return Condition(True, AVAILABLE, f"less than {percent} % of {scarce} are held")
+        return Condition(True, Reason.POOL_ALMOST_EXHAUSTED, message)
+    return Condition(True, Reason.ADDRESSES_AVAILABLE, f"less than {percent} % of {scarce} are held")

@@ -10,6 +10,7 @@ from typing import Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import MASS_RELEASE_ANNOTATION, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
@@ -28,7 +29,7 @@ from egress_controller.queue import WorkQueue
 
 RECENT = timedelta(minutes=1)
 """Leases given up this short a while ago count as given up at once."""
-MASS_RELEASE = "MassRelease"
+MASS_RELEASE = Reason.MASS_RELEASE
 SERVICE_GONE = "ServiceGone"
 NOT_USED = "NotUsed"
 

@@ -21,6 +21,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     PoolExhausted,
     Refused,
 )
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_NETWORK,
@@ -64,7 +65,7 @@ from egress_controller.triggers import Waiting
 STILL_ENDING_SECONDS = 1.0
 """How soon a withdrawn service is looked at again while pods of it end, should their cloud be gone (no watch)."""
 CONTROLLERS = (REPLICATION_CONTROLLER, STATEFUL_SET)
-PROGRESS_REASONS = frozenset({"EgressReady", "Degraded", "WaitingForPod", "Replacing"})
+PROGRESS_REASONS = frozenset({Reason.EGRESS_READY, Reason.DEGRADED, Reason.WAITING_FOR_POD, Reason.REPLACING})
 
 _log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ and one that Kubernetes can do without.
 from __future__ import annotations
 
 from ..api.errors import Refused
+from ..api.reasons import Reason
 from ..api.resources import KubeObject
 
 LOAD_BALANCER = "LoadBalancer"
@@ -41,4 +42,4 @@ def _balancer_addresses(service: KubeObject) -> set[str]:
 
 
 def _refused(subject: str, field: str, value: str, told: str) -> Refused:
-    return Refused("ServiceTypeNotAllowed", f"{subject}: spec.{field} is {value}, {told}")
+    return Refused(Reason.SERVICE_TYPE_NOT_ALLOWED, f"{subject}: spec.{field} is {value}, {told}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from .reasons import Reason
 from .resources import KubeObject
 
 
@@ -15,7 +16,7 @@ class Condition:
     """The Service's ``EgressReady`` condition (Kubernetes API conventions, "Typical status properties")."""
 
     ready: bool
-    reason: str
+    reason: Reason
     message: str
 
     @property
@@ -38,5 +39,5 @@ def conditions_patch(service: KubeObject, wanted: Mapping[str, Condition | None]
 
 def _said(kind: str, condition: Condition, present: dict[str, Any] | None, now: str) -> dict[str, Any]:
     since = present["lastTransitionTime"] if present and present["status"] == condition.status else now
-    said = {"status": condition.status, "reason": condition.reason, "message": condition.message}
+    said = {"status": condition.status, "reason": str(condition.reason), "message": condition.message}
     return {**(present or {}), "type": kind, **said, "lastTransitionTime": since}

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from .reasons import Reason
+
 
 class EgressError(Exception):
     """The base of every error this collection raises on purpose; its text is the operator's sentence."""
 
-    reason = "Failed"
+    reason: Reason = Reason.FAILED
     """The CamelCase word for a condition's or an Event's ``reason``."""
     changed = False
     """Whether something had been changed before it happened."""
@@ -22,7 +24,7 @@ class EgressError(Exception):
 class InvalidInput(EgressError):
     """A field of some object holds a value that cannot be accepted."""
 
-    reason = "InvalidInput"
+    reason = Reason.INVALID_INPUT
 
     def __init__(self, subject: str, field: str, value: Any, expected: str) -> None:
         super().__init__(f"{subject}: {field} is {shown(value)}; {expected}")
@@ -35,13 +37,13 @@ class InvalidInput(EgressError):
 class InvalidAnnotation(InvalidInput):
     """An ``egress_pod`` or ``avi_proxy`` annotation was refused whole (design §3.1)."""
 
-    reason = "InvalidAnnotation"
+    reason = Reason.INVALID_ANNOTATION
 
 
 class Refused(EgressError):
     """The request is well formed, but this cloud, network or project does not admit it."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -49,7 +51,7 @@ class Refused(EgressError):
 class PoolExhausted(EgressError):
     """Every address that the network has of a family (``IPv4`` or ``IPv6``) is held."""
 
-    reason = "PoolExhausted"
+    reason = Reason.POOL_EXHAUSTED
 
     def __init__(self, network: str, ip_family: str, size: int) -> None:
         told = f"spec.subnets has no {ip_family} addresses to lease; add an {ip_family} subnet"

@@ -15,6 +15,8 @@ from functools import cache
 from multiprocessing.util import Finalize
 from typing import Any, Iterator, Mapping
 
+from ..api.reasons import Reason
+
 try:
     import kubernetes
     from urllib3.util import make_headers
@@ -36,7 +38,7 @@ from .fan_out import AT_A_TIME
 class ConnectionFailed(EgressError):
     """The API server cannot be reached, or there is no telling which one is meant."""
 
-    reason = "ConnectionFailed"
+    reason = Reason.CONNECTION_FAILED
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterator, List, Mapping
 from urllib.parse import urlencode
 
 from ..api.errors import EgressError
+from ..api.reasons import Reason
 from ..api.resources import API_GROUP, KubeObject, Resource
 from ..ipam.store import AlreadyExists, Changed
 from .connection import Connection, ConnectionFailed
@@ -30,7 +31,7 @@ LIST_PAGE_SIZE = 1000
 class ApiError(EgressError):
     """The API server refused a request."""
 
-    reason = "ApiError"
+    reason = Reason.API_ERROR
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

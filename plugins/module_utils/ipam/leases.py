@@ -17,6 +17,7 @@ from typing import Callable, Container, Iterable, Iterator
 
 from ..api.addresses import IPV4, family_of
 from ..api.errors import PoolExhausted, Refused
+from ..api.reasons import Reason
 from ..api.resources import (
     API_GROUP,
     API_VERSION,
@@ -41,7 +42,7 @@ ADMINISTRATOR = "administrator"
 IMPORT = "import"
 """Brought from another cluster: the controller's as soon as its service is there."""
 
-QUOTA_EXCEEDED = "QuotaExceeded"
+QUOTA_EXCEEDED = Reason.QUOTA_EXCEEDED
 
 Draw = Callable[[AddressPool], Iterator[str]]
 """The addresses of a pool in the order in which a claim tries them, less those that are known to be taken."""
@@ -118,13 +119,13 @@ def address_to_keep(lease: KubeObject, wanted: str | None, ip_family: str) -> st
         return None
     if family_of(held) != family:
         raise Refused(
-            "AddressFamilyMismatch",
+            Reason.ADDRESS_FAMILY_MISMATCH,
             f"EgressLease {name} holds {held}, and an {family} address is asked for; an address never changes under a "
             "running service: remove the egress_pod annotation until the lease is Released, or release it by "
             "avi_ipam_lease if that acquired it",
         )
     raise Refused(
-        "AddressMismatch",
+        Reason.ADDRESS_MISMATCH,
         f"EgressLease {name} holds {held}, not {wanted}; an address never moves by itself: release it first",
     )
 
@@ -213,11 +214,13 @@ def check_wanted(network: EgressNetwork, namespace: str, wanted: str) -> None:
     """Refused where a project can't have an address of the network, whoever holds it."""
     if wanted not in network.pool:
         raise Refused(
-            "AddressNotInNetwork", f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"
+            Reason.ADDRESS_NOT_IN_NETWORK, f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"
         )
     if not network.leases(wanted, namespace):
         owner = network.reservations[wanted]
-        raise Refused("AddressReserved", f"EgressNetwork {network.name}: {wanted} is reserved for project {owner}")
+        raise Refused(
+            Reason.ADDRESS_RESERVED, f"EgressNetwork {network.name}: {wanted} is reserved for project {owner}"
+        )
 
 
 def check_quota(network: EgressNetwork, slot: Slot, leases: Iterable[KubeObject]) -> None:
@@ -245,11 +248,11 @@ def taken_by(network: EgressNetwork, lock: KubeObject) -> Refused:
     spec = lock["spec"]
     if locks.in_conflict(lock):
         return Refused(
-            "AddressInConflict",
+            Reason.ADDRESS_IN_CONFLICT,
             f"EgressNetwork {network.name}: a host that it was not leased to answers for {spec['address']}; see "
             f"EgressAddress {lock['metadata']['name']}, and delete that when it is settled",
         )
-    return Refused("AddressTaken", f"EgressNetwork {network.name}: {spec['address']} is held by {spec['lease']}")
+    return Refused(Reason.ADDRESS_TAKEN, f"EgressNetwork {network.name}: {spec['address']} is held by {spec['lease']}")
 
 
 def lease_object(slot: Slot, claimed_by: str = ADMINISTRATOR) -> KubeObject:

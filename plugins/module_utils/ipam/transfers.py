@@ -10,6 +10,7 @@ from typing import Callable, Collection, Sequence
 
 from ..api.addresses import IPV4, family_of
 from ..api.errors import PoolExhausted, Refused
+from ..api.reasons import Reason
 from ..api.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, address_name
 from . import lease_status, leases, locks
 from .leases import ADMINISTRATOR, QUOTA_EXCEEDED, Draw, Slot
@@ -51,16 +52,16 @@ def transfer(store: LeaseStore, source: KubeObject, slot: Slot, now: datetime, c
     """
     address, giver = lease_status.address(source), source["metadata"]["name"]
     if address is None or lease_status.is_bound(source):
-        raise Refused("NotReleased", f"EgressLease {giver} has no address to give; release it first")
+        raise Refused(Reason.NOT_RELEASED, f"EgressLease {giver} has no address to give; release it first")
     target = leases.ensure(store, slot, claimed_by)
     if lease_status.is_bound(target):
         if lease_status.address(target) == address:
             return target
         held = lease_status.address(target)
-        raise Refused("AlreadyBound", f"EgressLease {slot.lease} holds {held}; release it before it gets another")
+        raise Refused(Reason.ALREADY_BOUND, f"EgressLease {slot.lease} holds {held}; release it before it gets another")
     lock = store.get(EGRESS_ADDRESS, address_name(slot.network, address))
     if lock is None or locks.in_conflict(lock) or not any(locks.is_holder(lock, lease) for lease in (source, target)):
-        raise Refused("AddressTaken", f"EgressLease {giver} does not have {address} to give any more")
+        raise Refused(Reason.ADDRESS_TAKEN, f"EgressLease {giver} does not have {address} to give any more")
     if not lease_status.is_expired(source):
         leases.write_status(store, source, lease_status.expired(source, TRANSFERRED))
     target = leases.begin(store, target, claimed_by)

@@ -65,7 +65,7 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
         outcome = operation(cluster, module.params, module.check_mode)
     except EgressError as error:
         _cluster.cache_clear()  # What is tried again, as by until, finds a credential that was renewed meanwhile.
-        module.fail_json(msg=str(error), reason=error.reason, changed=error.changed)
+        module.fail_json(msg=str(error), reason=str(error.reason), changed=error.changed)
     finally:
         if remove_keys():
             _cluster.cache_clear()

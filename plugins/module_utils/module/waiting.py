@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, Callable, Collection, Dict, Iterable, Mapping, Sequence, Tuple
 
 from ..api.errors import EgressError, Refused
+from ..api.reasons import Reason
 from ..api.resources import (
     EGRESS_LEASE,
     EVENT,
@@ -26,33 +27,6 @@ from ..client.connection import ConnectionFailed
 from ..client.kube_client import ApiError, Cluster, Expired
 from ..ipam.lease_status import BOUND
 
-REFUSALS = frozenset(
-    {
-        "AddressFamilyMismatch",
-        "AddressInConflict",
-        "AddressMismatch",
-        "AddressNotInNetwork",
-        "AddressNotReserved",
-        "AddressReserved",
-        "AddressTaken",
-        "AmbiguousCloud",
-        "IPFamilyMissing",
-        "ImageNotAllowed",
-        "InvalidAnnotation",
-        "InvalidInput",
-        "NameTaken",
-        "NetworkNotAllowed",
-        "NetworkNotFound",
-        "PolicyNotSupported",
-        "PoolExhausted",
-        "ProjectNotIncluded",
-        "QuotaExceeded",
-        "SecureEgressModeOff",
-        "ServiceTypeNotAllowed",
-    }
-)
-"""Reasons of a False condition that waiting does not cure."""
-
 SETTLE_SECONDS = 3.0
 """How long a condition that was there before may speak of the past: the controller reconciles within 1 s."""
 SETTLE_SECONDS_OF_EACH = 0.1
@@ -62,7 +36,7 @@ SETTLE_SECONDS_OF_EACH = 0.1
 class TimedOut(EgressError):
     """What was waited for did not happen in time."""
 
-    reason = "TimedOut"
+    reason = Reason.TIMED_OUT
 
 
 @dataclass(frozen=True)
@@ -154,7 +128,7 @@ def is_ready(condition: dict[str, Any] | None) -> bool:
 
 
 def is_refused(condition: dict[str, Any] | None) -> bool:
-    return condition is not None and condition["status"] == "False" and condition["reason"] in REFUSALS
+    return condition is not None and condition["status"] == "False" and Reason.is_final(condition["reason"])
 
 
 def until_decided(cluster: Cluster, watched: Watched, awaited: Sequence[Awaited], deadline: float) -> Objects:
@@ -194,7 +168,7 @@ def why_not_ready(cluster: Cluster, service: str, found: Objects, timeout: float
         return EgressError(f"Service {service}: somebody deleted it while its egress pod was waited for")
     condition = ready_condition(found[service])
     if condition and is_refused(condition):
-        return Refused(condition["reason"], condition["message"])
+        return Refused(Reason(condition["reason"]), condition["message"])
     namespace, name = service.split("/")
     return TimedOut(
         f"Service {service}: condition {READY_CONDITION} is not True after {timeout:g} s: "

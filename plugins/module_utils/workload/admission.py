@@ -8,6 +8,7 @@ from typing import Collection, Iterable, Mapping, Sequence
 
 from ..annotations.egress_service import EgressService
 from ..api.errors import InvalidInput, Refused
+from ..api.reasons import Reason
 from ..api.resources import EGRESS_POD_ANNOTATION, KubeObject, egress_pod_name
 from ..ipam.cloud import EgressCloud, choose_network
 from ..ipam.network import EgressNetwork
@@ -32,17 +33,18 @@ def admit(
     including = [cloud for cloud in clouds if cloud.includes(namespace)]
     if not including:
         raise Refused(
-            "ProjectNotIncluded", f"{subject}: no EgressCloud includes project {service.namespace}; see spec.projects"
+            Reason.PROJECT_NOT_INCLUDED,
+            f"{subject}: no EgressCloud includes project {service.namespace}; see spec.projects",
         )
     if len(including) > 1:
         names = ", ".join(sorted(cloud.name for cloud in including))
         raise Refused(
-            "AmbiguousCloud", f"{subject}: EgressClouds {names} all include project {service.namespace}; one may"
+            Reason.AMBIGUOUS_CLOUD, f"{subject}: EgressClouds {names} all include project {service.namespace}; one may"
         )
     cloud = including[0]
     if not cloud.secure_egress_mode:
         raise Refused(
-            "SecureEgressModeOff",
+            Reason.SECURE_EGRESS_MODE_OFF,
             f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true for egress pods",
         )
     _check_supported(service, subject)
@@ -55,7 +57,7 @@ def admit(
         which = f"EgressNetwork {wanted} is not of EgressCloud {cloud.name}, or does not allow"
         which = which if wanted else f"no EgressNetwork of EgressCloud {cloud.name} allows"
         raise Refused(
-            "NetworkNotAllowed", f"{subject}: {which} project {service.namespace}; see spec.allowedNamespaces"
+            Reason.NETWORK_NOT_ALLOWED, f"{subject}: {which} project {service.namespace}; see spec.allowedNamespaces"
         )
     return cloud, allowed
 
@@ -65,7 +67,7 @@ def check_named(service: EgressService, networks: Collection[str]) -> None:
     wanted = service.egress_pod.network
     if wanted and wanted not in networks:
         raise Refused(
-            "NetworkNotFound",
+            Reason.NETWORK_NOT_FOUND,
             f"Service {service.namespace}/{service.name}: egress_pod.network names EgressNetwork {wanted!r}, and there "
             "is none",
         )
@@ -81,7 +83,7 @@ def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held:
     if wish.network or wish.source_ips or not held or {network.name for network in networks} & set(held):
         return
     raise Refused(
-        "NetworkNotAllowed",
+        Reason.NETWORK_NOT_ALLOWED,
         f"Service {service.namespace}/{service.name}: it holds an address of EgressNetwork {', '.join(sorted(held))}, "
         f"which project {service.namespace} may not lease from any more; allow it there again, or send the service to "
         "another one by egress_pod.network",
@@ -97,7 +99,7 @@ def _check_supported(service: EgressService, subject: str) -> None:
         )
     if service.ip_family not in service.ip_families:
         raise Refused(
-            "IPFamilyMissing",
+            Reason.IP_FAMILY_MISSING,
             f"{subject}: spec.ipFamilies is {', '.join(service.ip_families)}, and {EGRESS_POD_ANNOTATION} asks for "
             f"{service.ip_family}; set spec.ipFamilyPolicy to PreferDualStack and add {service.ip_family} to "
             "spec.ipFamilies",

@@ -18,6 +18,7 @@ from typing import Any, Mapping, Sequence
 
 from ..annotations.egress_service import Destination, EgressService
 from ..api.errors import Refused
+from ..api.reasons import Reason
 from ..api.resources import (
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
@@ -55,7 +56,7 @@ def router_image(cloud: EgressCloud, service: EgressService) -> str:
     if any(_image_matches(wanted, pattern) for pattern in cloud.allowed_images):
         return wanted
     raise Refused(
-        "ImageNotAllowed",
+        Reason.IMAGE_NOT_ALLOWED,
         f"Service {service.namespace}/{service.name}: egress_pod.image {wanted!r} is not allowed; "
         f"EgressCloud {cloud.name} must list it in spec.allowedImages",
     )

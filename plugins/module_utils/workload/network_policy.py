@@ -30,6 +30,7 @@ from typing import Iterable, Sequence
 from ..annotations.avi_proxy import ALLOW, RATE_LIMIT, Clients, Policy, Rule
 from ..annotations.service_port import ServicePort
 from ..api.errors import Refused
+from ..api.reasons import Reason
 from ..api.resources import KubeObject
 from . import address_partition
 
@@ -131,7 +132,7 @@ class _Compiler:
         found = tuple(islice(self._space.blocks(allowed), MAX_BLOCKS + 1))
         if len(found) > MAX_BLOCKS:
             raise Refused(
-                "PolicyNotSupported",
+                Reason.POLICY_NOT_SUPPORTED,
                 f"{self._subject}: avi_proxy: its rules come to more than {MAX_BLOCKS} address blocks; "
                 "name prefixes rather than single addresses",
             )
@@ -174,7 +175,7 @@ def _obstacle(rule: Rule) -> str | None:
 
 
 def _not_supported(subject: str, rule: Rule, why: str) -> Refused:
-    return Refused("PolicyNotSupported", f"{subject}: avi_proxy {rule}: {why}")
+    return Refused(Reason.POLICY_NOT_SUPPORTED, f"{subject}: avi_proxy {rule}: {why}")
 
 
 def _ingress_rule(admitted: _Admitted, project: str, ports: Sequence[ServicePort]) -> KubeObject:

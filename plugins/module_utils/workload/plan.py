@@ -15,6 +15,7 @@ from ..annotations.egress_service import EgressService
 from ..api.conditions import Condition
 from ..api.errors import EgressError, Refused
 from ..api.merge_patch import patched
+from ..api.reasons import Reason
 from ..api.resources import (
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
@@ -174,7 +175,7 @@ def _budget_writes(service: EgressService, observed: KubeObject | None) -> list[
 def _check_owned(service: EgressService, obj: KubeObject | None) -> None:
     if obj and not _owned_by_service(obj, service.name):
         raise Refused(
-            "NameTaken",
+            Reason.NAME_TAKEN,
             f"Service {service.namespace}/{service.name}: {object_key(obj)} exists and is not the egress controller's; "
             "rename or delete it",
         )

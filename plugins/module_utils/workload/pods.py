@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from ..api.conditions import Condition
+from ..api.reasons import Reason
 from ..api.resources import KubeObject
 
 WAITING_MESSAGE_LENGTH = 120
@@ -23,15 +24,15 @@ def made_by(pod: KubeObject) -> str | None:
 def readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], sources: Sequence[str]) -> Condition:
     """What the pods of a service come to; ``outdated`` are those of an older rendering that have to end first."""
     if outdated:
-        return Condition(False, "Replacing", "the egress pod of the former configuration is ending")
+        return Condition(False, Reason.REPLACING, "the egress pod of the former configuration is ending")
     ready = [pod for pod in pods if is_ready(pod)]
     if len(ready) >= len(sources):
-        return Condition(True, "EgressReady", f"traffic leaves from {','.join(sources)}")
+        return Condition(True, Reason.EGRESS_READY, f"traffic leaves from {','.join(sources)}")
     if ready:
         waiting = [pod for pod in pods if pod not in ready]
         told = f"{len(ready)} of {len(sources)} egress pods are ready; {_why_waiting(waiting)}"
-        return Condition(True, "Degraded", told)
-    return Condition(False, "WaitingForPod", _why_waiting(pods))
+        return Condition(True, Reason.DEGRADED, told)
+    return Condition(False, Reason.WAITING_FOR_POD, _why_waiting(pods))
 
 
 def is_finished(pod: KubeObject) -> bool:

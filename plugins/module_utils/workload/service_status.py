@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from ..api.conditions import Condition
+from ..api.reasons import Reason
 from ..api.resources import READY_CONDITION, SERVED_CONDITION, KubeObject
 
 
@@ -25,4 +26,4 @@ def has_served(service: KubeObject, sources: Sequence[str]) -> bool:
 
 
 def _served(sources: Sequence[str]) -> Condition:
-    return Condition(True, "HasBeenReady", f"traffic has left from {','.join(sources)}")
+    return Condition(True, Reason.HAS_BEEN_READY, f"traffic has left from {','.join(sources)}")

@@ -12,6 +12,7 @@ from typing import Callable, Sequence
 
 from ..annotations.egress_service import EgressService
 from ..api.errors import Refused
+from ..api.reasons import Reason
 from ..ipam.leases import Slot
 from ..ipam.network import EgressNetwork
 
@@ -42,7 +43,7 @@ def _not_reserved(service: EgressService, networks: Sequence[EgressNetwork]) -> 
     else:
         told = "no lease of this service holds that, and no EgressNetwork reserves it for its project"
     return Refused(
-        "AddressNotReserved",
+        Reason.ADDRESS_NOT_RESERVED,
         f"Service {service.namespace}/{service.name}: egress_pod.source_ip is {', '.join(asked)}; {told}; have one "
         "acquired by avi_ipam_lease or reserved in spec.reservations first, or remove the key",
     )

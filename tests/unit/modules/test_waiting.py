@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -170,14 +168,6 @@ def test_a_timeout_without_a_controller_or_the_right_to_read_events() -> None:
 
     with pytest.raises(waiting.TimedOut, match=r"is it running\?; its Events cannot be read: permission is missing"):
         wait(cluster)
-
-
-def test_every_refusal_of_the_core_ends_a_wait() -> None:
-    core = Path(waiting.__file__).parent.parent
-    said = {reason for path in core.rglob("*.py") for reason in re.findall(r'Refused\(\s*"(\w+)"', path.read_text())}
-
-    of_leases = {"InUse", "NotReleased", "NothingToGive", "AlreadyBound"}
-    assert said - of_leases <= waiting.REFUSALS
 
 
 def test_leases_that_are_bound_are_told_by_project_and_service() -> None:

@@ -13,6 +13,7 @@ from typing import Mapping, Sequence
 
 from ...api import addresses
 from ...api.errors import PoolExhausted, Refused
+from ...api.reasons import Reason
 from ...api.resources import KubeObject
 from ...api.timestamps import timestamp
 from ...ipam import lease_status, leases, locks, transfers
@@ -59,13 +60,13 @@ def giver_of(view: Survey, ledger: Ledger, wish: Wish, giver: Slot) -> KubeObjec
     if target and lease_status.is_bound(target):
         held = leases.address_to_keep(target, wish.wanted, family_to_ask_for(target, wish))
         if source and not _has_given(source, held):
-            raise Refused("AlreadyBound", f"EgressLease {wish.slot.lease} holds {held}, which is not from {name}")
+            raise Refused(Reason.ALREADY_BOUND, f"EgressLease {wish.slot.lease} holds {held}, which is not from {name}")
         return None
     address = lease_status.address(source)
     if source is None or address is None:
-        raise Refused("NothingToGive", f"EgressLease {name}, which transfer_from names, has no address to give")
+        raise Refused(Reason.NOTHING_TO_GIVE, f"EgressLease {name}, which transfer_from names, has no address to give")
     if wish.wanted and wish.wanted != address:
-        raise Refused("AddressMismatch", f"EgressLease {name} has {address} to give, not {wish.wanted}")
+        raise Refused(Reason.ADDRESS_MISMATCH, f"EgressLease {name} has {address} to give, not {wish.wanted}")
     if not (lease_status.is_released(source) or lease_status.is_expired(source)):
         _refuse_if_used(view, source)
     network = view.leasable[wish.slot.network]
@@ -74,7 +75,7 @@ def giver_of(view: Survey, ledger: Ledger, wish: Wish, giver: Slot) -> KubeObjec
         leases.check_quota(network, wish.slot, ledger.project(wish.slot))
     lock = ledger.locked(network.name).get(address)
     if lock is None or not any(lease and locks.is_holder(lock, lease) for lease in (source, target)):
-        raise Refused("AddressTaken", f"EgressLease {name} does not have {address} to give any more")
+        raise Refused(Reason.ADDRESS_TAKEN, f"EgressLease {name} does not have {address} to give any more")
     if locks.in_conflict(lock):
         raise leases.taken_by(network, lock)
     return source
@@ -177,7 +178,7 @@ def _refuse_if_used(view: Survey, lease: KubeObject) -> None:
     slot = leases.slot_of(lease)
     if view.uses(slot):
         raise Refused(
-            "InUse",
+            Reason.IN_USE,
             f"EgressLease {slot.lease}: Service {slot.namespace}/{slot.service} uses it; delete the service first, "
             "with avi_egress_service state=absent",
         )

@@ -14,6 +14,7 @@ from typing import Any, Hashable, Mapping, Sequence
 
 from ...api.addresses import canonical
 from ...api.errors import InvalidInput, Refused
+from ...api.reasons import Reason
 from ...api.resources import KubeObject
 from ...api.timestamps import given_timestamp, timestamp
 from ...client.kube_client import Cluster
@@ -120,7 +121,9 @@ def restore(store: LeaseStore, record: Record) -> KubeObject:
         return lease
     if record.phase != EXPIRED and (lock := locks.lock(store, lease, record.address)):
         holder = lock["spec"]["lease"]
-        raise Refused("AddressTaken", f"EgressLease {record.slot.lease}: {record.address} is held by {holder} by now")
+        raise Refused(
+            Reason.ADDRESS_TAKEN, f"EgressLease {record.slot.lease}: {record.address} is held by {holder} by now"
+        )
     return leases.write_status(store, lease, record.status)
 
 
@@ -132,7 +135,7 @@ def _refuse_another(found: KubeObject | None, record: Record) -> None:
     held = lease_status.address(found)
     if held not in (None, record.address):
         raise Refused(
-            "AddressMismatch",
+            Reason.ADDRESS_MISMATCH,
             f"EgressLease {record.slot.lease} is there with {held}, not {record.address}; nothing is taken from it: "
             "take the lease out of the file, or make room for it here first",
         )

@@ -8,6 +8,7 @@ from typing import Any, Mapping, Sequence
 
 from ...api import addresses
 from ...api.errors import EgressError, InvalidInput, Refused
+from ...api.reasons import Reason
 from ...api.resources import EGRESS_NETWORK, NAMESPACE, KubeObject
 from ...client.kube_client import Cluster
 from ...ipam import lease_status, leases
@@ -78,17 +79,18 @@ def _check(
     project = cluster.get(NAMESPACE, namespace) or {"metadata": {"name": namespace}}
     if not view.network(name).allows(project):
         raise Refused(
-            "NetworkNotAllowed", f"EgressNetwork {name} does not allow project {namespace}; see spec.allowedNamespaces"
+            Reason.NETWORK_NOT_ALLOWED,
+            f"EgressNetwork {name} does not allow project {namespace}; see spec.allowedNamespaces",
         )
     if owner not in (None, namespace):
-        raise Refused("AddressReserved", f"EgressNetwork {name}: {address} is reserved for project {owner}")
+        raise Refused(Reason.ADDRESS_RESERVED, f"EgressNetwork {name}: {address} is reserved for project {owner}")
     if owner is None:
         leases.check_wanted(view.leasable[name], namespace, address)
     for lease in view.ledger().leases():
         slot = slot_of(lease)
         holds = lease_status.address(lease) == address and not lease_status.is_expired(lease)
         if holds and slot.network == name and slot.namespace != namespace:
-            raise Refused("AddressTaken", f"EgressNetwork {name}: {address} is held by {slot.lease}")
+            raise Refused(Reason.ADDRESS_TAKEN, f"EgressNetwork {name}: {address} is held by {slot.lease}")
 
 
 def _told(network: str, reservations: Sequence[Reservation]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Callable, Collection, Iterable, Iterator, Mapping, TypeVar
 
 from ...api.errors import InvalidInput, Refused
+from ...api.reasons import Reason
 from ...api.resources import (
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
@@ -65,7 +66,7 @@ class Survey:
         found = self.network_objects
         if name not in found:
             known = f"there are: {', '.join(sorted(found))}" if found else "there are none"
-            raise Refused("NetworkNotFound", f"EgressNetwork {name} does not exist; {known}")
+            raise Refused(Reason.NETWORK_NOT_FOUND, f"EgressNetwork {name} does not exist; {known}")
         return read_network(found[name])
 
     def admitting(self, slot: Slot) -> EgressNetwork:
@@ -76,7 +77,7 @@ class Survey:
             raise NotFound(404, f"project {slot.namespace} does not exist; create the namespace first")
         if not network.allows(namespace):
             raise Refused(
-                "NetworkNotAllowed",
+                Reason.NETWORK_NOT_ALLOWED,
                 f"EgressNetwork {network.name} does not allow project {slot.namespace}; see spec.allowedNamespaces",
             )
         return network
