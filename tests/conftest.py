@@ -14,10 +14,10 @@ import pytest
 
 from images.build import Image, build_all
 from tests.cluster import Cluster
-from tests.demo import playbook
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
-from tests.demo.provider import outside_of, outside_v6_of
+from tests.support import playbook
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
+from tests.support.provider import outside_of, outside_v6_of
 from tests.unit.test_conformance import ROWS
 
 # The router's laboratory, which needs no cluster.

@@ -24,8 +24,8 @@ from rich.table import Table
 
 from images.build import build_all
 from tests.cluster import Cluster
-from tests.demo.client import client_pod
-from tests.demo.kubectl import Kubectl
+from tests.support.client import client_pod
+from tests.support.kubectl import Kubectl
 
 INTERVAL_SECONDS = 0.05
 TIMEOUT_SECONDS = 0.5

@@ -38,7 +38,7 @@ from rich.table import Table
 from tests.benchmarks import knowing, machine
 from tests.benchmarks.claimants import CLAIM, CREATE, MODULE_CLAIM, Claimants, Report, Sample, Task, network_of
 from tests.cluster.tools import KUBERNETES, ensure
-from tests.integration.api_server import ADMIN_TOKEN, ApiServer
+from tests.support.api_server import ADMIN_TOKEN, ApiServer
 
 CRDS = Path(__file__).parents[2] / "roles/egress/files/crds"
 SERVERS = ("kube-apiserver", "etcd", "kube-controller-manager")

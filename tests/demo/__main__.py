@@ -12,11 +12,12 @@ from typing import Callable, TypeVar
 
 from images.engine import BuildError
 from tests.cluster import ClusterError
+from tests.support import playbook
+from tests.support.kubectl import Kubectl
+from tests.support.outside import DemoError
+from tests.support.provider import Provider, choose
 
-from . import playbook, projects, proof
-from .kubectl import Kubectl
-from .outside import DemoError
-from .provider import Provider, choose
+from . import projects, proof
 
 T = TypeVar("T")
 STEPS = 7

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from .kubectl import Kubectl
-from .outside import DemoError
-from .playbook import OTHER_PROJECT, PROJECT
+from tests.support.kubectl import Kubectl
+from tests.support.outside import DemoError
+from tests.support.playbook import OTHER_PROJECT, PROJECT
 
 LABEL = "egress.avi.dev/demo"
 PRODUCT_NAMESPACE = "avi-egress"

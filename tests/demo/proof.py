@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from .client import Answer, client_pod, fetch
-from .kubectl import Kubectl
-from .playbook import OTHER_PROJECT, PROJECT, SERVICE
+from tests.support.client import Answer, client_pod, fetch
+from tests.support.kubectl import Kubectl
+from tests.support.playbook import OTHER_PROJECT, PROJECT, SERVICE
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from images.build import Image
-from tests.demo.client import Answer, client_pod, fetch
-from tests.demo.kubectl import Kubectl
+from tests.support.client import Answer, client_pod, fetch
+from tests.support.kubectl import Kubectl
 
 NODES = ("node1", "node2")
 READY_SECONDS = 60

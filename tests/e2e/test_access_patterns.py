@@ -20,10 +20,10 @@ from ipaddress import IPv4Network
 import pytest
 from pyroute2 import IPRoute
 
-from tests.capture import inside
 from tests.cluster import Cluster
-from tests.demo.client import Answer, client_pod
-from tests.demo.outside import Outside
+from tests.support.capture import inside
+from tests.support.client import Answer, client_pod
+from tests.support.outside import Outside
 
 from .conftest import NODES, Project
 from .test_secure_egress_service import wait_until

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
 
 from .conftest import Project
 from .test_ipv6 import DUAL_STACK, cluster_ip

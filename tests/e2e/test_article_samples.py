@@ -19,10 +19,10 @@ import yaml
 
 from images.build import Image
 from tests.cluster import Cluster
-from tests.demo.client import client_pod, fetch
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
 from tests.seed import ARTICLE
+from tests.support.client import client_pod, fetch
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
 
 from .conftest import NODES, Project
 from .test_secure_egress_service import wait_until

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster import Cluster
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
 
 from .conftest import NODES, Project
 from .test_secure_egress_service import wait_until

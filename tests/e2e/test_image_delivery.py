@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
-from tests.demo import playbook
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
-from tests.registry import LOOPBACK, PULLER, PULLER_PASSWORD, PUSHER, PUSHER_PASSWORD, Registry, free_port
+from tests.support import playbook
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
+from tests.support.registry import LOOPBACK, PULLER, PULLER_PASSWORD, PUSHER, PUSHER_PASSWORD, Registry, free_port
 
 from .conftest import Project
 from .test_secure_egress_service import wait_until

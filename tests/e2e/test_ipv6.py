@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from pyroute2 import IPRoute
 
-from tests.capture import inside
 from tests.cluster import Cluster
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
+from tests.support.capture import inside
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
 
 from .conftest import NODES, Project
 from .test_article_samples import delete, witness

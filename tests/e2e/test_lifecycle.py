@@ -21,8 +21,8 @@ import pytest
 
 from images.build import Image
 from tests.cluster import Cluster
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
 
 from .conftest import Project
 from .test_secure_egress_service import routed, wait_until

@@ -23,12 +23,12 @@ import dns.query
 import pytest
 
 from images.build import Image
-from tests.capture import inside
 from tests.cluster import Cluster
-from tests.demo import playbook
-from tests.demo.client import client_pod
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
+from tests.support import playbook
+from tests.support.capture import inside
+from tests.support.client import client_pod
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
 
 from .conftest import NODES, Project
 from .test_secure_egress_service import SERVICE, wait_until

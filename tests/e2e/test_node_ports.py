@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pyroute2 import IPRoute
 
-from tests.capture import inside
 from tests.cluster import Cluster
-from tests.demo.outside import Outside
+from tests.support.capture import inside
+from tests.support.outside import Outside
 
 from .conftest import Project
 from .test_secure_egress_service import wait_until

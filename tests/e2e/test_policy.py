@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
-from tests.demo.client import Answer
-from tests.demo.outside import Outside
 from tests.seed import ARTICLE
+from tests.support.client import Answer
+from tests.support.outside import Outside
 
 from .conftest import NODES, Project
 from .test_access_patterns import request

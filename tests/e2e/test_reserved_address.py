@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from tests.demo.outside import Outside
+from tests.support.outside import Outside
 
 from .conftest import Project
 from .test_secure_egress_service import wait_until

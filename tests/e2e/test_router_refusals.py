@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.capture import inside
+from tests.support.capture import inside
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.neighbour_talk import answer

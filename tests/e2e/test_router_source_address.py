@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.capture import inside
+from tests.support.capture import inside
 from tests.support.router_lab.hammer import Hammer
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run

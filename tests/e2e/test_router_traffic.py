@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.capture import inside
+from tests.support.capture import inside
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import REMOTE, Net, both_families

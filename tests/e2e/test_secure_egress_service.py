@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from pyroute2 import IPRoute
 
-from tests.capture import inside
 from tests.cluster import Cluster
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import DemoError, Outside
+from tests.support.capture import inside
+from tests.support.kubectl import Kubectl
+from tests.support.outside import DemoError, Outside
 
 from .conftest import NODES, Project
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.capture import Capture
 from tests.cluster import Cluster
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import Outside
+from tests.support.capture import Capture
+from tests.support.kubectl import Kubectl
+from tests.support.outside import Outside
 
 from .conftest import NODES, Project
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.demo.outside import Outside
+from tests.support.outside import Outside
 
 from .conftest import Project
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster
-from tests.demo.kubectl import Kubectl
+from tests.support.kubectl import Kubectl
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs/tutorial.md"

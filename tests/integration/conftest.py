@@ -11,8 +11,8 @@ import pytest
 
 from tests.cluster.tools import KUBERNETES, ensure
 from tests.faults import FaultProxy
-from tests.integration.ansible_run import Ansible
-from tests.integration.api_server import ApiServer
+from tests.support.ansible_run import Ansible
+from tests.support.api_server import ApiServer
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
-from tests.integration.api_server import ApiServer
-from tests.integration.awx_job import Awx
-from tests.integration.controller_process import ControllerProcess, wait_for
+from tests.support.api_server import ApiServer
+from tests.support.awx_job import Awx
+from tests.support.controller_process import ControllerProcess, wait_for
 
 SITE: dict[str, Any] = {
     "egress_networks": [

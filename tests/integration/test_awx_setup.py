@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.ansible_run import CHECKOUT, Ansible, Run
+from tests.support.ansible_run import CHECKOUT, Ansible, Run
 
 PLAYBOOKS = CHECKOUT / "playbooks"
 TEMPLATES = yaml.safe_load((PLAYBOOKS / "vars/awx.yml").read_text())["egress_awx_templates"]

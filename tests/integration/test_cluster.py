@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.capture import Capture
 from tests.cluster import Cluster, ClusterError, images
 from tests.cluster.identity import ProcessIdentity
 from tests.cluster.namespaces import inside
 from tests.cluster.processes import CHECKOUT
+from tests.support.capture import Capture
 
 PROBE = "localhost/avi-egress-probe:1"
 REMOTE = "10.10.10.200"

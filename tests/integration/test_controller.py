@@ -47,15 +47,15 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import rea
 from tests.faults import FaultProxy
 from tests.faults.requests import READS
 from tests.faults.rules import Delay, HoldWatch, Rule
-from tests.integration.api_server import ApiServer
-from tests.integration.controller_process import (
+from tests.support.api_server import ApiServer
+from tests.support.controller_process import (
     CHECKOUT,
     LEADS_SECONDS,
     NAMESPACE_OF_CONTROLLER,
     ControllerProcess,
     wait_for,
 )
-from tests.integration.door import Door
+from tests.support.door import Door
 
 CRDS = sorted((CHECKOUT / "roles/egress/files/crds").glob("*.yaml"))
 SCC_CRD = CHECKOUT / "tests/cluster/manifests/scc-crd.yaml"

@@ -23,10 +23,10 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
-from tests.integration.ansible_run import Ansible
-from tests.integration.api_server import ApiServer
-from tests.integration.documented import Returned, text
 from tests.integration.test_controller import CRDS, SCC_CRD, define
+from tests.support.ansible_run import Ansible
+from tests.support.api_server import ApiServer
+from tests.support.documented import Returned, text
 
 ORDER = (
     "avi_scc_account",

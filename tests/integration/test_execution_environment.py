@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.ansible_run import CHECKOUT
+from tests.support.ansible_run import CHECKOUT
 
 PROGRAMS = Path(sys.executable).parent
 

@@ -36,7 +36,7 @@ from tests.faults.rules import (
     Stale,
 )
 from tests.faults.upstream import kubeconfig_for
-from tests.integration.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
+from tests.support.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 TIMEOUT = 20

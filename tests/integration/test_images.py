@@ -27,10 +27,10 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
-from tests.integration.ansible_run import CHECKOUT, Ansible, Run
-from tests.integration.api_server import ADMIN_TOKEN, ApiServer
-from tests.integration.controller_process import wait_for
-from tests.registry import PULLER, PULLER_PASSWORD, PUSHER, PUSHER_PASSWORD, Registry
+from tests.support.ansible_run import CHECKOUT, Ansible, Run
+from tests.support.api_server import ADMIN_TOKEN, ApiServer
+from tests.support.controller_process import wait_for
+from tests.support.registry import PULLER, PULLER_PASSWORD, PUSHER, PUSHER_PASSWORD, Registry
 
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 SECRET = Resource("", "v1", "Secret", "secrets")

@@ -26,11 +26,11 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMI
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease_import
 
-from tests.integration.ansible_run import Ansible, Run
-from tests.integration.api_server import ApiServer
-from tests.integration.breaking import BreakingCluster
-from tests.integration.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 from tests.integration.test_controller import CRDS, SCC_CRD, World, define
+from tests.support.ansible_run import Ansible, Run
+from tests.support.api_server import ApiServer
+from tests.support.breaking import BreakingCluster
+from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 
 NOW = datetime(2026, 11, 20, 6, 31, tzinfo=UTC)
 MOMENT = "2026-11-20T06:31:00Z"

@@ -49,9 +49,9 @@ from tests.faults.rules import (
     Reset,
     Rule,
 )
-from tests.integration.api_server import ApiServer
-from tests.integration.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 from tests.integration.test_controller import CRDS, SCC_CRD, World, define
+from tests.support.api_server import ApiServer
+from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
 
 T = TypeVar("T")
 

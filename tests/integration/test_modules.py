@@ -50,10 +50,10 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.accounts impor
 from tests.faults import FaultProxy
 from tests.faults.requests import WRITES
 from tests.faults.rules import CONFLICT, INTERNAL_ERROR, TOO_MANY_REQUESTS, Rule
-from tests.integration.ansible_run import Ansible
-from tests.integration.api_server import ADMIN_TOKEN, TENANT, TENANT_TOKEN, ApiServer
-from tests.integration.breaking import BreakingCluster
-from tests.integration.http_proxy import HttpProxy
+from tests.support.ansible_run import Ansible
+from tests.support.api_server import ADMIN_TOKEN, TENANT, TENANT_TOKEN, ApiServer
+from tests.support.breaking import BreakingCluster
+from tests.support.http_proxy import HttpProxy
 
 CHECKOUT = Path(__file__).parents[2]
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"

@@ -12,8 +12,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Re
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 from ansible_collections.avi.egress.plugins.plugin_utils.corefile import with_names
 
-from tests.integration.ansible_run import HOST, Ansible, Run
-from tests.integration.api_server import ApiServer
+from tests.support.ansible_run import HOST, Ansible, Run
+from tests.support.api_server import ApiServer
 
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")

@@ -28,8 +28,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
 from tests.faults import FaultProxy
-from tests.integration.ansible_run import CHECKOUT, Ansible, Run
-from tests.integration.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
+from tests.support.ansible_run import CHECKOUT, Ansible, Run
+from tests.support.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
 
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)

@@ -15,9 +15,9 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
-from tests.integration.ansible_run import Ansible
-from tests.integration.api_server import ApiServer
-from tests.integration.controller_process import wait_for
+from tests.support.ansible_run import Ansible
+from tests.support.api_server import ApiServer
+from tests.support.controller_process import wait_for
 from tests.unit.role.test_access import ARTICLE, LEGACY_API_VERSION
 
 TODAYS = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)

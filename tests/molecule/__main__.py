@@ -15,7 +15,7 @@ from pathlib import Path
 
 from images.engine import BuildError
 from tests.cluster import ClusterError
-from tests.demo.outside import DemoError
+from tests.support.outside import DemoError
 
 from . import cluster, former
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from tests.demo import playbook
-from tests.demo.kubectl import Kubectl
-from tests.demo.outside import DemoError
-from tests.demo.provider import Names, Provider, choose
+from tests.support import playbook
+from tests.support.kubectl import Kubectl
+from tests.support.outside import DemoError
+from tests.support.provider import Names, Provider, choose
 
 MOLECULE = Names("avi-egress-molecule", "egress-molecule", 16446)
 

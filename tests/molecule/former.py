@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 
 from images.build import CACHE, REPOSITORY, Workshop, build_all
-from tests.demo.outside import DemoError
-from tests.demo.provider import Provider
+from tests.support.outside import DemoError
+from tests.support.provider import Provider
 
 
 def prepare(commit: str, cluster: Provider) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pytest
 
 from images.build import REPOSITORY
 from tests.cluster import Cluster
-from tests.demo.kubectl import Kubectl
+from tests.support.kubectl import Kubectl
 
 SCENARIOS = sorted(path.parent.name for path in REPOSITORY.glob("extensions/molecule/*/molecule.yml"))
 LIMIT_SECONDS = 1200

@@ -14,7 +14,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from tests.capture import inside
+from tests.support.capture import inside
 from tests.support.router_lab.net import Net
 
 

@@ -11,7 +11,7 @@ import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.capture import Capture, inside
+from tests.support.capture import Capture, inside
 from tests.support.router_lab.namespaces import PREFIX, mac_of, run
 from tests.support.router_lab.net import Net
 from tests.support.router_lab.node import Node

@@ -10,7 +10,7 @@ import struct
 import time
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from tests.capture import inside
+from tests.support.capture import inside
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net
 

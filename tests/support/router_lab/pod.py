@@ -9,7 +9,7 @@ import re
 import socket
 from dataclasses import dataclass, field
 
-from tests.capture import inside
+from tests.support.capture import inside
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net
 from tests.support.router_lab.node import Node

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from tests.capture import inside, packet
+from tests.support.capture import inside, packet
 
 ETH_P_ALL = 0x0003
 

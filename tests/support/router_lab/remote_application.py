@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 
-from tests.capture import inside
+from tests.support.capture import inside
 
 
 class RemoteApplication:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.capture import Packet, packet
+from tests.support.capture import Packet, packet
 
 POD, REMOTE = ip_address("fd70:112::100").packed, ip_address("fd10:10:10::200").packed
 TCP = b"\x12\x34" + bytes(18)

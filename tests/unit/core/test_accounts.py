@@ -14,7 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.accounts impor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .builders import UUID
+from tests.support.builders import UUID
 
 DESCRIBED = {
     "Name": f"avivantage-scc-{UUID}",

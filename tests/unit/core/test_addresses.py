@@ -20,7 +20,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import rea
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .builders import UUID, network_object
+from tests.support.builders import UUID, network_object
 
 BASES = {4: int(ipaddress.ip_address("10.70.112.0")), 6: int(ipaddress.ip_address("2001:db8::"))}
 WIDTH = {4: 32, 6: 128}

@@ -20,7 +20,8 @@ from egress_router.config import is_usable
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from .builders import service, service_object
+from tests.support.builders import service, service_object
+
 from .samples import ALLOW_TENANT_DENY_ALL
 
 LONGEST_MESSAGE = 700

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot, at_random, claim, release
 
-from .builders import network
+from tests.support.builders import network
+
 from .lease_store import MemoryStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

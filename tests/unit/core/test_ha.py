@@ -11,7 +11,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 from ansible_collections.avi.egress.plugins.module_utils.workload import manifests, plan
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
-from .builders import SOURCE, cloud, network, service, service_object
+from tests.support.builders import SOURCE, cloud, network, service, service_object
+
 from .test_plan import carried_out, pod_of
 
 SECOND = "10.70.112.156"

@@ -31,7 +31,8 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Chang
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .builders import network
+from tests.support.builders import network
+
 from .lease_store import LostConnection, MemoryStore
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -20,7 +20,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import Egr
 from ansible_collections.avi.egress.plugins.module_utils.workload import admission, plan, pods, service_status
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
-from .builders import SOURCE, UUID, cloud, namespace, network, service, service_object
+from tests.support.builders import SOURCE, UUID, cloud, namespace, network, service, service_object
 
 NETWORKS = {"outside": network()}
 FIELD_OF_KIND = {

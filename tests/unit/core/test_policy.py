@@ -20,7 +20,8 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .builders import service
+from tests.support.builders import service
+
 from .samples import ALLOW_TENANT_DENY_ALL
 
 ACTION = "NETWORK_SECURITY_POLICY_ACTION_TYPE_"

@@ -15,7 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload import plan
 from ansible_collections.avi.egress.plugins.module_utils.workload.node_ports import NODE_PORTS_ANNOTATION
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed
 
-from .builders import SOURCE, cloud, network, service_object
+from tests.support.builders import SOURCE, cloud, network, service_object
 
 VIP = "172.46.161.187"
 """The article's, which its ``oc describe`` shows as external IP and as the balancer's own."""

@@ -15,7 +15,8 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import rea
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .builders import cloud, network, network_object
+from tests.support.builders import cloud, network, network_object
+
 from .test_addresses import model_of, subnets
 
 NEARBY = st.integers(0, 40).flatmap(

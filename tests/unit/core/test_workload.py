@@ -14,7 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 from ansible_collections.avi.egress.plugins.module_utils.workload import manifests
 
-from .builders import SOURCE, cloud, network, service
+from tests.support.builders import SOURCE, cloud, network, service
 
 ARTICLE = yaml.safe_load("""
 apiVersion: v1

@@ -22,7 +22,8 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import rea
 from egress_controller.conflicts import SETTLE_SECONDS, Conflict, Conflicts, condition_with, report_of, source_of
 from egress_controller.keys import Key, service_key
 
-from ..core.builders import service as wish
+from tests.support.builders import service as wish
+
 from .clock import Clock
 from .fakes import Store, caches, lock, network
 

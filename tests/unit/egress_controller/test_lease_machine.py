@@ -8,7 +8,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Lease
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.lease_machine import LeaseMachine
+from tests.support.lease_machine import LeaseMachine
 from tests.unit.core.lease_store import MemoryStore
 
 

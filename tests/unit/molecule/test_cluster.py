@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from images.build import Image
-from tests.demo.outside import DemoError, Outside
-from tests.demo.provider import KIND_CONFIGURATION, LocalCluster, choose, free_range
 from tests.molecule import cluster
+from tests.support.outside import DemoError, Outside
+from tests.support.provider import KIND_CONFIGURATION, LocalCluster, choose, free_range
 
 
 class Somewhere:

@@ -58,9 +58,10 @@ class Returned:
         if value is None:
             assert _may_be_null(item, self.fields), f"{self.module}: {where} is null"
             return
-        assert value.__class__ is TYPES[item["type"]], f"{self.module}: {where} is {value!r}, no {item['type']}"
         self.seen[where].append(value)
-        for one in value if "elements" in item else [value]:
+        parts: list[Any] = value if "elements" in item else [value]
+        assert value.__class__ is TYPES[item["type"]], f"{self.module}: {where} is {value!r}, no {item['type']}"
+        for one in parts:
             if "elements" in item:
                 assert one.__class__ is TYPES[item["elements"]], f"{self.module}: {where} has {one!r}"
             if "contains" in item:

@@ -19,7 +19,7 @@ from typing import Any, Mapping
 import ansible_runner
 import yaml
 
-from tests.integration.ansible_run import CHECKOUT, collections
+from tests.support.ansible_run import CHECKOUT, collections
 
 SETUP = CHECKOUT / "playbooks/vars/awx.yml"
 TIMEOUT_SECONDS = 300

@@ -10,7 +10,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection, ConnectionFailed
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
 
-from tests.integration.api_server import ADMIN_TOKEN, ApiServer
+from tests.support.api_server import ADMIN_TOKEN, ApiServer
 
 
 class BreakingCluster(Cluster):
