@@ -25,7 +25,7 @@ from typing import Any
 
 import urllib3
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, SERVICE
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from rich.console import Console
 from rich.table import Table
 
@@ -96,7 +96,7 @@ class Bench:
     """Playbooks against one API server, on which nothing else runs."""
 
     def __init__(self, server: ApiServer, folder: Path) -> None:
-        self.cluster: Cluster = server.cluster()
+        self.cluster: KubeClient = server.cluster()
         self._folder = folder
         self._kubeconfig = server.kubeconfig
         self._ansible = Ansible(folder, server.kubeconfig)

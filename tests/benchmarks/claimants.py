@@ -28,7 +28,7 @@ from typing import Any
 import netaddr
 import urllib3
 from ansible_collections.avi.egress.plugins.module_utils.api.addresses import IPV4
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import PoolExhausted
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, PoolExhausted
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
@@ -37,11 +37,10 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     address_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import leases, locks
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ledger_store import LedgerStore
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.view import Survey
 from egress_controller.caches import Caches
@@ -101,7 +100,7 @@ class Report:
         self.work += other.work
 
 
-class CountingCluster(Cluster):
+class CountingCluster(KubeClient):
     """Keeps count of its requests by kind, and of the time they took. For one thread."""
 
     def __init__(self, connection: Connection) -> None:
@@ -213,7 +212,7 @@ def _until_settled(claim: Callable[[], KubeObject]) -> str | None:
             return str(claim()["status"]["address"])
         except PoolExhausted:
             return None
-        except Changed:
+        except Conflict:
             continue
 
 
@@ -283,7 +282,7 @@ def some_addresses(network: str, cidr: str, count: int) -> list[str]:
 def _serve(pipe: Pipe, connection: Connection, numbers: range, of: int) -> None:
     """A process of clients: what it is told by the pipe, until that is None."""
     urllib3.disable_warnings()
-    caches = Caches(Cluster(connection), Outages(), _Nobody())
+    caches = Caches(KubeClient(connection), Outages(), _Nobody())
     for informer in (caches.leases, caches.addresses):
         informer.start()
     _wait(lambda: caches.leases.synced and caches.addresses.synced)

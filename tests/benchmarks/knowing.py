@@ -20,13 +20,9 @@ from multiprocessing.connection import Connection as Pipe
 from typing import Any
 
 from ansible_collections.avi.egress.plugins.module_utils.api.addresses import IPV4
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Expired
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import (
-    LIST_PAGE_SIZE,
-    Cluster,
-    Expired,
-    typed,
-)
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import LIST_PAGE_SIZE, KubeClient, typed
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
 from egress_controller.caches import Caches
@@ -58,7 +54,7 @@ class Cost:
     """Processor time of one claim in the client, all requests left out."""
 
 
-class _Paper(Cluster):
+class _Paper(KubeClient):
     """A cluster that lists so many addresses, twice, is silent after that, and takes every write."""
 
     def __init__(self, template: KubeObject, count: int) -> None:

@@ -30,7 +30,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND
 from rich.console import Console
 from rich.table import Table
@@ -154,7 +154,7 @@ class Bench:
     def __init__(self, server: ApiServer) -> None:
         self._server = server
         self.connection = Connection(host=server.host, api_key=ADMIN_TOKEN, validate_certs=False)
-        self.cluster = Cluster(self.connection)
+        self.cluster = KubeClient(self.connection)
         self._networks = 0
 
     def install(self) -> None:

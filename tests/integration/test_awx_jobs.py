@@ -20,7 +20,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     NAMESPACE,
     SERVICE,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.support.api_server import ApiServer
 from tests.support.awx_job import Awx
@@ -47,7 +47,7 @@ SERVICE_ANSWERS = {
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     return api.cluster()
 
 
@@ -92,7 +92,7 @@ def service_account_token(kubeconfig: Path) -> str:
     return str(core.create_namespaced_service_account_token("awx", "default", {"spec": {}}).status.token)
 
 
-def test_the_inventory_configures_the_installation(awx: Awx, cluster: Cluster) -> None:
+def test_the_inventory_configures_the_installation(awx: Awx, cluster: KubeClient) -> None:
     job = awx.job("install", egress_wait="false")
 
     assert (job.status, job.failure) == ("successful", "")
@@ -100,7 +100,7 @@ def test_the_inventory_configures_the_installation(awx: Awx, cluster: Cluster) -
     assert cluster.get(CUSTOM_RESOURCE_DEFINITION, "egressleases.egress.avi.dev")
 
 
-def test_projects_are_onboarded_by_names_in_a_text(awx: Awx, cluster: Cluster) -> None:
+def test_projects_are_onboarded_by_names_in_a_text(awx: Awx, cluster: KubeClient) -> None:
     job = awx.job("onboard projects", egress_projects="green,\nblue")
 
     assert (job.status, job.failure) == ("successful", "")
@@ -110,7 +110,7 @@ def test_projects_are_onboarded_by_names_in_a_text(awx: Awx, cluster: Cluster) -
         assert namespace["metadata"]["labels"]["egress.avi.dev/project"] == "included"
 
 
-def test_a_check_job_foresees_a_service(awx: Awx, cluster: Cluster) -> None:
+def test_a_check_job_foresees_a_service(awx: Awx, cluster: KubeClient) -> None:
     job = awx.job("egress service", check=True, **SERVICE_ANSWERS)
 
     assert (job.status, job.failure) == ("successful", "")
@@ -119,7 +119,7 @@ def test_a_check_job_foresees_a_service(awx: Awx, cluster: Cluster) -> None:
     assert cluster.get(SERVICE, "secure-egress-service", "green") is None
 
 
-def test_a_service_is_made_from_a_survey(awx: Awx, cluster: Cluster) -> None:
+def test_a_service_is_made_from_a_survey(awx: Awx, cluster: KubeClient) -> None:
     job = awx.job("egress service", **SERVICE_ANSWERS)
 
     assert (job.status, job.failure) == ("successful", "")
@@ -147,7 +147,7 @@ def test_what_is_wrong_in_an_answer_is_told(awx: Awx) -> None:
 
 
 def test_a_workflow_needs_one_answer_for_the_project_and_passes_the_addresses_on(
-    awx: Awx, cluster: Cluster, controller: ControllerProcess
+    awx: Awx, cluster: KubeClient, controller: ControllerProcess
 ) -> None:
     answers = {
         "egress_projects": "green",
@@ -168,7 +168,7 @@ def test_a_workflow_needs_one_answer_for_the_project_and_passes_the_addresses_on
     assert job.artifacts["egress_service_source_ips"] == _source_ips(cluster, "another").split(",")
 
 
-def test_leases_are_an_artifact_that_the_import_takes(awx: Awx, cluster: Cluster) -> None:
+def test_leases_are_an_artifact_that_the_import_takes(awx: Awx, cluster: KubeClient) -> None:
     exported = awx.job("export leases")
     imported = awx.job("import leases", check=True, egress_leases_content=exported.artifacts["egress_leases_content"])
 
@@ -185,13 +185,13 @@ def test_a_strict_audit_fails_by_its_findings(awx: Awx) -> None:
     assert "green/another" in job.artifacts["egress_audit_unready"]
 
 
-def test_offboarding_takes_the_services_if_its_survey_says_so(awx: Awx, cluster: Cluster) -> None:
+def test_offboarding_takes_the_services_if_its_survey_says_so(awx: Awx, cluster: KubeClient) -> None:
     job = awx.job("offboard projects", egress_projects="green gone", egress_offboard_services="true")
 
     assert (job.status, job.failure) == ("successful", "")
     assert cluster.get(SERVICE, "secure-egress-service", "green") is None
 
 
-def _source_ips(cluster: Cluster, name: str) -> str:
+def _source_ips(cluster: KubeClient, name: str) -> str:
     service = cluster.get(SERVICE, name, "green") or {"metadata": {}}
     return str(service["metadata"].get("annotations", {}).get("egress.avi.dev/source-ips", ""))

@@ -23,7 +23,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SERVICE,
     SERVICE_ACCOUNT,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -229,7 +229,7 @@ def before_the_role(ansible: Ansible, api: ApiServer) -> list[Task]:
 
 
 @pytest.fixture(scope="module")
-def cluster(before_the_role: list[Task], api: ApiServer) -> Cluster:
+def cluster(before_the_role: list[Task], api: ApiServer) -> KubeClient:
     """With the custom resources, a project and two networks, one of which has an address for it and one for others."""
     found = api.cluster()
     define(found, CRDS)
@@ -242,7 +242,7 @@ def cluster(before_the_role: list[Task], api: ApiServer) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def told(ansible: Ansible, api: ApiServer, cluster: Cluster) -> dict[tuple[str, str], Task]:
+def told(ansible: Ansible, api: ApiServer, cluster: KubeClient) -> dict[tuple[str, str], Task]:
     """What every module says of what is wrong for all, by case and module."""
     keys = [(case, module) for case in OF_ALL for module in GOOD]
     results = ansible.tasks(*(_task(module, OF_ALL[case].options(api)) for case, module in keys))
@@ -260,7 +260,7 @@ def test_every_module_says_it_in_one_sentence(told: dict[tuple[str, str], Task],
         _assert_refused(module, told[case, module], OF_ALL[case].sentence)
 
 
-def test_each_module_says_it_in_one_sentence(ansible: Ansible, cluster: Cluster) -> None:
+def test_each_module_says_it_in_one_sentence(ansible: Ansible, cluster: KubeClient) -> None:
     results = ansible.tasks(*(_task(module, options) for module, options, _sentence in OF_ONE))
 
     for (module, _options, sentence), result in zip(OF_ONE, results, strict=True):
@@ -287,7 +287,7 @@ def test_a_process_of_its_own_says_the_same(
         assert result.get("reason") == told[key].get("reason")
 
 
-def test_nothing_was_changed(told: dict[tuple[str, str], Task], cluster: Cluster) -> None:
+def test_nothing_was_changed(told: dict[tuple[str, str], Task], cluster: KubeClient) -> None:
     accounts = [item for item in cluster.list(SERVICE_ACCOUNT) if item["metadata"]["name"].startswith("avivantage")]
 
     assert [item["metadata"]["name"] for item in cluster.list(SERVICE)] == ["kubernetes"]
@@ -305,7 +305,7 @@ def _assert_refused(module: str, result: Task, sentence: str) -> None:
     assert "module_stderr" not in result
 
 
-def _create(cluster: Cluster, project: str) -> None:
+def _create(cluster: KubeClient, project: str) -> None:
     cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": project}})
 
 

@@ -39,7 +39,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     account_user,
     scc_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import leases, locks
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
@@ -65,7 +65,7 @@ _subnets = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     """A cluster with the kinds of objects that the role installs, and OpenShift's SCC."""
     found = api.cluster()
     define(found, [*CRDS, SCC_CRD])
@@ -73,7 +73,7 @@ def cluster(api: ApiServer) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def account(api: ApiServer, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def account(api: ApiServer, cluster: KubeClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kubeconfig of the account that the role makes: every test runs with its rights and no more."""
     environment = jinja2.Environment()
     environment.filters["bool"] = bool
@@ -93,7 +93,7 @@ def account(api: ApiServer, cluster: Cluster, tmp_path_factory: pytest.TempPathF
     return kubeconfig
 
 
-def define(cluster: Cluster, manifests: Iterable[Path]) -> None:
+def define(cluster: KubeClient, manifests: Iterable[Path]) -> None:
     """Install CustomResourceDefinitions and wait until they are served."""
     for manifest in manifests:
         for body in yaml.safe_load_all(manifest.read_text()):
@@ -102,7 +102,7 @@ def define(cluster: Cluster, manifests: Iterable[Path]) -> None:
             wait_for(f"{name} to be served", lambda name=name: is_served(cluster, name))
 
 
-def is_served(cluster: Cluster, name: str) -> bool:
+def is_served(cluster: KubeClient, name: str) -> bool:
     found = cluster.get(CUSTOM_RESOURCE_DEFINITION, name) or {}
     conditions = (found.get("status") or {}).get("conditions") or ()
     return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
@@ -138,7 +138,7 @@ def controller(replica: Replica) -> ControllerProcess:
 class World:
     """A cloud, a network and a project that no other test touches."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: KubeClient) -> None:
         self.cluster = cluster
         self.name = f"w{uuid.uuid4().hex[:8]}"
         self.uuid = str(uuid.uuid4())
@@ -291,7 +291,7 @@ def wait_quiet(controller: ControllerProcess) -> float:
 
 
 @pytest.fixture
-def world(cluster: Cluster) -> World:
+def world(cluster: KubeClient) -> World:
     return World(cluster)
 
 
@@ -1037,7 +1037,7 @@ def test_a_host_that_answers_for_every_address_takes_a_few_and_not_the_whole_net
     wait_for("the last one to be in use", lambda: in_conflict() == set(seen))
 
 
-def test_without_the_definitions_it_says_what_to_run(cluster: Cluster, tmp_path: Path) -> None:
+def test_without_the_definitions_it_says_what_to_run(cluster: KubeClient, tmp_path: Path) -> None:
     server = ApiServer(tmp_path)
     process = ControllerProcess(server.kubeconfig, tmp_path / "controller.log", "lonely")
     try:

@@ -21,7 +21,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.integration.test_controller import CRDS, SCC_CRD, define
 from tests.support.ansible_run import Ansible
@@ -46,7 +46,7 @@ Results = list[tuple[str, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     """With the projects, the cloud and the network that the examples speak of."""
     found = api.cluster()
     define(found, [*CRDS, SCC_CRD])
@@ -62,7 +62,7 @@ def cluster(api: ApiServer) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def results(ansible: Ansible, cluster: Cluster) -> Results:
+def results(ansible: Ansible, cluster: KubeClient) -> Results:
     """Of all examples, and of some tasks more for what those do not return."""
     record = {"network": "dmz", "namespace": "blue", "service": "archive", "address": "10.70.112.161"}
     moments = {"phase": "Released", "bound_at": "2026-11-20T06:31:00Z", "released_at": "2026-11-21T06:31:00Z"}
@@ -151,7 +151,7 @@ def _without_waiting(task: Task) -> Task:
 
 
 def _create(
-    cluster: Cluster,
+    cluster: KubeClient,
     resource: Resource,
     name: str,
     spec: KubeObject | None = None,
@@ -166,7 +166,7 @@ def _create(
     return cluster.create(resource, body)
 
 
-def _play_the_controller(cluster: Cluster, namespace: str, name: str) -> None:
+def _play_the_controller(cluster: KubeClient, namespace: str, name: str) -> None:
     """Say that the service is ready."""
     pod = f"{name}-avi-egress-pod"
     condition = {

@@ -25,7 +25,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.support.ansible_run import CHECKOUT, Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
@@ -44,7 +44,7 @@ INTERNAL = "image-registry.openshift-image-registry.svc:5000"
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     return api.cluster()
 
 
@@ -182,7 +182,7 @@ def test_an_installed_collection_has_all_that_the_images_are_made_of(
 
 
 def test_the_site_runs_what_was_pushed_with_a_login_that_may_pull(
-    ansible: Ansible, cluster: Cluster, registry: Registry, delivery: dict[str, Any]
+    ansible: Ansible, cluster: KubeClient, registry: Registry, delivery: dict[str, Any]
 ) -> None:
     variables = site(delivery, egress_registry_pull_username=PULLER, egress_registry_pull_password=PULLER_PASSWORD)
     foreseen = play(ansible, "site", "--check", "--diff", variables=variables)
@@ -217,7 +217,7 @@ def test_a_second_run_changes_nothing(ansible: Ansible, registry: Registry, deli
     assert writes(registry) == before
 
 
-def test_onboarding_alone_needs_no_password(ansible: Ansible, cluster: Cluster) -> None:
+def test_onboarding_alone_needs_no_password(ansible: Ansible, cluster: KubeClient) -> None:
     run = play(ansible, "onboard_project", variables={"egress_projects": ["blue"]})
 
     assert run.stats["failures"] == 0, run.failure
@@ -226,7 +226,7 @@ def test_onboarding_alone_needs_no_password(ansible: Ansible, cluster: Cluster) 
 
 
 def test_a_login_that_is_taken_back_is_taken_from_the_projects_too(
-    ansible: Ansible, cluster: Cluster, delivery: dict[str, Any]
+    ansible: Ansible, cluster: KubeClient, delivery: dict[str, Any]
 ) -> None:
     account = _account(cluster)
     cluster.patch(
@@ -247,7 +247,7 @@ def test_a_login_that_is_taken_back_is_taken_from_the_projects_too(
 
 
 def test_a_secret_that_the_role_has_not_made_stays_as_it_is(
-    ansible: Ansible, cluster: Cluster, delivery: dict[str, Any]
+    ansible: Ansible, cluster: KubeClient, delivery: dict[str, Any]
 ) -> None:
     """An administrator's own, by chance of that name, as ``egress_image_pull_secrets`` may name it."""
     theirs = {"metadata": {"name": "registry", "namespace": "avi-egress"}, "stringData": {"whose": "theirs"}}
@@ -263,7 +263,7 @@ def test_a_secret_that_the_role_has_not_made_stays_as_it_is(
     cluster.delete_named(SECRET, "registry", "avi-egress")
 
 
-def test_a_pull_secret_that_is_none_is_told(ansible: Ansible, cluster: Cluster) -> None:
+def test_a_pull_secret_that_is_none_is_told(ansible: Ansible, cluster: KubeClient) -> None:
     patch = {"spec": {"template": {"spec": {"imagePullSecrets": [{"name": "nobodys"}]}}}}
     cluster.patch(DEPLOYMENT, "avi-egress-controller", patch, "avi-egress")
 
@@ -275,7 +275,7 @@ def test_a_pull_secret_that_is_none_is_told(ansible: Ansible, cluster: Cluster) 
     )
 
 
-def test_offboarding_takes_the_pull_secret_away(ansible: Ansible, cluster: Cluster) -> None:
+def test_offboarding_takes_the_pull_secret_away(ansible: Ansible, cluster: KubeClient) -> None:
     run = play(ansible, "offboard_project", variables={"egress_projects": ["blue"]})
 
     assert run.stats["failures"] == 0, run.failure
@@ -293,7 +293,7 @@ class TestOpenShift:
             "OpenShift alone has; set it to build"
         )
 
-    def test_a_registry_that_is_not_exposed_is_told(self, ansible: Ansible, cluster: Cluster) -> None:
+    def test_a_registry_that_is_not_exposed_is_told(self, ansible: Ansible, cluster: KubeClient) -> None:
         cluster.create(CUSTOM_RESOURCE_DEFINITION, _image_configuration_kind())
         wait_for("OpenShift's kind to be served", lambda: cluster.serves(IMAGE_CONFIG))
         cluster.create(
@@ -311,7 +311,7 @@ class TestOpenShift:
         assert "its image registry is not exposed" in run.failure
         assert "set defaultRoute of configs.imageregistry.operator.openshift.io/cluster to true" in run.failure
 
-    def test_a_missing_token_is_told(self, ansible: Ansible, cluster: Cluster, registry: Registry) -> None:
+    def test_a_missing_token_is_told(self, ansible: Ansible, cluster: KubeClient, registry: Registry) -> None:
         cluster.patch(IMAGE_CONFIG, "cluster", {"status": {"externalRegistryHostnames": [registry.host]}})
 
         run = play(ansible, "images", variables={"egress_image_source": "openshift"})
@@ -327,7 +327,7 @@ class TestOpenShift:
         assert "the login of openshift is refused" in run.failure
 
     def test_images_are_pushed_by_the_route_and_pulled_by_the_service(
-        self, ansible: Ansible, cluster: Cluster, registry: Registry, delivery: dict[str, Any]
+        self, ansible: Ansible, cluster: KubeClient, registry: Registry, delivery: dict[str, Any]
     ) -> None:
         login = {key: value for key, value in delivery.items() if key != "egress_registry"}
         variables = {"egress_image_source": "openshift", **login}
@@ -367,10 +367,10 @@ def _of(found: KubeObject | None) -> KubeObject:
     return found
 
 
-def _account(cluster: Cluster, project: str = PROJECT) -> KubeObject:
+def _account(cluster: KubeClient, project: str = PROJECT) -> KubeObject:
     (account,) = cluster.list(SERVICE_ACCOUNT, project, labels="egress.avi.dev/cloud")
     return account
 
 
-def _pull_secrets(cluster: Cluster, project: str = PROJECT) -> list[str]:
+def _pull_secrets(cluster: KubeClient, project: str = PROJECT) -> list[str]:
     return [item["name"] for item in _account(cluster, project).get("imagePullSecrets") or ()]

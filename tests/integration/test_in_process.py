@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, NAMESPACE
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.faults import FaultProxy
 from tests.integration.test_controller import CRDS, SCC_CRD, define
@@ -34,7 +34,7 @@ CHANGING = {
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     found = api.cluster()
     define(found, [*CRDS, SCC_CRD])
     return found
@@ -78,7 +78,7 @@ class Place:
     cloud: str
 
     @classmethod
-    def new(cls, cluster: Cluster) -> Place:
+    def new(cls, cluster: KubeClient) -> Place:
         place = cls(f"green-{uuid.uuid4().hex[:6]}", f"dmz-{uuid.uuid4().hex[:6]}", str(uuid.uuid4()))
         cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.project}})
         spec = {"subnets": [{"cidr": "10.70.112.0/29"}], "uplink": place.network}
@@ -215,7 +215,7 @@ def imports(place: Place) -> list[Task]:
 
 @pytest.mark.parametrize("scenario", [services, accounts, leases, imports], ids=lambda scenario: scenario.__name__)
 def test_both_ways_give_the_same_results(
-    runner: Runner, api: ApiServer, cluster: Cluster, other_python: Path, scenario: Callable[[Place], list[Task]]
+    runner: Runner, api: ApiServer, cluster: KubeClient, other_python: Path, scenario: Callable[[Place], list[Task]]
 ) -> None:
     first, second = Place.new(cluster), Place.new(cluster)
     variables = {"egress_api": api.host}
@@ -243,7 +243,7 @@ def _without_kubeconfig(result: Task) -> Task:
     return {**result, "invocation": {name: value for name, value in arguments.items() if name != "kubeconfig"}}
 
 
-def test_what_needs_a_process_of_its_own_gets_it(runner: Runner, cluster: Cluster, other_python: Path) -> None:
+def test_what_needs_a_process_of_its_own_gets_it(runner: Runner, cluster: KubeClient, other_python: Path) -> None:
     task = {"avi.egress.avi_ipam_lease_info": {}}
     another = {**task, "vars": {"ansible_python_interpreter": str(other_python)}}
 
@@ -260,7 +260,7 @@ def test_what_needs_a_process_of_its_own_gets_it(runner: Runner, cluster: Cluste
 
 
 def test_connection_options_come_from_the_task_the_group_and_the_environment(
-    runner: Runner, api: ApiServer, cluster: Cluster
+    runner: Runner, api: ApiServer, cluster: KubeClient
 ) -> None:
     task = {"avi.egress.avi_ipam_lease_info": {}}
     nowhere = {"K8S_AUTH_KUBECONFIG": "/no/such/file"}
@@ -287,7 +287,7 @@ def service(place: Place) -> Task:
 
 @pytest.mark.parametrize(("task", "requests"), [(lease, 4), (service, 2)], ids=["lease", "service"])
 def test_an_unchanged_item_of_a_loop_costs_no_more_than_its_reads(
-    runner: Runner, cluster: Cluster, faults: FaultProxy, task: Callable[[Place], Task], requests: int
+    runner: Runner, cluster: KubeClient, faults: FaultProxy, task: Callable[[Place], Task], requests: int
 ) -> None:
     looped = {**task(Place.new(cluster)), "loop": ["a", "b", "c"]}
     defaults = {"kubeconfig": str(faults.kubeconfig)}

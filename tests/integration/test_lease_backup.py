@@ -20,7 +20,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     NAMESPACE,
     KubeObject,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
@@ -39,7 +39,7 @@ LAN = {"subnets": [{"cidr": "10.1.0.0/24"}]}
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     return prepare(api)
 
 
@@ -55,7 +55,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         server.stop()
 
 
-def prepare(server: ApiServer) -> Cluster:
+def prepare(server: ApiServer) -> KubeClient:
     found = server.cluster()
     define(found, [*CRDS, SCC_CRD])
     for name, spec in (("dmz", DMZ), ("lan", LAN)):
@@ -63,7 +63,7 @@ def prepare(server: ApiServer) -> Cluster:
     return found
 
 
-def create_network(cluster: Cluster, name: str, spec: dict[str, Any]) -> None:
+def create_network(cluster: KubeClient, name: str, spec: dict[str, Any]) -> None:
     api_version, kind = EGRESS_NETWORK.api_version, EGRESS_NETWORK.kind
     body = {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": {**spec, "uplink": name}}
     cluster.create(EGRESS_NETWORK, body)
@@ -82,7 +82,7 @@ def statuses(server: ApiServer, *phases: str) -> dict[str, Any]:
 
 
 def test_leases_come_over_as_they_were(
-    ansible: Ansible, api: ApiServer, cluster: Cluster, other: ApiServer, tmp_path: Path
+    ansible: Ansible, api: ApiServer, cluster: KubeClient, other: ApiServer, tmp_path: Path
 ) -> None:
     live_through_much(cluster)
     exported, again = tmp_path / "egress-leases.yml", tmp_path / "again.yml"
@@ -108,7 +108,7 @@ def test_leases_come_over_as_they_were(
     assert not any(word in text for word in ("uid", "resourceVersion", "managedFields", "Expired"))
 
 
-def test_the_file_stands_where_the_playbook_was_started(ansible: Ansible, api: ApiServer, cluster: Cluster) -> None:
+def test_the_file_stands_where_the_playbook_was_started(ansible: Ansible, api: ApiServer, cluster: KubeClient) -> None:
     run = play(ansible, api, "export", egress_export_expired=True)
     imported = play(ansible, api, "import")
 
@@ -150,7 +150,9 @@ def record(network: str, service: str, address: str, phase: str = "Bound", **mor
 
 
 @pytest.mark.parametrize("made", [False, True])
-def test_an_import_that_breaks_off_is_completed_by_repeating_it(api: ApiServer, cluster: Cluster, made: bool) -> None:
+def test_an_import_that_breaks_off_is_completed_by_repeating_it(
+    api: ApiServer, cluster: KubeClient, made: bool
+) -> None:
     for number in range(1, 9):
         network = f"n{uuid.uuid4().hex[:8]}"
         create_network(cluster, network, LAN)
@@ -200,7 +202,7 @@ def test_an_import_that_breaks_off_is_completed_by_repeating_it(api: ApiServer, 
     ],
 )
 def test_what_would_make_a_firewall_change_is_refused_before_anything_is_written(
-    api: ApiServer, cluster: Cluster, bad: tuple[str, str] | None, reason: str, sentence: str
+    api: ApiServer, cluster: KubeClient, bad: tuple[str, str] | None, reason: str, sentence: str
 ) -> None:
     network = f"n{uuid.uuid4().hex[:8]}"
     create_network(cluster, network, {**LAN, "reservations": [{"address": "10.1.0.9", "namespace": "blue"}]})
@@ -229,7 +231,7 @@ def test_what_would_make_a_firewall_change_is_refused_before_anything_is_written
     assert client.writes == 0
 
 
-def test_a_lease_that_has_lived_on_since_stays_as_it_is(api: ApiServer, cluster: Cluster) -> None:
+def test_a_lease_that_has_lived_on_since_stays_as_it_is(api: ApiServer, cluster: KubeClient) -> None:
     network = f"n{uuid.uuid4().hex[:8]}"
     create_network(cluster, network, LAN)
     wanted = {"leases": [record(network, "a", "10.1.0.5")]}
@@ -247,7 +249,7 @@ def test_a_lease_that_has_lived_on_since_stays_as_it_is(api: ApiServer, cluster:
 
 
 def test_an_imported_lease_is_the_services_own_as_soon_as_that_is_there(
-    api: ApiServer, cluster: Cluster, tmp_path: Path
+    api: ApiServer, cluster: KubeClient, tmp_path: Path
 ) -> None:
     world = World(cluster).set_up()
     home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE_OF_CONTROLLER}}
@@ -283,12 +285,12 @@ def owner(lease: KubeObject | None) -> str:
     return leases.claimed_by(lease) if lease else ""
 
 
-def claim(cluster: Cluster, slot: Slot, now: datetime, wanted: str | None = None, **options: Any) -> KubeObject:
+def claim(cluster: KubeClient, slot: Slot, now: datetime, wanted: str | None = None, **options: Any) -> KubeObject:
     network = read_network(cluster.get(EGRESS_NETWORK, slot.network) or {})
     return leases.claim(cluster, network, slot, leases.at_random(()), now, wanted, **options)
 
 
-def live_through_much(cluster: Cluster) -> None:
+def live_through_much(cluster: KubeClient) -> None:
     """Leases of every kind, some of them of names that YAML would take for something else."""
 
     def slot(service: str, namespace: str = "green", network: str = "dmz", number: int = 0) -> Slot:

@@ -8,9 +8,10 @@ import uuid
 from contextlib import suppress
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import resource_of
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed, LeaseStore
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -22,13 +23,13 @@ EXAMPLES, STEPS = 8, 40
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     found = api.cluster()
     define(found, CRDS)
     return found
 
 
-def test_the_guarantees_hold_on_a_real_api_server(cluster: Cluster) -> None:
+def test_the_guarantees_hold_on_a_real_api_server(cluster: KubeClient) -> None:
     class Machine(LeaseMachine):
         looks_at_each_write = False
 
@@ -41,7 +42,7 @@ def test_the_guarantees_hold_on_a_real_api_server(cluster: Cluster) -> None:
         def teardown(self) -> None:
             super().teardown()
             for obj in [*self.leases(), *self.locks()]:
-                with suppress(Changed):
+                with suppress(Conflict):
                     cluster.delete(resource_of(obj), obj)
 
     run_state_machine_as_test(

@@ -20,6 +20,7 @@ from threading import Barrier
 from typing import Any, TypeVar
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, Conflict
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
@@ -27,11 +28,10 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection, ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
 
 from tests.faults import FaultProxy
 from tests.faults.requests import READS, WRITES
@@ -72,7 +72,7 @@ def seed() -> int:
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     found = api.cluster()
     define(found, [*CRDS, SCC_CRD])
     home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE_OF_CONTROLLER}}
@@ -81,7 +81,7 @@ def cluster(api: ApiServer) -> Cluster:
 
 
 @pytest.fixture
-def world(cluster: Cluster) -> World:
+def world(cluster: KubeClient) -> World:
     return World(cluster)
 
 
@@ -100,7 +100,7 @@ def controller(faults: FaultProxy, tmp_path: Path) -> Iterator[ControllerProcess
 class Claimant:
     """A client with the patience of the shells: what failed is done again from its beginning."""
 
-    def __init__(self, cluster: Cluster, network: EgressNetwork, seed: str) -> None:
+    def __init__(self, cluster: KubeClient, network: EgressNetwork, seed: str) -> None:
         self._cluster = cluster
         self._network = network
         self._random = random.Random(seed)
@@ -143,7 +143,7 @@ def _insist(action: Callable[[], T]) -> T:
     for _attempt in range(ATTEMPTS):
         try:
             return action()
-        except (Changed, ConnectionFailed, ApiError):
+        except (Conflict, ConnectionFailed, ApiError):
             continue
     raise AssertionError(f"not done in {ATTEMPTS} attempts")
 
@@ -222,7 +222,7 @@ def test_claimants_in_a_storm_share_no_address_and_lose_none(
     slots, start = Slots.of(world), Barrier(CLIENTS, timeout=PATIENCE_SECONDS)
 
     def run(number: int) -> list[tuple[Slot, str]]:
-        cluster = Cluster(Connection(kubeconfig=str(faults.kubeconfig)))
+        cluster = KubeClient(Connection(kubeconfig=str(faults.kubeconfig)))
         me = Claimant(cluster, network, f"{seed} {number}")
         start.wait()
         live(me, number, slots, world)

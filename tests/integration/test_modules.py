@@ -37,7 +37,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.module import scc_account, scc_account_info
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import (
     ipam_lease,
@@ -61,7 +61,7 @@ SOURCE = "10.70.112.100"
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     """The administrator's direct access, with the custom resources in place."""
     found = api.cluster()
     for path in (CHECKOUT / "roles/egress/files/crds").glob("*.yaml"):
@@ -71,7 +71,7 @@ def cluster(api: ApiServer) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def openshift(cluster: Cluster) -> None:
+def openshift(cluster: KubeClient) -> None:
     """From the first test that asks for it on, the API server knows SecurityContextConstraints."""
     definition = yaml.safe_load((CHECKOUT / "tests/cluster/manifests/scc-crd.yaml").read_text())
     cluster.create(CUSTOM_RESOURCE_DEFINITION, definition)
@@ -79,7 +79,7 @@ def openshift(cluster: Cluster) -> None:
 
 
 @pytest.fixture
-def project(cluster: Cluster) -> str:
+def project(cluster: KubeClient) -> str:
     """A namespace of its own."""
     name = f"green-{uuid.uuid4().hex[:6]}"
     cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -87,7 +87,7 @@ def project(cluster: Cluster) -> str:
 
 
 @pytest.fixture
-def network(cluster: Cluster) -> str:
+def network(cluster: KubeClient) -> str:
     """An EgressNetwork of three addresses, on an uplink of its own: all tests' networks have the same ones."""
     name = f"dmz-{uuid.uuid4().hex[:6]}"
     ranges = [{"begin": SOURCE, "end": "10.70.112.102"}]
@@ -141,7 +141,7 @@ def changed(results: list[dict[str, Any]]) -> list[bool]:
 
 
 class TestService:
-    def test_its_life(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_its_life(self, ansible: Ansible, cluster: KubeClient, project: str) -> None:
         wanted = service(project, labels={"svc": "x"})
         other = service(project, labels={"svc": "x"}, destinations={"a.example": {"8080": 80}}, ports=[])
 
@@ -170,7 +170,7 @@ class TestService:
         assert results[1]["source_ips"] == []
         assert cluster.get(SERVICE, "x", project) is None
 
-    def test_others_additions_stay(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_others_additions_stay(self, ansible: Ansible, cluster: KubeClient, project: str) -> None:
         ansible.tasks(service(project))
         theirs = {
             "metadata": {"annotations": {"egress.avi.dev/source-ips": SOURCE, "note": "n"}, "labels": {"team": "t"}},
@@ -186,7 +186,9 @@ class TestService:
         assert found["metadata"]["annotations"]["note"] == "n"
         assert results[1]["source_ips"] == [SOURCE]
 
-    def test_an_applications_own_service_is_left_alone(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_an_applications_own_service_is_left_alone(
+        self, ansible: Ansible, cluster: KubeClient, project: str
+    ) -> None:
         body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x", "namespace": project}}
         cluster.create(SERVICE, {**body, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}})
 
@@ -197,7 +199,7 @@ class TestService:
         assert cluster.get(SERVICE, "x", project) is not None
 
     def test_it_waits_until_ready_and_reports_the_source(
-        self, ansible: Ansible, cluster: Cluster, project: str
+        self, ansible: Ansible, cluster: KubeClient, project: str
     ) -> None:
         def controller() -> None:
             _set_condition(cluster, project, "WaitingForPod", ready=False)
@@ -212,7 +214,9 @@ class TestService:
         assert result["source_ips"] == [SOURCE]
         assert result["condition"]["status"] == "True"
 
-    def test_a_refusal_ends_the_wait_with_its_message(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_a_refusal_ends_the_wait_with_its_message(
+        self, ansible: Ansible, cluster: KubeClient, project: str
+    ) -> None:
         started = time.monotonic()
         with _once_there(cluster, project, lambda: _set_condition(cluster, project, "PoolExhausted", ready=False)):
             (result,) = ansible.tasks(service(project, wait=True, wait_timeout=300))
@@ -222,7 +226,7 @@ class TestService:
         assert (result["msg"], result["reason"]) == ("about PoolExhausted", "PoolExhausted")
         assert time.monotonic() - started < 60
 
-    def test_a_timeout_names_condition_and_event(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_a_timeout_names_condition_and_event(self, ansible: Ansible, cluster: KubeClient, project: str) -> None:
         _create_event(cluster, project)
         with _once_there(cluster, project, lambda: _set_condition(cluster, project, "WaitingForPod", ready=False)):
             (result,) = ansible.tasks(service(project, wait=True, wait_timeout=3))
@@ -233,7 +237,7 @@ class TestService:
         )
 
     def test_absent_waits_until_the_lease_is_released(
-        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+        self, ansible: Ansible, cluster: KubeClient, project: str, network: str
     ) -> None:
         ansible.tasks(lease(network, project), service(project))
 
@@ -250,7 +254,7 @@ class TestService:
         assert changed([late, too_late]) == [True, False]
         assert _phase(cluster, f"{network}.{project}.x.0") == "Released"
 
-    def test_bad_input_is_one_sentence(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_bad_input_is_one_sentence(self, ansible: Ansible, cluster: KubeClient, project: str) -> None:
         results = ansible.tasks(
             service(project, destination_ip="no host"),
             service(project, destinations={"a.example": {"http": 80}}),
@@ -283,7 +287,7 @@ class TestService:
 class TestServices:
     """The list form of ``avi_egress_service``."""
 
-    def test_many_at_once(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_many_at_once(self, ansible: Ansible, cluster: KubeClient, project: str) -> None:
         other = _other_project(cluster, project)
         ansible.tasks(service(project, name="same"), service(other, name="gone"))
         task = services(
@@ -310,7 +314,9 @@ class TestServices:
         assert same["diff"]["before"] == same["diff"]["after"] == done["diff"]["after"]
         assert sorted(item["metadata"]["name"] for item in cluster.list(SERVICE, other)) == ["new"]
 
-    def test_one_bad_item_keeps_all_from_being_written(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_one_bad_item_keeps_all_from_being_written(
+        self, ansible: Ansible, cluster: KubeClient, project: str
+    ) -> None:
         good = _service(project, "good")
 
         results = ansible.tasks(
@@ -340,7 +346,7 @@ class TestServices:
         assert cluster.list(SERVICE, project) == []
 
     def test_a_hundred_that_are_ready_cost_one_list_and_no_write(
-        self, api: ApiServer, cluster: Cluster, project: str
+        self, api: ApiServer, cluster: KubeClient, project: str
     ) -> None:
         other = _other_project(cluster, project)
         names = [(namespace, f"s{number}") for namespace in (project, other) for number in range(50)]
@@ -361,7 +367,7 @@ class TestServices:
         assert (third.requests, third.writes) == (2 + 1, 1)
         assert [item["changed"] for item in one.values["services"]].index(True) == 7
 
-    def test_all_are_waited_for_together(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_all_are_waited_for_together(self, ansible: Ansible, cluster: KubeClient, project: str) -> None:
         other = _other_project(cluster, project)
         task = services(
             _service(project, "x"), _service(project, "y"), _service(other, "z"), wait=True, wait_timeout=60
@@ -382,7 +388,7 @@ class TestServices:
         assert [item["condition"]["status"] for item in result["services"]] == ["True"] * 3
         assert [item["source_ips"] for item in result["services"]] == [[SOURCE]] * 3
 
-    def test_a_timeout_names_each_that_is_not_ready(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_a_timeout_names_each_that_is_not_ready(self, ansible: Ansible, cluster: KubeClient, project: str) -> None:
         _create_event(cluster, project)
         task = services(
             _service(project, "w"), _service(project, "x"), _service(project, "y"), wait=True, wait_timeout=5
@@ -405,7 +411,7 @@ class TestServices:
         assert (result["changed"], result["reason"]) == (True, "PoolExhausted")
 
     def test_absent_ones_are_waited_for_until_their_leases_are_released(
-        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+        self, ansible: Ansible, cluster: KubeClient, project: str, network: str
     ) -> None:
         names = ("x", "y")
         ansible.tasks(
@@ -425,7 +431,7 @@ class TestServices:
         assert changed([late, too_late]) == [True, False]
         assert [_phase(cluster, f"{network}.{project}.{name}.0") for name in names] == ["Released"] * 2
 
-    def test_rights_in_the_projects_alone_are_enough(self, api: ApiServer, cluster: Cluster, project: str) -> None:
+    def test_rights_in_the_projects_alone_are_enough(self, api: ApiServer, cluster: KubeClient, project: str) -> None:
         projects = [project, _other_project(cluster, project)]
         for namespace in projects:
             _allow_tenant(cluster, namespace, {"apiGroups": [""], "resources": ["services"], "verbs": ["*"]})
@@ -439,7 +445,7 @@ class TestServices:
 
 class TestServiceInfo:
     def test_what_there_is_and_how_it_fares(
-        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+        self, ansible: Ansible, cluster: KubeClient, project: str, network: str
     ) -> None:
         def info(**options: Any) -> dict[str, Any]:
             return {"avi.egress.avi_egress_service_info": {"namespace": project, **options}}
@@ -489,7 +495,7 @@ class TestServiceInfo:
         assert results[7]["services"] == []
 
     def test_what_rights_do_not_reach_to_is_null_with_a_warning(
-        self, ansible: Ansible, api: ApiServer, cluster: Cluster, project: str
+        self, ansible: Ansible, api: ApiServer, cluster: KubeClient, project: str
     ) -> None:
         ansible.tasks(services(_service(project, "a")))
         _allow_tenant(cluster, project, {"apiGroups": [""], "resources": ["services"], "verbs": ["list"]})
@@ -502,7 +508,7 @@ class TestServiceInfo:
         assert (found["name"], found["leases"], found["controllers"]) == ("a", None, None)
         assert [warning.split(":")[0] for warning in result["warnings"]] == ["EgressLease", "ReplicationController"]
 
-    def test_a_hundred_services_cost_four_lists(self, api: ApiServer, cluster: Cluster, project: str) -> None:
+    def test_a_hundred_services_cost_four_lists(self, api: ApiServer, cluster: KubeClient, project: str) -> None:
         items = [_as_given(_service(project, f"s{number}")) for number in range(100)]
         egress_service.reconcile(cluster, {"services": items, "wait": False}, False)
         reader = api.cluster()
@@ -516,7 +522,7 @@ class TestServiceInfo:
 
 
 class TestAccount:
-    def test_without_security_context_constraints(self, ansible: Ansible, cluster: Cluster, project: str) -> None:
+    def test_without_security_context_constraints(self, ansible: Ansible, cluster: KubeClient, project: str) -> None:
         results = ansible.tasks(
             checked(account(project)),
             account(project),
@@ -540,7 +546,7 @@ class TestAccount:
         assert cluster.get(SERVICE_ACCOUNT, f"avivantage-{UUID}", project) is None
 
     def test_with_security_context_constraints(
-        self, ansible: Ansible, cluster: Cluster, openshift: None, project: str
+        self, ansible: Ansible, cluster: KubeClient, openshift: None, project: str
     ) -> None:
         other = f"{project}-b"
         cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
@@ -561,7 +567,7 @@ class TestAccount:
         ]
 
     def test_projects_added_at_the_same_time_are_all_there(
-        self, api: ApiServer, cluster: Cluster, openshift: None, project: str
+        self, api: ApiServer, cluster: KubeClient, openshift: None, project: str
     ) -> None:
         projects = [f"{project}-{number}" for number in range(4)]
         cloud = str(uuid.uuid4())
@@ -581,7 +587,7 @@ class TestAccount:
         assert sorted(found["users"]) == [f"system:serviceaccount:{name}:avivantage-{cloud}" for name in projects]
 
     def test_a_hundred_projects_that_are_as_they_should_be_cost_one_list(
-        self, api: ApiServer, cluster: Cluster, openshift: None, project: str
+        self, api: ApiServer, cluster: KubeClient, openshift: None, project: str
     ) -> None:
         projects = [f"{project}-{number}" for number in range(100)]
         for name in projects:
@@ -602,7 +608,7 @@ class TestAccount:
 
 class TestAccountInfo:
     def test_a_hundred_projects_cost_one_list_of_each_kind(
-        self, api: ApiServer, cluster: Cluster, openshift: None
+        self, api: ApiServer, cluster: KubeClient, openshift: None
     ) -> None:
         reader = api.cluster()
         options = {"cloud": None, "uuid": str(uuid.uuid4()), "projects": [f"p{number}" for number in range(100)]}
@@ -614,7 +620,7 @@ class TestAccountInfo:
         assert (reader.requests, reader.writes) == (5, 0)
 
     def test_what_projects_have_and_lack(
-        self, ansible: Ansible, cluster: Cluster, openshift: None, project: str
+        self, ansible: Ansible, cluster: KubeClient, openshift: None, project: str
     ) -> None:
         def info(**options: Any) -> dict[str, Any]:
             return {"avi.egress.avi_scc_account_info": options}
@@ -664,7 +670,7 @@ class TestAccountInfo:
 
 
 class TestLease:
-    def test_its_life(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
+    def test_its_life(self, ansible: Ansible, cluster: KubeClient, project: str, network: str) -> None:
         name = f"{network}.{project}.x.0"
 
         results = ansible.tasks(
@@ -693,7 +699,7 @@ class TestLease:
         }
         assert len([item for item in cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == network]) == 1
 
-    def test_either_family_can_be_had(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
+    def test_either_family_can_be_had(self, ansible: Ansible, cluster: KubeClient, project: str, network: str) -> None:
         subnets = (cluster.get(EGRESS_NETWORK, network) or {})["spec"]["subnets"]
         wide = {"cidr": "fd70:112::/64", "gateway": "fd70:112::1"}
         cluster.patch(EGRESS_NETWORK, network, {"spec": {"subnets": [*subnets, wide]}})
@@ -716,7 +722,7 @@ class TestLease:
             "AddressFamilyMismatch"
         ]
 
-    def test_refusals_are_one_sentence(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
+    def test_refusals_are_one_sentence(self, ansible: Ansible, cluster: KubeClient, project: str, network: str) -> None:
         results = ansible.tasks(
             lease(network, project, address=SOURCE),
             lease(network, project, service="y", address=SOURCE),
@@ -749,7 +755,7 @@ class TestLease:
         assert told[9].startswith(f"EgressLease {name}: Service {project}/x uses it; delete the service first")
 
     def test_an_address_goes_from_service_to_service(
-        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+        self, ansible: Ansible, cluster: KubeClient, project: str, network: str
     ) -> None:
         other = f"{project}-b"
         cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
@@ -793,7 +799,7 @@ class TestLease:
 
     @pytest.mark.parametrize("made", [False, True])
     def test_a_transfer_that_breaks_off_is_completed_by_repeating_it(
-        self, api: ApiServer, cluster: Cluster, project: str, network: str, made: bool
+        self, api: ApiServer, cluster: KubeClient, project: str, network: str, made: bool
     ) -> None:
         for number in range(1, 6):
             giver, heir = f"giver{number}", f"heir{number}"
@@ -814,7 +820,7 @@ class TestLease:
             assert _phase(cluster, f"{network}.{project}.{giver}.0") == "Expired"
             _make_anew(cluster, network)
 
-    def test_many_at_once(self, ansible: Ansible, cluster: Cluster, project: str, network: str) -> None:
+    def test_many_at_once(self, ansible: Ansible, cluster: KubeClient, project: str, network: str) -> None:
         items = [
             {"network": network, "namespace": project, "service": "a"},
             {"network": network, "namespace": project, "service": "b", "address": SOURCE},
@@ -835,7 +841,7 @@ class TestLease:
         assert [item["address"] for item in results[3]["leases"][:3]] == found
 
     def test_one_bad_item_keeps_all_from_being_written(
-        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+        self, ansible: Ansible, cluster: KubeClient, project: str, network: str
     ) -> None:
         def many(*items: dict[str, Any], **options: Any) -> dict[str, Any]:
             given = [{"network": network, "namespace": project, **item} for item in items]
@@ -862,7 +868,7 @@ class TestLease:
         assert not cluster.list(EGRESS_LEASE, labels=f"egress.avi.dev/network={network}")
 
     def test_a_hundred_that_are_as_they_should_be_cost_four_lists(
-        self, api: ApiServer, cluster: Cluster, project: str, network: str
+        self, api: ApiServer, cluster: KubeClient, project: str, network: str
     ) -> None:
         other = f"{project}-b"
         cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
@@ -881,7 +887,7 @@ class TestLease:
         assert (second.requests, second.writes) == (4, 0)
 
     def test_reading_a_hundred_leases_and_bringing_them_again_costs_a_few_lists(
-        self, api: ApiServer, cluster: Cluster, project: str, network: str
+        self, api: ApiServer, cluster: KubeClient, project: str, network: str
     ) -> None:
         cluster.patch(EGRESS_NETWORK, network, {"spec": {"subnets": [{"cidr": "10.70.112.0/24"}]}})
         items = [_item(network, project, f"s{number}") for number in range(100)]
@@ -911,15 +917,15 @@ class TestLease:
             _item(network, project, name, address=address) for name, address in zip("ab", (SOURCE, "10.70.112.101"))
         ]
         cluster = api.cluster()
-        create = Cluster.create
+        create = KubeClient.create
 
-        def overtaken(self: Cluster, resource: Resource, body: KubeObject, **options: Any) -> KubeObject:
+        def overtaken(self: KubeClient, resource: Resource, body: KubeObject, **options: Any) -> KubeObject:
             if self is cluster and body["metadata"]["name"] == f"{network}.{project}.b.0":
                 other = _item(network, project, "c", address="10.70.112.101")
                 ipam_lease.reconcile(api.cluster(), {"leases": [other]}, False)
             return create(self, resource, body, **options)
 
-        monkeypatch.setattr(Cluster, "create", overtaken)
+        monkeypatch.setattr(KubeClient, "create", overtaken)
         with pytest.raises(EgressError) as caught:
             ipam_lease.reconcile(cluster, {"leases": items}, False)
 
@@ -929,7 +935,7 @@ class TestLease:
         assert (caught.value.reason, caught.value.changed) == ("AddressTaken", True)
 
     def test_who_holds_what_is_told_and_who_held_it(
-        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+        self, ansible: Ansible, cluster: KubeClient, project: str, network: str
     ) -> None:
         def info(**options: Any) -> dict[str, Any]:
             return {"avi.egress.avi_ipam_lease_info": {"network": network, **options}}
@@ -969,7 +975,7 @@ class TestLease:
         assert results[6]["msg"].startswith("avi_ipam_lease_info: at is 'noon'; give a moment with its zone")
 
     def test_claims_at_the_same_time_never_share_an_address(
-        self, api: ApiServer, cluster: Cluster, project: str, network: str
+        self, api: ApiServer, cluster: KubeClient, project: str, network: str
     ) -> None:
         # As many addresses as claimants: two at one slot hold two for a moment, until one of them gives way.
         ranges = [{"begin": SOURCE, "end": "10.70.112.105"}]
@@ -1030,7 +1036,7 @@ class TestConnection:
         assert changed(ansible.tasks(account(project), environment=variables)) == [False]
 
     def test_a_client_certificate_and_the_servers_authority(
-        self, ansible: Ansible, api: ApiServer, cluster: Cluster
+        self, ansible: Ansible, api: ApiServer, cluster: KubeClient
     ) -> None:
         files = {"client_cert": str(api.client_cert), "client_key": str(api.client_key), "ca_cert": str(api.ca_cert)}
         variables = {
@@ -1046,7 +1052,7 @@ class TestConnection:
         assert changed(ansible.tasks(leases_info(), environment=variables)) == [False]
 
     def test_a_kubeconfig_may_be_a_dictionary_whose_secrets_are_not_shown(
-        self, ansible: Ansible, api: ApiServer, cluster: Cluster
+        self, ansible: Ansible, api: ApiServer, cluster: KubeClient
     ) -> None:
         given = yaml.safe_load(api.kubeconfig.read_text())
         given["users"][0]["user"]["token"] = "{{ secret }}"
@@ -1064,7 +1070,7 @@ class TestConnection:
         assert shown == {**given, "users": [{"name": "admin", "user": {"token": shown["users"][0]["user"]["token"]}}]}
         assert other["msg"] == "context is 'other'; the kubeconfig has no such context"
 
-    def test_requests_may_be_made_as_somebody_else(self, ansible: Ansible, cluster: Cluster) -> None:
+    def test_requests_may_be_made_as_somebody_else(self, ansible: Ansible, cluster: KubeClient) -> None:
         variables = {"K8S_AUTH_IMPERSONATE_USER": TENANT, "K8S_AUTH_IMPERSONATE_GROUPS": "some,system:masters"}
 
         alone, grouped = ansible.tasks(
@@ -1075,7 +1081,7 @@ class TestConnection:
         assert f'User "{TENANT}" cannot list resource' in alone["msg"]
         assert changed([grouped, *ansible.tasks(leases_info(), environment=variables)]) == [False, False]
 
-    def test_a_proxy_is_used_as_it_wishes_but_for_what_is_excepted(self, ansible: Ansible, cluster: Cluster) -> None:
+    def test_a_proxy_is_used_as_it_wishes_but_for_what_is_excepted(self, ansible: Ansible, cluster: KubeClient) -> None:
         with HttpProxy() as proxy:
             by_option = ansible.tasks(
                 leases_info(proxy=proxy.url, proxy_headers={"proxy_basic_auth": "user:pass", "user_agent": "foo/1.0"}),
@@ -1093,7 +1099,7 @@ class TestConnection:
 
 class TestUnderFaults:
     def test_many_services_are_made_though_others_are_faster(
-        self, faults: FaultProxy, cluster: Cluster, project: str
+        self, faults: FaultProxy, cluster: KubeClient, project: str
     ) -> None:
         items = [_as_given(_service(project, f"s{number}")) for number in range(20)]
         # As often as one Service may meet it, of the dry runs and of the creates: whoever they hit, it is not too much.
@@ -1109,7 +1115,7 @@ class TestUnderFaults:
         assert len(cluster.list(SERVICE, project)) == 20
 
     def test_accounts_are_made_though_others_are_faster(
-        self, faults: FaultProxy, cluster: Cluster, openshift: None, project: str
+        self, faults: FaultProxy, cluster: KubeClient, openshift: None, project: str
     ) -> None:
         options = {"uuid": str(uuid.uuid4()), "cloud": None, "projects": [project], "state": "present"}
         faults.use(
@@ -1123,7 +1129,7 @@ class TestUnderFaults:
         assert not scc_account.reconcile(_through(faults), options, False).changed
 
     def test_a_server_that_is_too_busy_is_asked_again_when_it_says_so(
-        self, ansible: Ansible, faults: FaultProxy, cluster: Cluster, project: str
+        self, ansible: Ansible, faults: FaultProxy, cluster: KubeClient, project: str
     ) -> None:
         faults.use(Rule(TOO_MANY_REQUESTS, times=3))
 
@@ -1133,7 +1139,7 @@ class TestUnderFaults:
         assert faults.journal.count(fault="TooManyRequests") == 3
 
     def test_a_failure_in_the_middle_tells_what_was_changed_and_the_next_run_does_the_rest(
-        self, faults: FaultProxy, cluster: Cluster, project: str
+        self, faults: FaultProxy, cluster: KubeClient, project: str
     ) -> None:
         items = [_as_given(_service(project, f"s{number}")) for number in range(40)]
         # Spares the dry runs, and some of the creates.
@@ -1151,7 +1157,7 @@ class TestUnderFaults:
         assert {item["name"] for item in again.values["services"] if not item["changed"]} == there
 
     def test_a_wait_is_one_watch_and_asks_for_nothing_else(
-        self, ansible: Ansible, faults: FaultProxy, cluster: Cluster, project: str
+        self, ansible: Ansible, faults: FaultProxy, cluster: KubeClient, project: str
     ) -> None:
         def controller() -> None:
             for number in range(5):
@@ -1172,8 +1178,8 @@ def leases_info(**options: Any) -> dict[str, Any]:
     return {"avi.egress.avi_ipam_lease_info": options}
 
 
-def _through(faults: FaultProxy) -> Cluster:
-    return Cluster(Connection(kubeconfig=str(faults.kubeconfig)))
+def _through(faults: FaultProxy) -> KubeClient:
+    return KubeClient(Connection(kubeconfig=str(faults.kubeconfig)))
 
 
 def _item(network: str, project: str, service: str, **options: Any) -> dict[str, Any]:
@@ -1194,13 +1200,13 @@ def _as_given(item: dict[str, Any]) -> dict[str, Any]:
     return {**{name: option.get("default") for name, option in options.items()}, **item, "ports": ports}
 
 
-def _other_project(cluster: Cluster, project: str) -> str:
+def _other_project(cluster: KubeClient, project: str) -> str:
     name = f"{project}-b"
     cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
 
 
-def _allow_tenant(cluster: Cluster, namespace: str, rule: dict[str, list[str]]) -> None:
+def _allow_tenant(cluster: KubeClient, namespace: str, rule: dict[str, list[str]]) -> None:
     """Give the tenant some rights in one project."""
     group = "rbac.authorization.k8s.io"
     metadata = {"name": TENANT, "namespace": namespace}
@@ -1233,14 +1239,14 @@ def _replication_controller(service: KubeObject) -> KubeObject:
     }
 
 
-def _make_anew(cluster: Cluster, network: str) -> None:
+def _make_anew(cluster: KubeClient, network: str) -> None:
     """Give all addresses of a network back, as the end of the quarantine does."""
     for resource in (EGRESS_LEASE, EGRESS_ADDRESS):
         for item in cluster.list(resource, labels=f"egress.avi.dev/network={network}"):
             cluster.delete(resource, item)
 
 
-def _set_condition(cluster: Cluster, project: str, reason: str, *, ready: bool, name: str = "x") -> None:
+def _set_condition(cluster: KubeClient, project: str, reason: str, *, ready: bool, name: str = "x") -> None:
     """What the egress controller would say of the Service."""
     condition = {
         "type": "EgressReady",
@@ -1260,7 +1266,7 @@ def _once(there: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def _create_event(cluster: Cluster, project: str) -> None:
+def _create_event(cluster: KubeClient, project: str) -> None:
     cluster.create(
         EVENT,
         {
@@ -1277,7 +1283,7 @@ def _create_event(cluster: Cluster, project: str) -> None:
 
 
 @contextmanager
-def _once_there(cluster: Cluster, project: str, play: Callable[[], None]) -> Iterator[None]:
+def _once_there(cluster: KubeClient, project: str, play: Callable[[], None]) -> Iterator[None]:
     """Play the controller's part in a thread as soon as the Service is there; its failure fails the test."""
     failures: list[BaseException] = []
 
@@ -1297,14 +1303,14 @@ def _once_there(cluster: Cluster, project: str, play: Callable[[], None]) -> Ite
     assert not failures, failures
 
 
-def _wait_until_served(cluster: Cluster, *resources: Resource) -> None:
+def _wait_until_served(cluster: KubeClient, *resources: Resource) -> None:
     deadline = time.monotonic() + 30
     while not all(cluster.serves(resource) for resource in resources):
         assert time.monotonic() < deadline, "the custom resources were never served"
         time.sleep(0.1)
 
 
-def _phase(cluster: Cluster, name: str) -> str | None:
+def _phase(cluster: KubeClient, name: str) -> str | None:
     found: KubeObject | None = cluster.get(EGRESS_LEASE, name)
     return ((found or {}).get("status") or {}).get("phase")
 
@@ -1313,7 +1319,7 @@ class TestReservation:
     """``avi_ipam_lease`` without a service."""
 
     def test_an_address_is_reserved_for_a_project_and_given_free_again(
-        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+        self, ansible: Ansible, cluster: KubeClient, project: str, network: str
     ) -> None:
         def reservations() -> list[dict[str, str]]:
             found = cluster.get(EGRESS_NETWORK, network) or {}
@@ -1335,7 +1341,7 @@ class TestReservation:
         assert results[0]["address"] == SOURCE
 
     def test_what_cannot_be_reserved_is_refused_in_one_sentence(
-        self, ansible: Ansible, cluster: Cluster, project: str, network: str
+        self, ansible: Ansible, cluster: KubeClient, project: str, network: str
     ) -> None:
         def reserve(**options: Any) -> dict[str, Any]:
             return {"avi.egress.avi_ipam_lease": {"network": network, "namespace": "another-project", **options}}

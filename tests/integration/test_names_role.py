@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import Resource
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.plugin_utils.corefile import with_names
 
 from tests.support.ansible_run import HOST, Ansible, Run
@@ -30,7 +30,7 @@ SET_UP = "Set up the names of services in CoreDNS"
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     return api.cluster()
 
 
@@ -43,20 +43,20 @@ def dns(ansible: Ansible, *arguments: str, **variables: Any) -> Run:
     return ansible.playbook(str(path), "-e", json.dumps(variables), *arguments)
 
 
-def data(cluster: Cluster) -> dict[str, str]:
+def data(cluster: KubeClient) -> dict[str, str]:
     found = cluster.get(CONFIG_MAP, "coredns", "kube-system")
     assert found
     kept: dict[str, str] = found["data"]
     return kept
 
 
-def write(cluster: Cluster, corefile: str) -> None:
+def write(cluster: KubeClient, corefile: str) -> None:
     metadata = {"namespace": "kube-system", "name": "coredns"}
     content = {"Corefile": corefile, "other": "kept"}
     cluster.create(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": content})
 
 
-def run_coredns(cluster: Cluster) -> None:
+def run_coredns(cluster: KubeClient) -> None:
     """A Deployment as kubeadm makes it, as far as a restart needs one."""
     labels, container = {"k8s-app": "kube-dns"}, {"name": "coredns", "image": "coredns"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
@@ -65,7 +65,7 @@ def run_coredns(cluster: Cluster) -> None:
     cluster.create(DEPLOYMENT, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
 
 
-def restarted(cluster: Cluster) -> str | None:
+def restarted(cluster: KubeClient) -> str | None:
     """When somebody last asked for a restart."""
     found = cluster.get(DEPLOYMENT, "coredns", "kube-system")
     assert found
@@ -84,7 +84,7 @@ def test_without_coredns_only_a_wish_for_names_is_refused(ansible: Ansible) -> N
     )
 
 
-def test_check_mode_foresees_the_change_and_makes_none(ansible: Ansible, cluster: Cluster) -> None:
+def test_check_mode_foresees_the_change_and_makes_none(ansible: Ansible, cluster: KubeClient) -> None:
     write(cluster, COREFILE)
 
     run = dns(ansible, "--check", "--diff", egress_sub_domain="sub-domain")
@@ -96,7 +96,7 @@ def test_check_mode_foresees_the_change_and_makes_none(ansible: Ansible, cluster
     assert data(cluster)["Corefile"] == COREFILE
 
 
-def test_names_are_set_up_and_everything_else_is_kept(ansible: Ansible, cluster: Cluster) -> None:
+def test_names_are_set_up_and_everything_else_is_kept(ansible: Ansible, cluster: KubeClient) -> None:
     run = dns(ansible, egress_sub_domain="sub-domain")
 
     assert (run.stats["failures"], run.stats["changed"]) == (0, 1)
@@ -104,7 +104,7 @@ def test_names_are_set_up_and_everything_else_is_kept(ansible: Ansible, cluster:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--check", "--diff")])
-def test_a_second_run_changes_nothing(ansible: Ansible, cluster: Cluster, arguments: tuple[str, ...]) -> None:
+def test_a_second_run_changes_nothing(ansible: Ansible, cluster: KubeClient, arguments: tuple[str, ...]) -> None:
     run = dns(ansible, *arguments, egress_sub_domain="sub-domain")
 
     assert (run.stats["failures"], run.stats["changed"]) == (0, 0)
@@ -118,7 +118,7 @@ def test_a_second_run_changes_nothing(ansible: Ansible, cluster: Cluster, argume
         ({"egress_sub_domain": "a.corp", "egress_cluster_domain": "corp"}, "outside the cluster's own, corp"),
     ],
 )
-def test_a_wrong_domain_is_refused(ansible: Ansible, cluster: Cluster, variables: dict[str, str], told: str) -> None:
+def test_a_wrong_domain_is_refused(ansible: Ansible, cluster: KubeClient, variables: dict[str, str], told: str) -> None:
     run = dns(ansible, **variables)
 
     assert told in run.failure
@@ -126,7 +126,7 @@ def test_a_wrong_domain_is_refused(ansible: Ansible, cluster: Cluster, variables
 
 
 def test_an_emptied_variable_takes_the_names_away_and_restarts_coredns_that_would_not_see_it(
-    ansible: Ansible, cluster: Cluster
+    ansible: Ansible, cluster: KubeClient
 ) -> None:
     run_coredns(cluster)
 
@@ -139,7 +139,7 @@ def test_an_emptied_variable_takes_the_names_away_and_restarts_coredns_that_woul
     assert restarted(cluster)
 
 
-def test_coredns_that_looks_for_changes_is_not_restarted(ansible: Ansible, cluster: Cluster) -> None:
+def test_coredns_that_looks_for_changes_is_not_restarted(ansible: Ansible, cluster: KubeClient) -> None:
     before = restarted(cluster)
     reloading = COREFILE.replace("    errors\n", "    errors\n    reload 10s\n")
     cluster.patch(CONFIG_MAP, "coredns", {"data": {"Corefile": reloading}}, "kube-system")
@@ -152,7 +152,7 @@ def test_coredns_that_looks_for_changes_is_not_restarted(ansible: Ansible, clust
     cluster.patch(CONFIG_MAP, "coredns", {"data": {"Corefile": COREFILE}}, "kube-system")
 
 
-def test_the_site_sets_the_names_up_and_uninstalling_takes_them_away(ansible: Ansible, cluster: Cluster) -> None:
+def test_the_site_sets_the_names_up_and_uninstalling_takes_them_away(ansible: Ansible, cluster: KubeClient) -> None:
     site = {"egress_wait": False, "egress_sub_domain": "sub-domain"}
     assert ansible.playbook("avi.egress.site", "-e", json.dumps(site)).stats["failures"] == 0
     assert data(cluster)["Corefile"] == NAMED
@@ -161,7 +161,7 @@ def test_the_site_sets_the_names_up_and_uninstalling_takes_them_away(ansible: An
     assert data(cluster)["Corefile"] == COREFILE
 
 
-def test_a_corefile_without_a_place_for_the_names_is_told(ansible: Ansible, cluster: Cluster) -> None:
+def test_a_corefile_without_a_place_for_the_names_is_told(ansible: Ansible, cluster: KubeClient) -> None:
     found = cluster.get(CONFIG_MAP, "coredns", "kube-system")
     assert found
     cluster.delete(CONFIG_MAP, found)

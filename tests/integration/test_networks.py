@@ -23,7 +23,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease
 
@@ -36,7 +36,7 @@ HOW_TO = CHECKOUT / "docs/how-to/networks.md"
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     """With the kinds of objects that the role installs."""
     found = api.cluster()
     for path in sorted((ROLE / "files/crds").glob("*.yaml")):
@@ -48,7 +48,7 @@ def cluster(api: ApiServer) -> Cluster:
     return found
 
 
-def is_served(cluster: Cluster, body: KubeObject) -> bool:
+def is_served(cluster: KubeClient, body: KubeObject) -> bool:
     spec = body["spec"]
     kind = Resource(spec["group"], "v1", spec["names"]["kind"], spec["names"]["plural"], namespaced=False)
     try:
@@ -58,23 +58,23 @@ def is_served(cluster: Cluster, body: KubeObject) -> bool:
     return True
 
 
-def release(cluster: Cluster, network: str, service: str) -> None:
+def release(cluster: KubeClient, network: str, service: str) -> None:
     given = {"state": "absent", "network": network, "namespace": "green", "service": service, "slot": 0}
     ipam_lease.reconcile(cluster, {"address": None, "ip_family": None, **given}, False)
 
 
-def create(cluster: Cluster, resource: Resource, name: str, spec: dict[str, Any] | None = None) -> KubeObject:
+def create(cluster: KubeClient, resource: Resource, name: str, spec: dict[str, Any] | None = None) -> KubeObject:
     body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name}}
     return cluster.create(resource, {**body, "spec": spec} if spec else body)
 
 
-def network(cluster: Cluster, *cidrs: str, prefix: str = "dmz", **spec: Any) -> str:
+def network(cluster: KubeClient, *cidrs: str, prefix: str = "dmz", **spec: Any) -> str:
     name = f"{prefix}-{uuid.uuid4().hex[:6]}"
     create(cluster, EGRESS_NETWORK, name, {"subnets": [{"cidr": cidr} for cidr in cidrs], **spec})
     return name
 
 
-def acquire(cluster: Cluster, network: str, service: str, project: str = "green", **options: Any) -> str:
+def acquire(cluster: KubeClient, network: str, service: str, project: str = "green", **options: Any) -> str:
     """What avi_ipam_lease does; gives the address."""
     given = {"state": "present", "network": network, "namespace": project, "service": service, "slot": 0}
     outcome = ipam_lease.reconcile(cluster, {"address": None, "ip_family": None, **given, **options}, False)
@@ -92,7 +92,7 @@ def documented() -> Iterator[KubeObject]:
 
 
 @pytest.mark.parametrize("body", list(documented()), ids=lambda body: body["metadata"]["name"])
-def test_a_network_of_the_documentation_is_taken_as_it_stands(cluster: Cluster, body: KubeObject) -> None:
+def test_a_network_of_the_documentation_is_taken_as_it_stands(cluster: KubeClient, body: KubeObject) -> None:
     kind = {"apiVersion": EGRESS_NETWORK.api_version, "kind": EGRESS_NETWORK.kind}
     made = cluster.create(EGRESS_NETWORK, {**kind, **body}, dry_run=True)
     defaults = {key: made["spec"][key] for key in made["spec"].keys() - body["spec"].keys()}
@@ -102,7 +102,7 @@ def test_a_network_of_the_documentation_is_taken_as_it_stands(cluster: Cluster, 
     assert all(address in read.pool for address in read.reservations)
 
 
-def test_neither_a_nodes_address_nor_a_bridges_is_leased(cluster: Cluster) -> None:
+def test_neither_a_nodes_address_nor_a_bridges_is_leased(cluster: KubeClient) -> None:
     dmz = network(cluster, "10.71.0.0/29")
     annotations = {"k8s.ovn.org/host-cidrs": '["10.71.0.2/29"]'}
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker", "annotations": annotations}}
@@ -117,7 +117,7 @@ def test_neither_a_nodes_address_nor_a_bridges_is_leased(cluster: Cluster) -> No
         acquire(cluster, dmz, "d", address="10.71.0.1")
 
 
-def test_what_two_networks_offer_the_older_one_leases(cluster: Cluster) -> None:
+def test_what_two_networks_offer_the_older_one_leases(cluster: KubeClient) -> None:
     # Of one second's networks, the first by name counts as the older.
     old = network(cluster, "10.72.0.0/30", prefix="a-old", uplink="eth1")
     network(cluster, "10.72.0.0/99", prefix="a-unreadable", uplink="eth1")
@@ -130,7 +130,7 @@ def test_what_two_networks_offer_the_older_one_leases(cluster: Cluster) -> None:
         assert {acquire(cluster, other, name) for name in "ab"} == {"10.72.0.1", "10.72.0.2"}
 
 
-def test_a_network_has_its_addresses_until_it_is_gone(cluster: Cluster) -> None:
+def test_a_network_has_its_addresses_until_it_is_gone(cluster: KubeClient) -> None:
     old = network(cluster, "10.73.0.0/30", prefix="a-old", uplink="eth1")
     new = network(cluster, "10.73.0.0/30", prefix="b-new", uplink="eth1")
     cluster.patch(EGRESS_NETWORK, old, {"metadata": {"finalizers": ["example.org/wait"]}})
@@ -142,18 +142,18 @@ def test_a_network_has_its_addresses_until_it_is_gone(cluster: Cluster) -> None:
     assert acquire(cluster, new, "a") in ("10.73.0.1", "10.73.0.2")
 
 
-def status(cluster: Cluster, network: str) -> dict[str, Any]:
+def status(cluster: KubeClient, network: str) -> dict[str, Any]:
     return (cluster.get(EGRESS_NETWORK, network) or {}).get("status") or {}
 
 
-def told(cluster: Cluster, network: str, kind: str) -> tuple[str, str] | None:
+def told(cluster: KubeClient, network: str, kind: str) -> tuple[str, str] | None:
     """Status and reason of a network's condition."""
     found = (item for item in status(cluster, network).get("conditions") or () if item["type"] == kind)
     return next(((item["status"], item["reason"]) for item in found), None)
 
 
 @pytest.fixture
-def controller(api: ApiServer, cluster: Cluster, tmp_path: Path) -> Iterator[ControllerProcess]:
+def controller(api: ApiServer, cluster: KubeClient, tmp_path: Path) -> Iterator[ControllerProcess]:
     """One that leads."""
     made = ControllerProcess(api.kubeconfig, tmp_path / "controller.log", "replica")
     made.start()
@@ -165,7 +165,7 @@ def controller(api: ApiServer, cluster: Cluster, tmp_path: Path) -> Iterator[Con
 
 
 @pytest.mark.usefixtures("controller")
-def test_a_nodes_address_is_none_of_the_capacity_while_the_node_is_there(cluster: Cluster) -> None:
+def test_a_nodes_address_is_none_of_the_capacity_while_the_node_is_there(cluster: KubeClient) -> None:
     dmz = network(cluster, "10.81.0.0/30")
     wait_for("its figures", lambda: status(cluster, dmz).get("capacity") == 2)
     cluster.create(NODE, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "joins"}})
@@ -178,7 +178,7 @@ def test_a_nodes_address_is_none_of_the_capacity_while_the_node_is_there(cluster
 
 
 @pytest.mark.usefixtures("controller")
-def test_an_overlap_is_told_as_long_as_it_is_there(cluster: Cluster) -> None:
+def test_an_overlap_is_told_as_long_as_it_is_there(cluster: KubeClient) -> None:
     old = network(cluster, "10.74.1.0/30", prefix="a-old", uplink="eth1")
     new = network(cluster, "10.74.0.0/29", prefix="b-new", uplink="eth1")
     address = acquire(cluster, new, "a")
@@ -195,7 +195,7 @@ def test_an_overlap_is_told_as_long_as_it_is_there(cluster: Cluster) -> None:
 
 
 @pytest.mark.usefixtures("controller")
-def test_an_address_in_use_in_another_network_is_not_leased(cluster: Cluster) -> None:
+def test_an_address_in_use_in_another_network_is_not_leased(cluster: KubeClient) -> None:
     old = network(cluster, "10.80.1.0/30", prefix="a-old", uplink="eth1")
     new = network(cluster, "10.80.0.0/30", prefix="b-new", uplink="eth1", quarantineSeconds=0)
     address = acquire(cluster, new, "a")
@@ -211,7 +211,7 @@ def test_an_address_in_use_in_another_network_is_not_leased(cluster: Cluster) ->
 
 
 @pytest.fixture(scope="module")
-def guarded(cluster: Cluster) -> None:
+def guarded(cluster: KubeClient) -> None:
     """From here on, the role's admission policies are in force."""
     template = jinja2.Environment().from_string((ROLE / "templates/admission.yaml.j2").read_text())
     for body in yaml.safe_load_all(template.render(egress_namespace=NAMESPACE_OF_CONTROLLER)):
@@ -225,7 +225,7 @@ def guarded(cluster: Cluster) -> None:
     cluster.delete_named(EGRESS_NETWORK, probe)
 
 
-def why_not_deleted(cluster: Cluster, network: str, *, dry_run: bool = False) -> str:
+def why_not_deleted(cluster: KubeClient, network: str, *, dry_run: bool = False) -> str:
     """What the API server says to its deletion; nothing where that is done."""
     try:
         cluster.delete_named(EGRESS_NETWORK, network, dry_run=dry_run)
@@ -235,7 +235,7 @@ def why_not_deleted(cluster: Cluster, network: str, *, dry_run: bool = False) ->
 
 
 @pytest.mark.usefixtures("guarded", "controller")
-def test_a_network_in_use_or_in_quarantine_is_not_deleted(cluster: Cluster) -> None:
+def test_a_network_in_use_or_in_quarantine_is_not_deleted(cluster: KubeClient) -> None:
     dmz = network(cluster, "10.76.0.0/29")
     for name in "ab":
         acquire(cluster, dmz, name)
@@ -262,7 +262,7 @@ def test_a_network_in_use_or_in_quarantine_is_not_deleted(cluster: Cluster) -> N
 
 @pytest.mark.usefixtures("guarded")
 @pytest.mark.parametrize(("annotation", "deleted"), [("allow", True), ("true", False), ("", False)])
-def test_an_administrator_may_confirm_the_deletion(cluster: Cluster, annotation: str, deleted: bool) -> None:
+def test_an_administrator_may_confirm_the_deletion(cluster: KubeClient, annotation: str, deleted: bool) -> None:
     dmz = network(cluster, "10.77.0.0/29")
     cluster.patch(EGRESS_NETWORK, dmz, {"status": {"released": 1}}, subresource="status")
     cluster.patch(EGRESS_NETWORK, dmz, {"metadata": {"annotations": {"egress.avi.dev/deletion": annotation}}})
@@ -270,12 +270,12 @@ def test_an_administrator_may_confirm_the_deletion(cluster: Cluster, annotation:
 
 
 @pytest.mark.usefixtures("guarded")
-def test_a_network_that_nobody_has_counted_yet_may_be_deleted(cluster: Cluster) -> None:
+def test_a_network_that_nobody_has_counted_yet_may_be_deleted(cluster: KubeClient) -> None:
     assert why_not_deleted(cluster, network(cluster, "10.78.0.0/29")) == ""
 
 
 @pytest.mark.usefixtures("guarded")
-def test_the_definition_goes_with_networks_in_use(cluster: Cluster) -> None:
+def test_the_definition_goes_with_networks_in_use(cluster: KubeClient) -> None:
     dmz = network(cluster, "10.79.0.0/29")
     cluster.patch(EGRESS_NETWORK, dmz, {"status": {"bound": 1}}, subresource="status")
     definition = yaml.safe_load((ROLE / "files/crds/egressnetworks.yaml").read_text())

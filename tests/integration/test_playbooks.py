@@ -25,7 +25,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SERVICE_ACCOUNT,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.faults import FaultProxy
 from tests.support.ansible_run import CHECKOUT, Ansible, Run
@@ -81,7 +81,7 @@ AUDIT_LISTS = 15
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     return api.cluster()
 
 
@@ -95,7 +95,7 @@ def play_all(ansible: Ansible, names: list[str], *arguments: str, **variables: A
     return ansible.playbook(first, *others, "-e", json.dumps(variables), *arguments)
 
 
-def state(cluster: Cluster) -> dict[tuple[str, ...], str]:
+def state(cluster: KubeClient) -> dict[tuple[str, ...], str]:
     """The version of each object that a playbook could change."""
     return {
         (resource.kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]): item["metadata"][
@@ -124,7 +124,7 @@ def broken(api: ApiServer, folder: Path, old: str, new: str) -> dict[str, str]:
     ],
 )
 def test_without_access_the_role_says_so_in_one_sentence_and_does_nothing(
-    ansible: Ansible, api: ApiServer, cluster: Cluster, tmp_path: Path, old: str, new: str, told: str
+    ansible: Ansible, api: ApiServer, cluster: KubeClient, tmp_path: Path, old: str, new: str, told: str
 ) -> None:
     run = ansible.playbook("avi.egress.site", "-e", json.dumps(SITE), environment=broken(api, tmp_path, old, new))
 
@@ -135,7 +135,9 @@ def test_without_access_the_role_says_so_in_one_sentence_and_does_nothing(
 
 
 @pytest.mark.parametrize("name", sorted(NEED_THE_SITE))
-def test_check_mode_before_the_installation_says_what_is_missing(ansible: Ansible, cluster: Cluster, name: str) -> None:
+def test_check_mode_before_the_installation_says_what_is_missing(
+    ansible: Ansible, cluster: KubeClient, name: str
+) -> None:
     before = state(cluster)
 
     run = play(ansible, name, "--check", **ANY)
@@ -145,7 +147,7 @@ def test_check_mode_before_the_installation_says_what_is_missing(ansible: Ansibl
     assert state(cluster) == before
 
 
-def test_check_mode_of_the_others_is_safe_before_the_installation(ansible: Ansible, cluster: Cluster) -> None:
+def test_check_mode_of_the_others_is_safe_before_the_installation(ansible: Ansible, cluster: KubeClient) -> None:
     before, others = state(cluster), sorted(PLAYBOOKS - set(NEED_THE_SITE) - {"site"})
 
     run = play_all(ansible, others, "--check", **ANY)
@@ -171,7 +173,7 @@ def test_modules_say_that_the_role_has_not_been_run(ansible: Ansible) -> None:
     assert not results[3]["changed"]
 
 
-def test_check_mode_foresees_the_installation_and_does_nothing(ansible: Ansible, cluster: Cluster) -> None:
+def test_check_mode_foresees_the_installation_and_does_nothing(ansible: Ansible, cluster: KubeClient) -> None:
     run = play(ansible, "site", "--check", "--diff", **SITE)
 
     assert run.stats["failures"] == 0
@@ -182,7 +184,7 @@ def test_check_mode_foresees_the_installation_and_does_nothing(ansible: Ansible,
     assert cluster.get(NAMESPACE, "green") is None
 
 
-def test_the_site_is_installed(ansible: Ansible, cluster: Cluster) -> None:
+def test_the_site_is_installed(ansible: Ansible, cluster: KubeClient) -> None:
     run = play(ansible, "site", **SITE)
 
     assert run.stats["failures"] == 0
@@ -207,7 +209,7 @@ def test_the_site_is_installed(ansible: Ansible, cluster: Cluster) -> None:
     assert cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin") is None
 
 
-def test_the_controller_is_confined(cluster: Cluster) -> None:
+def test_the_controller_is_confined(cluster: KubeClient) -> None:
     deployment = cluster.get(DEPLOYMENT, "avi-egress-controller", "avi-egress")
     assert deployment
     pod = deployment["spec"]["template"]["spec"]
@@ -257,7 +259,7 @@ def test_a_wrong_variable_is_refused_before_anything_happens(ansible: Ansible) -
     assert run.stats["changed"] == 0
 
 
-def test_cluster_admin_comes_and_goes_with_its_variable(ansible: Ansible, cluster: Cluster) -> None:
+def test_cluster_admin_comes_and_goes_with_its_variable(ansible: Ansible, cluster: KubeClient) -> None:
     play(ansible, "site", **SITE, egress_cluster_admin=True, egress_router_image="another:1")
     given = cluster.get(CLUSTER_ROLE_BINDING, "avi-egress-controller-cluster-admin")
     run = play(ansible, "site", "--tags", "access", **SITE)
@@ -276,7 +278,7 @@ def test_cluster_admin_comes_and_goes_with_its_variable(ansible: Ansible, cluste
     ],
 )
 def test_onboarding_refuses_before_anything_happens(
-    ansible: Ansible, cluster: Cluster, variables: dict[str, Any], told: str
+    ansible: Ansible, cluster: KubeClient, variables: dict[str, Any], told: str
 ) -> None:
     run = play(ansible, "onboard_project", **variables)
 
@@ -285,7 +287,7 @@ def test_onboarding_refuses_before_anything_happens(
     assert cluster.get(NAMESPACE, "red") is None
 
 
-def test_a_service_from_variables(ansible: Ansible, cluster: Cluster) -> None:
+def test_a_service_from_variables(ansible: Ansible, cluster: KubeClient) -> None:
     runs = [play(ansible, "egress_service", *arguments, **SERVICE_OPTIONS) for arguments in (("--check",), (), ())]
 
     assert [run.stats["changed"] for run in runs] == [1, 1, 0]
@@ -293,7 +295,7 @@ def test_a_service_from_variables(ansible: Ansible, cluster: Cluster) -> None:
     assert "source IP not leased yet" in runs[1].result("Tell the addresses")["msg"]
 
 
-def test_check_mode_of_every_playbook_is_safe_after_the_installation(ansible: Ansible, cluster: Cluster) -> None:
+def test_check_mode_of_every_playbook_is_safe_after_the_installation(ansible: Ansible, cluster: KubeClient) -> None:
     leases = ansible.folder / "leases.yml"
     leases.write_text("format: 1\nleases: []\n")
     before = state(cluster)
@@ -309,7 +311,7 @@ def test_check_mode_of_every_playbook_is_safe_after_the_installation(ansible: An
 
 
 def test_the_audit_tells_what_somebody_should_look_at(
-    ansible: Ansible, cluster: Cluster, faults: FaultProxy, tmp_path: Path
+    ansible: Ansible, cluster: KubeClient, faults: FaultProxy, tmp_path: Path
 ) -> None:
     cloud = cluster.get(EGRESS_CLOUD, "default")
     assert cloud
@@ -342,7 +344,7 @@ def test_the_audit_tells_what_somebody_should_look_at(
     cluster.delete_named(POD, "root", "green")
 
 
-def test_offboarding_refuses_while_services_are_there(ansible: Ansible, cluster: Cluster) -> None:
+def test_offboarding_refuses_while_services_are_there(ansible: Ansible, cluster: KubeClient) -> None:
     refused = play(ansible, "offboard_project", egress_projects=["green", "gone"])
     foreseen = play(
         ansible, "offboard_project", "--check", egress_projects=["green", "gone"], egress_offboard_services=True
@@ -356,7 +358,7 @@ def test_offboarding_refuses_while_services_are_there(ansible: Ansible, cluster:
     assert cluster.get(SERVICE, "secure-egress-service", "green")
 
 
-def test_offboarding(ansible: Ansible, cluster: Cluster) -> None:
+def test_offboarding(ansible: Ansible, cluster: KubeClient) -> None:
     variables = {"egress_projects": ["green", "gone"], "egress_offboard_services": True}
 
     runs = [play(ansible, "offboard_project", **variables) for _time in range(2)]
@@ -369,7 +371,7 @@ def test_offboarding(ansible: Ansible, cluster: Cluster) -> None:
     assert [item["metadata"]["namespace"] for item in _accounts(cluster)] == ["blue"]
 
 
-def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: Cluster) -> None:
+def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: KubeClient) -> None:
     ansible.tasks({"avi.egress.avi_ipam_lease": {"network": "lan", "namespace": "blue", "service": "x"}})
     cluster.patch(EGRESS_NETWORK, "lan", {"status": {"bound": 1}}, subresource="status")
     with pytest.raises(EgressError, match="1 of its addresses are in use"):
@@ -387,7 +389,7 @@ def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: Cluster) -> No
     assert cluster.get(NAMESPACE, "blue")
 
 
-def test_the_role_absent_finds_nothing_left_but_the_leases(ansible: Ansible, cluster: Cluster) -> None:
+def test_the_role_absent_finds_nothing_left_but_the_leases(ansible: Ansible, cluster: KubeClient) -> None:
     run = play(ansible, "site", egress_state="absent", egress_uninstall_leases=True)
 
     assert run.stats["failures"] == 0
@@ -397,9 +399,9 @@ def test_the_role_absent_finds_nothing_left_but_the_leases(ansible: Ansible, clu
     assert _crds(cluster) == []
 
 
-def _crds(cluster: Cluster) -> list[str]:
+def _crds(cluster: KubeClient) -> list[str]:
     return sorted(item["metadata"]["name"] for item in cluster.list(CUSTOM_RESOURCE_DEFINITION))
 
 
-def _accounts(cluster: Cluster) -> list[dict[str, Any]]:
+def _accounts(cluster: KubeClient) -> list[dict[str, Any]]:
     return cluster.list(SERVICE_ACCOUNT, labels="egress.avi.dev/cloud")

@@ -13,7 +13,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     NAMESPACE,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer
@@ -28,7 +28,7 @@ VARIABLES = {"egress_wait": False, "egress_role_form": "article"}
 
 
 @pytest.fixture(scope="module")
-def cluster(api: ApiServer) -> Cluster:
+def cluster(api: ApiServer) -> KubeClient:
     return api.cluster()
 
 
@@ -45,7 +45,7 @@ def openshifts_kind() -> dict[str, Any]:
     }
 
 
-def test_todays_kind_takes_the_articles_rules_without_the_field_that_it_no_longer_knows(cluster: Cluster) -> None:
+def test_todays_kind_takes_the_articles_rules_without_the_field_that_it_no_longer_knows(cluster: KubeClient) -> None:
     created = cluster.create(
         TODAYS, {**ARTICLE, "apiVersion": TODAYS.api_version, "metadata": {"name": "of-the-article"}}
     )
@@ -53,7 +53,7 @@ def test_todays_kind_takes_the_articles_rules_without_the_field_that_it_no_longe
     assert created["rules"] == RULES
 
 
-def test_a_cluster_without_openshifts_kind_is_told_and_left_as_it_was(ansible: Ansible, cluster: Cluster) -> None:
+def test_a_cluster_without_openshifts_kind_is_told_and_left_as_it_was(ansible: Ansible, cluster: KubeClient) -> None:
     run = ansible.playbook("avi.egress.site", "-e", json.dumps(VARIABLES))
 
     assert "Set it to current" in run.failure
@@ -61,7 +61,7 @@ def test_a_cluster_without_openshifts_kind_is_told_and_left_as_it_was(ansible: A
     assert cluster.get(NAMESPACE, "avi-egress") is None
 
 
-def test_where_that_is_served_the_role_makes_the_articles(ansible: Ansible, cluster: Cluster) -> None:
+def test_where_that_is_served_the_role_makes_the_articles(ansible: Ansible, cluster: KubeClient) -> None:
     cluster.create(CUSTOM_RESOURCE_DEFINITION, openshifts_kind())
     wait_for("OpenShift's kind to be served", lambda: cluster.serves(OPENSHIFTS))
 

@@ -19,7 +19,7 @@ import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, Resource
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -51,9 +51,9 @@ class ApiServer:
         """Signs the tokens of ServiceAccounts."""
         self.kubeconfig = self._write_kubeconfig()
 
-    def cluster(self, token: str = ADMIN_TOKEN) -> Cluster:
+    def cluster(self, token: str = ADMIN_TOKEN) -> KubeClient:
         """Direct access, to play parts that Ansible doesn't."""
-        return Cluster(Connection(host=self.host, api_key=token, validate_certs=False))
+        return KubeClient(Connection(host=self.host, api_key=token, validate_certs=False))
 
     def start(self) -> None:
         self._start_servers()

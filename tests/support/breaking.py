@@ -8,12 +8,12 @@ from typing import Any
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection, ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
 
 
-class BreakingCluster(Cluster):
+class BreakingCluster(KubeClient):
     """Its ``number``-th write fails: before it is made, or (``made``) after it, when only the answer is lost."""
 
     def __init__(self, api: ApiServer, number: int, *, made: bool) -> None:

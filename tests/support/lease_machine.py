@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from ansible_collections.avi.egress.plugins.module_utils.api.addresses import family_of
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, PoolExhausted, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
@@ -30,7 +30,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, locks, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed, LeaseStore
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
 from egress_controller.claims import Claims
 from egress_controller.garbage import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
 from egress_controller.inventory import Shelf
@@ -138,7 +138,7 @@ class Paused:
             store.trouble(between)
             try:
                 task()
-            except (Changed, Refused, PoolExhausted):
+            except (Conflict, Refused, PoolExhausted):
                 pass
             except BaseException as error:
                 self.error = error
@@ -453,7 +453,7 @@ class LeaseMachine(RuleBasedStateMachine):
         self.store.trouble(crash_at(crash) if crash else None, lost)
         try:
             task()
-        except (LostConnection, Changed, Refused, PoolExhausted):
+        except (LostConnection, Conflict, Refused, PoolExhausted):
             pass
         finally:
             self.store.trouble()

@@ -16,7 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     scc_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import scc_projects, scc_users
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, account_writes
 
@@ -29,7 +29,7 @@ PROBE_SECONDS = 60.0
 class Accounts:
     """Thread-safe; writes to an SCC are one at a time and made on the server's own list of users."""
 
-    def __init__(self, cluster: Cluster, caches: Caches) -> None:
+    def __init__(self, cluster: KubeClient, caches: Caches) -> None:
         self._cluster = cluster
         self._caches = caches
         self._lock = threading.Lock()

@@ -32,7 +32,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     account_name,
     egress_pod_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from egress_controller.informers import AS_IT_IS, Form, Informer
 from egress_controller.known_locks import KnownLocks
@@ -73,7 +73,7 @@ class _Watch:
 class Caches:
     """One informer for each resource, and one for the egress pods of each cloud."""
 
-    def __init__(self, cluster: Cluster, outages: Outages, listener: Listener) -> None:
+    def __init__(self, cluster: KubeClient, outages: Outages, listener: Listener) -> None:
         self._cluster = cluster
         self._outages = outages
         self._listener = listener

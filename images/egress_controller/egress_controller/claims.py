@@ -15,7 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, IMPORT, Slot, claimed_by
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
@@ -31,7 +31,7 @@ def utc_now() -> datetime:
 class Claims:
     """Claims, releases and frees leases. Thread-safe."""
 
-    def __init__(self, cluster: Cluster, caches: Caches, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, cluster: KubeClient, caches: Caches, now: Callable[[], datetime] = utc_now) -> None:
         self._cluster = cluster
         self._caches = caches
         self._now = now
@@ -59,7 +59,7 @@ class Claims:
         said: Collection[str] = (),
         wanted: str | None = None,
     ) -> KubeObject:
-        """The slot's Bound lease; PoolExhausted, Refused, or Changed when it is to be tried again.
+        """The slot's Bound lease; PoolExhausted, Refused, or Conflict when it is to be tried again.
 
         ``said`` are the addresses that the service says it has: only for those is the cache believed.
         """
@@ -105,7 +105,7 @@ class Claims:
 class _Store:
     """The LeaseStore of one lease."""
 
-    def __init__(self, cluster: Cluster, caches: Caches, lease: str, said: Collection[str]) -> None:
+    def __init__(self, cluster: KubeClient, caches: Caches, lease: str, said: Collection[str]) -> None:
         self._cluster = cluster
         self._caches = caches
         self._lease = lease

@@ -8,7 +8,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.conditions import C
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_CLOUD, KubeObject, object_key
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 
 from egress_controller.accounts import Accounts
@@ -24,7 +24,7 @@ class CloudPass:
     """Reconciles the clouds of one uuid (there is one, unless an administrator erred)."""
 
     def __init__(
-        self, cluster: Cluster, caches: Caches, shelf: Shelf[EgressCloud], accounts: Accounts, events: Events
+        self, cluster: KubeClient, caches: Caches, shelf: Shelf[EgressCloud], accounts: Accounts, events: Events
     ) -> None:
         self._cluster = cluster
         self._caches = caches

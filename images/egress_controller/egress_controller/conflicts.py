@@ -28,7 +28,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     address_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import parse_timestamp
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import CONFLICT, in_conflict
@@ -100,7 +100,7 @@ class Conflicts:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         caches: Caches,
         releases: Releases,
         events: Events,

@@ -12,11 +12,10 @@ import logging
 import threading
 from typing import Any, Callable
 
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, EgressError
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import LEADER_LEASE
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from kubernetes.client import CoordinationV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.leaderelection.electionconfig import Config
@@ -44,7 +43,7 @@ class Election:
         self._lost = lost
         self._leading = threading.Event()
         self._api = _Leases(CoordinationV1Api(connection.api_client()))
-        self._cluster = Cluster(connection)
+        self._cluster = KubeClient(connection)
 
     @property
     def leading(self) -> bool:
@@ -63,7 +62,7 @@ class Election:
                 try:
                     self._clear()
                     return
-                except Changed:
+                except Conflict:
                     continue  # Our own last renewal arrived after the read.
         except EgressError as error:
             _log.warning(line("not-resigned", error=error))

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class EventWriter(Protocol):
-    """What Events need of a Cluster."""
+    """What Events need of a KubeClient."""
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject: ...
 

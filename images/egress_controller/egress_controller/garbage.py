@@ -17,7 +17,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
     address_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
@@ -76,7 +76,7 @@ class LeasePass:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         caches: Caches,
         shelf: Shelf[EgressNetwork],
         claims: Claims,
@@ -181,7 +181,7 @@ class AddressPass:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         caches: Caches,
         shelf: Shelf[EgressNetwork],
         events: Events,

@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Hashable, Mapping
 
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, Expired
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster, Expired
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from kubernetes.client.exceptions import ApiException
 from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
 
@@ -115,7 +115,7 @@ class Informer:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         resource: Resource,
         outages: Outages,
         notify: Notify,

@@ -11,7 +11,7 @@ from typing import Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from egress_controller import logs
 from egress_controller.accounts import Accounts
@@ -53,7 +53,7 @@ class Controller:
         self._ended = threading.Event()
         self._exit_code = 0
         connection = Connection(kubeconfig=settings.kubeconfig)
-        self._cluster = Cluster(connection)
+        self._cluster = KubeClient(connection)
         self._outages = Outages()
         self._metrics = Metrics()
         self._queue: WorkQueue[Key] = WorkQueue()

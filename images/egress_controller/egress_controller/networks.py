@@ -11,7 +11,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.conditions import C
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import is_bound, is_released
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
@@ -41,7 +41,7 @@ class NetworkPass:
     """Reconciles one EgressNetwork's status."""
 
     def __init__(
-        self, cluster: Cluster, caches: Caches, shelf: Shelf[EgressNetwork], releases: Releases, events: Events
+        self, cluster: KubeClient, caches: Caches, shelf: Shelf[EgressNetwork], releases: Releases, events: Events
     ) -> None:
         self._cluster = cluster
         self._caches = caches

@@ -9,10 +9,9 @@ import threading
 import time
 from typing import Callable
 
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, NotFound
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import API_GROUP, Resource
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import NotFound
 
 from egress_controller.logs import line
 

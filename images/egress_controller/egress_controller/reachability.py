@@ -26,7 +26,7 @@ from typing import Collection, Iterable
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import POD, STATEFUL_SET, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_ready, made_by
 
 from egress_controller.caches import NAME_LABEL, Caches
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 class Reachability:
     """The rounds, in a thread of their own."""
 
-    def __init__(self, cluster: Cluster, caches: Caches) -> None:
+    def __init__(self, cluster: KubeClient, caches: Caches) -> None:
         self._cluster = cluster
         self._caches = caches
         self._missed: dict[str, int] = {}

@@ -16,6 +16,8 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_serv
 from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
+    ApiError,
+    Conflict,
     EgressError,
     InvalidInput,
     PoolExhausted,
@@ -40,11 +42,10 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
 from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
 from ansible_collections.avi.egress.plugins.module_utils.workload import admission, plan, service_status, source_ips
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
@@ -90,7 +91,7 @@ class ServicePass:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: KubeClient,
         caches: Caches,
         inventory: Inventory,
         claims: Claims,
@@ -341,7 +342,7 @@ def _stamps(objects: Sequence[KubeObject]) -> set[tuple[str, int]]:
 
 def _is_verdict(error: ApiError) -> bool:
     """Whether the server refused the request itself (a quota, an invalid field), which the owner must be told."""
-    return error.status in (400, 403, 422) and not isinstance(error, Changed)
+    return error.status in (400, 403, 422) and not isinstance(error, Conflict)
 
 
 def _key(wish: EgressService) -> tuple[str, str]:

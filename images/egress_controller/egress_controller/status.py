@@ -10,7 +10,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.conditions import C
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import merge_patch
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from egress_controller.claims import utc_now
 
@@ -22,7 +22,11 @@ def condition_of(obj: KubeObject, kind: str) -> dict[str, Any] | None:
 
 
 def write_status(
-    cluster: Cluster, resource: Resource, obj: KubeObject, conditions: Mapping[str, Condition], figures: dict[str, Any]
+    cluster: KubeClient,
+    resource: Resource,
+    obj: KubeObject,
+    conditions: Mapping[str, Condition],
+    figures: dict[str, Any],
 ) -> None:
     """Write figures and conditions (by their types), with the generation that they speak of, where they differ.
 

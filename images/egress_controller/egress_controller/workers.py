@@ -10,9 +10,8 @@ import time
 import traceback
 from typing import Callable, Mapping
 
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, NotFound
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import AlreadyExists, Changed
 
 from egress_controller.errors import NotYet
 from egress_controller.keys import Key
@@ -94,7 +93,7 @@ class Workers:
             self._outages.report(error)
             self._queue.retry(key)
             return "unreachable"
-        except (Changed, AlreadyExists, NotFound) as error:
+        except (Conflict, AlreadyExists, NotFound) as error:
             # Someone was faster, or a cache is behind: what is there now is looked at shortly.
             _log.debug(line("overtaken", key=key, error=error))
             self._queue.retry(key)

@@ -64,6 +64,36 @@ class PoolExhausted(EgressError):
         self.size = size
 
 
+class ApiError(EgressError):
+    """The API server refused a request."""
+
+    reason = Reason.API_ERROR
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotFound(ApiError):
+    """There is no such object, or no such kind of object."""
+
+
+class Conflict(ApiError):
+    """The object is gone, or not the one or not the version that the write was decided on."""
+
+
+class AlreadyExists(ApiError):
+    """A create met an object of that name."""
+
+
+class Forbidden(ApiError):
+    """The rights of whoever asks do not reach so far."""
+
+
+class Expired(ApiError):
+    """A watch's resource version is too old; list again (HTTP 410)."""
+
+
 def shown(value: Any) -> str:
     """The value as a person sees it in one line: quoted, cut at 80 characters, for it may be hostile."""
     text = repr(value)

@@ -7,9 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Iterable
 
+from ..api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ..api.resources import KubeObject
 from ..api.writes import Write
-from .kube_client import ApiError, Cluster, Conflict, NameExists, NotFound
+from .kube_client import KubeClient
 
 ATTEMPTS = 5
 """How often a write is decided anew when somebody else changes the object between our read and our write."""
@@ -23,7 +24,7 @@ class Change:
     write: Write | None
 
 
-def apply(cluster: Cluster, writes: Iterable[Write], *, dry_run: bool = False) -> list[KubeObject | None]:
+def apply(cluster: KubeClient, writes: Iterable[Write], *, dry_run: bool = False) -> list[KubeObject | None]:
     """The stored object after each write, in order (None after a delete); stops at the first that fails.
 
     With ``dry_run`` the API server validates, defaults and admits each write without keeping it.
@@ -32,7 +33,7 @@ def apply(cluster: Cluster, writes: Iterable[Write], *, dry_run: bool = False) -
 
 
 def settle(
-    cluster: Cluster,
+    cluster: KubeClient,
     change: Change,
     read: Callable[[], KubeObject | None],
     decide: Callable[[KubeObject | None], Write | None],
@@ -59,10 +60,10 @@ def settle(
 
 def _was_overtaken(write: Write, error: ApiError) -> bool:
     gone = write.verb == "patch" and isinstance(error, NotFound)
-    return gone or isinstance(error, (Conflict, NameExists))
+    return gone or isinstance(error, (Conflict, AlreadyExists))
 
 
-def _carry_out(cluster: Cluster, write: Write, dry_run: bool) -> KubeObject | None:
+def _carry_out(cluster: KubeClient, write: Write, dry_run: bool) -> KubeObject | None:
     if write.verb == "create":
         return cluster.create(write.resource, write.body, dry_run=dry_run)
     if write.verb == "patch":

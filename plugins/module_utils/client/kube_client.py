@@ -15,10 +15,8 @@ from time import monotonic, sleep
 from typing import Any, Callable, Iterator, List, Mapping
 from urllib.parse import urlencode
 
-from ..api.errors import EgressError
-from ..api.reasons import Reason
+from ..api.errors import AlreadyExists, ApiError, Conflict, Expired, Forbidden, NotFound
 from ..api.resources import API_GROUP, KubeObject, Resource
-from ..ipam.store import AlreadyExists, Changed
 from .connection import Connection, ConnectionFailed
 
 MERGE_PATCH = "application/merge-patch+json"
@@ -28,37 +26,7 @@ LIST_PAGE_SIZE = 1000
 """A page is in memory whole, each object several times as large as what is kept of it."""
 
 
-class ApiError(EgressError):
-    """The API server refused a request."""
-
-    reason = Reason.API_ERROR
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class NotFound(ApiError):
-    """There is no such object, or no such kind of object."""
-
-
-class Conflict(ApiError, Changed):
-    """The object is not the one, or not the version, that the write was decided on."""
-
-
-class NameExists(ApiError, AlreadyExists):
-    """A create met an object of that name."""
-
-
-class Forbidden(ApiError):
-    """The rights of whoever asks do not reach so far."""
-
-
-class Expired(ApiError):
-    """A watch's resource version is too old; list again (HTTP 410)."""
-
-
-class Cluster:
+class KubeClient:
     """A cluster's API, by resource. Counts its requests, and the writes among them, to hold promises of few against.
 
     Threads may share it. A server that is too busy is asked again when it says so, for ``patience`` seconds in all.
@@ -160,7 +128,7 @@ class Cluster:
         return response.response
 
     def create(self, resource: Resource, body: KubeObject, *, dry_run: bool = False) -> KubeObject:
-        """The stored object; NameExists if there is one of that name."""
+        """The stored object; AlreadyExists if there is one of that name."""
         namespace = body["metadata"].get("namespace")
         return self._request("POST", resource.path(namespace), resource, _dry(dry_run), body)
 
@@ -292,7 +260,7 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
             message = f"the cluster has no {resource.kind}: the role has not been run; run avi.egress.site"
         return NotFound(status, message)
     if status == 409:
-        return (NameExists if "already exists" in message else Conflict)(status, message)
+        return (AlreadyExists if "already exists" in message else Conflict)(status, message)
     if status == 410:
         return Expired(status, message)
     if status == 401:

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Callable, Container, Iterable, Iterator
 
 from ..api.addresses import IPV4, family_of
-from ..api.errors import PoolExhausted, Refused
+from ..api.errors import AlreadyExists, Conflict, PoolExhausted, Refused
 from ..api.reasons import Reason
 from ..api.resources import (
     API_GROUP,
@@ -33,7 +33,7 @@ from ..api.resources import (
 from . import lease_status, locks
 from .address_pool import AddressPool
 from .network import EgressNetwork
-from .store import AlreadyExists, Changed, LeaseStore
+from .store import LeaseStore
 
 CONTROLLER = "controller"
 """Claimed for a service that is there, and given up with it."""
@@ -82,7 +82,7 @@ def claim(
     ``draw`` gives the addresses to try. Where it gives some that are taken, claiming takes longer; where it leaves out
     some that are free, PoolExhausted may come too early, so try again with a newer one. ``wanted`` is the one address
     that will do; without it, any of ``ip_family`` that is not reserved. Raises PoolExhausted, Refused where the wanted
-    address is another's, the project has its quota, or the lease is Bound to what is not asked for, and Changed when
+    address is another's, the project has its quota, or the lease is Bound to what is not asked for, and Conflict when
     somebody else was at the same lease: claim again.
 
     A lease that is not Bound gets a new address where its own is not what is asked for, is not leased any more or is
@@ -101,7 +101,7 @@ def claim(
         address = _find_address(store, network, slot, lease, draw, wanted, ip_family)
     try:
         return write_status(store, lease, lease_status.bound(lease, address, now))
-    except Changed:
+    except Conflict:
         _unlock_unless_needed(store, slot, lease, address)
         raise
 
@@ -138,11 +138,11 @@ def ensure(store: LeaseStore, slot: Slot, claimed_by: str) -> KubeObject:
         return store.create(EGRESS_LEASE, lease_object(slot, claimed_by))
     if found := store.get(EGRESS_LEASE, slot.lease):
         return found
-    raise Changed(f"EgressLease {slot.lease} came and went while it was claimed")
+    raise Conflict(409, f"EgressLease {slot.lease} came and went while it was claimed")
 
 
 def write_status(store: LeaseStore, lease: KubeObject, status: lease_status.Status) -> KubeObject:
-    """The lease with another status; Changed unless it is still as it was seen."""
+    """The lease with another status; Conflict unless it is still as it was seen."""
     return store.replace(EGRESS_LEASE, {**lease, "status": status}, subresource="status")
 
 
@@ -195,7 +195,7 @@ def free(store: LeaseStore, lease: KubeObject) -> None:
     else:
         store.delete(EGRESS_LEASE, lease)
     for item in locked:
-        with suppress(Changed):  # Claimed again between the two writes.
+        with suppress(Conflict):  # Claimed again between the two writes.
             store.delete(EGRESS_ADDRESS, item)
 
 
@@ -320,5 +320,5 @@ def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, addr
     if is_there and lock and "claims" in lock["spec"]:
         return
     if lock and lock["spec"]["leaseUID"] == lease["metadata"]["uid"]:
-        with suppress(Changed):
+        with suppress(Conflict):
             store.delete(EGRESS_ADDRESS, lock)

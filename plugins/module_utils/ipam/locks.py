@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ..api.errors import AlreadyExists, Conflict
 from ..api.resources import (
     API_GROUP,
     API_VERSION,
@@ -14,7 +15,7 @@ from ..api.resources import (
     address_name,
 )
 from . import lease_status
-from .store import AlreadyExists, Changed, LeaseStore
+from .store import LeaseStore
 
 CONFLICT = "Conflict"
 """The condition of an EgressAddress that a stranger on the wire answers for."""
@@ -33,12 +34,12 @@ def lock(store: LeaseStore, lease: KubeObject, address: str) -> KubeObject | Non
     except AlreadyExists:
         found = store.get(EGRESS_ADDRESS, body["metadata"]["name"])
     if found is None:
-        raise Changed(f"EgressAddress {body['metadata']['name']} came and went while it was claimed")
+        raise Conflict(409, f"EgressAddress {body['metadata']['name']} came and went while it was claimed")
     if found["spec"]["lease"] != name or in_conflict(found):
         return found
     # Read after the lock, so that a claim of a lease that is gone can't take the lock from its successor.
     if not is_holder(found, lease) and not is_same(store.get(EGRESS_LEASE, name), lease):
-        raise Changed(f"EgressLease {name} was deleted while it was claimed")
+        raise Conflict(409, f"EgressLease {name} was deleted while it was claimed")
     lock_again(store, found, lease)
     return None
 

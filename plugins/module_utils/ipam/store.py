@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What leasing needs of the API server, and the two answers of it that decide a race."""
+"""What leasing needs of the API server.
+
+Two of its answers decide a race: ``AlreadyExists`` and ``Conflict``.
+"""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from ..api.resources import KubeObject, Resource
-
-
-class AlreadyExists(Exception):
-    """A create met an object of that name."""
-
-
-class Changed(Exception):
-    """A write met an object that is gone, or newer than the one it was decided on."""
 
 
 class LeaseStore(Protocol):
@@ -28,7 +23,7 @@ class LeaseStore(Protocol):
         """The stored object; AlreadyExists if the name is taken."""
 
     def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
-        """The stored object; Changed unless ``metadata.resourceVersion`` is the current one."""
+        """The stored object; Conflict unless ``metadata.resourceVersion`` is the current one."""
 
     def delete(self, resource: Resource, obj: KubeObject) -> None:
-        """Deletes exactly this version of the object; Changed if there is another."""
+        """Deletes exactly this version of the object; Conflict if there is another."""

@@ -8,7 +8,7 @@ from typing import Any, Iterable, Mapping
 
 from ..api.errors import InvalidInput
 from ..api.resources import SELF_SUBJECT_ACCESS_REVIEW, Resource
-from ..client.kube_client import Cluster
+from ..client.kube_client import KubeClient
 from .argument_specs import ArgumentSpec
 from .result import Outcome
 
@@ -42,14 +42,14 @@ def validate(options: Options) -> None:
             raise InvalidInput(SUBJECT, f"rights[{place}].verbs", [], "name a verb, such as get")
 
 
-def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     """The rights that are missing; nothing is ever changed. Who may do everything is known by one request."""
     missing = [] if _may(cluster, "*", "*.*") else list(_missing(cluster, options["rights"]))
     message = f"this account may not {'; '.join(map(_sentence, missing))}" if missing else None
     return Outcome(False, {}, {}, {"missing": missing, "message": message})
 
 
-def _missing(cluster: Cluster, rights: Iterable[Options]) -> Iterable[dict[str, Any]]:
+def _missing(cluster: KubeClient, rights: Iterable[Options]) -> Iterable[dict[str, Any]]:
     for right in rights:
         resource, namespace = right["resource"], right["namespace"]
         plural, _dot, group = resource.partition(".")
@@ -60,7 +60,7 @@ def _missing(cluster: Cluster, rights: Iterable[Options]) -> Iterable[dict[str, 
             yield {"resource": resource, "namespace": namespace, "verbs": verbs}
 
 
-def _may(cluster: Cluster, verb: str, resource: str, namespace: str | None = None) -> bool:
+def _may(cluster: KubeClient, verb: str, resource: str, namespace: str | None = None) -> bool:
     plural, _dot, group = resource.partition(".")
     asked = {"verb": verb, "group": group, "resource": plural, **({"namespace": namespace} if namespace else {})}
     review = {

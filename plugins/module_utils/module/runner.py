@@ -14,11 +14,11 @@ from ansible.module_utils.errors import NoLogError
 from ..api.addresses import MISSING_NETADDR
 from ..api.errors import EgressError
 from ..client.connection import MISSING_KUBERNETES, Connection, remove_keys, secrets_of, strings_of
-from ..client.kube_client import Cluster
+from ..client.kube_client import KubeClient
 from .argument_specs import CONNECTION, ArgumentSpec
 from .result import Outcome
 
-Operation = Callable[[Cluster, Mapping[str, Any], bool], Outcome]
+Operation = Callable[[KubeClient, Mapping[str, Any], bool], Outcome]
 """Brings about what the options ask for; with True as its last argument it only tells what would be done."""
 
 
@@ -75,6 +75,6 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
 
 
 @lru_cache(maxsize=1)
-def _cluster(connection: Connection, _process: int) -> Cluster:
+def _cluster(connection: Connection, _process: int) -> KubeClient:
     """The one that the items of a loop share, run in one process; a forked one must not use its parent's sockets."""
-    return Cluster(connection, PATIENCE_SECONDS)
+    return KubeClient(connection, PATIENCE_SECONDS)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Collection, Mapping, Sequence
 
-from ..api.errors import EgressError, InvalidInput
+from ..api.errors import EgressError, Forbidden, InvalidInput, NotFound
 from ..api.resources import (
     EGRESS_CLOUD,
     NAMESPACE,
@@ -23,7 +23,7 @@ from ..api.resources import (
 from ..api.writes import Write, delete, ensure
 from ..client.apply import Change, settle
 from ..client.fan_out import each, fan_out
-from ..client.kube_client import Cluster, Forbidden, NotFound
+from ..client.kube_client import KubeClient
 from ..workload.accounts import service_account
 from ..workload.plan import scc_writes
 from .argument_specs import STATE, ArgumentSpec
@@ -61,7 +61,7 @@ def check_uuid(subject: str, uuid: str | None) -> None:
         raise InvalidInput(subject, "uuid", uuid, "give the UUID of the cloud, in lower case (RFC 4122)")
 
 
-def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
     """The ServiceAccount of each project and its SCC user, present or absent."""
     uuid = options["uuid"] or _cloud_uuid(cluster, options["cloud"])
     has_scc = cluster.serves(SECURITY_CONTEXT_CONSTRAINTS)
@@ -107,7 +107,7 @@ class _Done:
     after: KubeObject | None
 
 
-def _account(cluster: Cluster, uuid: str, project: str, account: KubeObject | None, present: bool) -> _Part:
+def _account(cluster: KubeClient, uuid: str, project: str, account: KubeObject | None, present: bool) -> _Part:
     name = account_name(uuid)
 
     def decide(observed: KubeObject | None) -> Write | None:
@@ -120,7 +120,7 @@ def _account(cluster: Cluster, uuid: str, project: str, account: KubeObject | No
     return _Part(told, change, lambda: cluster.get(SERVICE_ACCOUNT, name, project), decide)
 
 
-def _scc(cluster: Cluster, uuid: str, projects: Sequence[str], present: bool) -> _Part:
+def _scc(cluster: KubeClient, uuid: str, projects: Sequence[str], present: bool) -> _Part:
     name = scc_name(uuid)
 
     def read() -> KubeObject | None:
@@ -133,7 +133,7 @@ def _scc(cluster: Cluster, uuid: str, projects: Sequence[str], present: bool) ->
     return _Part(f"{SECURITY_CONTEXT_CONSTRAINTS.kind} {name}", Change(scc, decide(scc)), read, decide)
 
 
-def _settled(cluster: Cluster, parts: Sequence[_Part], before: Sequence[_Done], check_mode: bool) -> list[_Done]:
+def _settled(cluster: KubeClient, parts: Sequence[_Part], before: Sequence[_Done], check_mode: bool) -> list[_Done]:
     """The parts in their state, or in check mode as they would be; a failure tells what was changed."""
     outcomes = fan_out(lambda part: _settle(cluster, part, check_mode), parts)
     if error := outcomes.first_error:
@@ -143,14 +143,14 @@ def _settled(cluster: Cluster, parts: Sequence[_Part], before: Sequence[_Done], 
     return [outcomes.done[place] for place in range(len(parts))]
 
 
-def _settle(cluster: Cluster, part: _Part, check_mode: bool) -> _Done:
+def _settle(cluster: KubeClient, part: _Part, check_mode: bool) -> _Done:
     if check_mode:
         write = part.change.write
         return _Done(part.told, part.change, foreseen(part.change.before, write) if write else part.change.before)
     return _Done(part.told, *settle(cluster, part.change, part.read, part.decide))
 
 
-def _accounts(cluster: Cluster, uuid: str, projects: Sequence[str]) -> dict[str, KubeObject | None]:
+def _accounts(cluster: KubeClient, uuid: str, projects: Sequence[str]) -> dict[str, KubeObject | None]:
     """Each project's account, many by one list; whose rights do not reach so far asks project by project."""
     name = account_name(uuid)
     if len(projects) > 1:
@@ -161,7 +161,7 @@ def _accounts(cluster: Cluster, uuid: str, projects: Sequence[str]) -> dict[str,
     return dict(zip(projects, each(lambda project: cluster.get(SERVICE_ACCOUNT, name, project), projects)))
 
 
-def _missing(cluster: Cluster, projects: Sequence[str]) -> list[str]:
+def _missing(cluster: KubeClient, projects: Sequence[str]) -> list[str]:
     """Those that do not exist, asked for likewise."""
     if len(projects) > 1:
         with suppress(Forbidden):
@@ -171,7 +171,7 @@ def _missing(cluster: Cluster, projects: Sequence[str]) -> list[str]:
     return [project for project, namespace in zip(projects, found) if namespace is None]
 
 
-def _cloud_uuid(cluster: Cluster, name: str) -> str:
+def _cloud_uuid(cluster: KubeClient, name: str) -> str:
     clouds = {item["metadata"]["name"]: item["spec"]["uuid"] for item in cluster.list(EGRESS_CLOUD)}
     if name not in clouds:
         raise no_such_cloud(name, clouds)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Collection, Mapping
 
-from ..api.errors import InvalidInput
+from ..api.errors import InvalidInput, NotFound
 from ..api.resources import (
     EGRESS_CLOUD,
     NAMESPACE,
@@ -17,7 +17,7 @@ from ..api.resources import (
     account_name,
     scc_name,
 )
-from ..client.kube_client import Cluster, NotFound
+from ..client.kube_client import KubeClient
 from ..ipam.cloud import EgressCloud, read_cloud
 from ..workload.accounts import scc_projects
 from .argument_specs import ArgumentSpec, refuse_empty
@@ -65,7 +65,7 @@ def validate(options: Options) -> None:
     check_uuid("avi_scc_account_info", options["uuid"])
 
 
-def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     """The clouds by name, each with its projects by name; nothing is ever changed."""
     clouds = _clouds(cluster, options)
     has_scc = cluster.serves(SECURITY_CONTEXT_CONSTRAINTS)
@@ -74,7 +74,7 @@ def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
     return Outcome(False, {}, {}, {"clouds": found, "platform": {"has_scc": has_scc}})
 
 
-def _clouds(cluster: Cluster, options: Options) -> list[tuple[str, KubeObject | None]]:
+def _clouds(cluster: KubeClient, options: Options) -> list[tuple[str, KubeObject | None]]:
     """UUIDs with their EgressClouds, by name; a UUID that is asked for needs none."""
     name, uuid = options["cloud"], options["uuid"]
     try:
@@ -91,7 +91,7 @@ def _clouds(cluster: Cluster, options: Options) -> list[tuple[str, KubeObject | 
 
 
 def _cloud(
-    cluster: Cluster,
+    cluster: KubeClient,
     uuid: str,
     obj: KubeObject | None,
     has_scc: bool,

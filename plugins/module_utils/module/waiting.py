@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Callable, Collection, Dict, Iterable, Mapping, Sequence, Tuple
 
-from ..api.errors import EgressError, Refused
+from ..api.errors import ApiError, EgressError, Expired, Refused
 from ..api.reasons import Reason
 from ..api.resources import (
     EGRESS_LEASE,
@@ -24,7 +24,7 @@ from ..api.resources import (
     egress_pod_name,
 )
 from ..client.connection import ConnectionFailed
-from ..client.kube_client import ApiError, Cluster, Expired
+from ..client.kube_client import KubeClient
 from ..ipam.lease_status import BOUND
 
 SETTLE_SECONDS = 3.0
@@ -77,7 +77,7 @@ def key(metadata: Mapping[str, Any]) -> str:
     return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
 
 
-def until(cluster: Cluster, watched: Watched, done: Callable[[Objects], bool], deadline: float) -> Objects:
+def until(cluster: KubeClient, watched: Watched, done: Callable[[Objects], bool], deadline: float) -> Objects:
     """The watched objects as soon as ``done`` is true of them, or as they are at the deadline (``monotonic()``)."""
     while True:
         items, version = cluster.list_with_version(
@@ -93,7 +93,12 @@ def until(cluster: Cluster, watched: Watched, done: Callable[[Objects], bool], d
 
 
 def _follow(
-    cluster: Cluster, watched: Watched, objects: Objects, version: str, done: Callable[[Objects], bool], seconds: float
+    cluster: KubeClient,
+    watched: Watched,
+    objects: Objects,
+    version: str,
+    done: Callable[[Objects], bool],
+    seconds: float,
 ) -> str:
     """Keep ``objects`` current by one watch request, until they are done or it ends; the version to go on from."""
     events = cluster.watch(
@@ -131,7 +136,7 @@ def is_refused(condition: dict[str, Any] | None) -> bool:
     return condition is not None and condition["status"] == "False" and Reason.is_final(condition["reason"])
 
 
-def until_decided(cluster: Cluster, watched: Watched, awaited: Sequence[Awaited], deadline: float) -> Objects:
+def until_decided(cluster: KubeClient, watched: Watched, awaited: Sequence[Awaited], deadline: float) -> Objects:
     """What is there of the watched Services once each awaited one is ready, refused or gone, or at the deadline.
 
     A condition that was there before a change may still speak of the past, and so may a refusal whose cause has
@@ -162,7 +167,7 @@ class _Moved:
         return not self._left
 
 
-def why_not_ready(cluster: Cluster, service: str, found: Objects, timeout: float) -> EgressError:
+def why_not_ready(cluster: KubeClient, service: str, found: Objects, timeout: float) -> EgressError:
     """Why a Service (its ``key``) is not ready that was waited for ``timeout`` seconds."""
     if service not in found:
         return EgressError(f"Service {service}: somebody deleted it while its egress pod was waited for")
@@ -177,7 +182,7 @@ def why_not_ready(cluster: Cluster, service: str, found: Objects, timeout: float
 
 
 def what_stays(
-    cluster: Cluster, namespace: str | None, services: Collection[ServiceName], deadline: float, timeout: float
+    cluster: KubeClient, namespace: str | None, services: Collection[ServiceName], deadline: float, timeout: float
 ) -> dict[ServiceName, str]:
     """Deleted Services of which something is left at the deadline, each with a sentence about what; else none.
 
@@ -216,7 +221,7 @@ def _condition_told(condition: dict[str, Any] | None) -> str:
     return f"it is {condition['status']} ({condition['reason']}: {condition['message']})"
 
 
-def _last_event(cluster: Cluster, namespace: str, name: str) -> str:
+def _last_event(cluster: KubeClient, namespace: str, name: str) -> str:
     """The newest Event of the Service, for the person who asks why; their rights may not reach so far."""
     fields = f"involvedObject.kind={SERVICE.kind},involvedObject.name={name}"
     try:

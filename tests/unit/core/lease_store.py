@@ -9,13 +9,13 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import AlreadyExists, Conflict
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     KubeObject,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import AlreadyExists, Changed
 
 
 class LostConnection(Exception):
@@ -51,7 +51,7 @@ class MemoryStore:
         self._turn("create")
         key = resource.kind, body["metadata"]["name"]
         if key in self.objects:
-            raise AlreadyExists(key)
+            raise AlreadyExists(409, f"{key} already exists")
         return self._keep(key, body, uid=f"uid-{next(self._uids)}")
 
     def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
@@ -93,7 +93,7 @@ class MemoryStore:
         current = self.objects.get(key)
         same = ("uid", "resourceVersion")
         if current is None or any(current["metadata"][field] != body["metadata"][field] for field in same):
-            raise Changed(key)
+            raise Conflict(409, f"{key} is another")
         return current
 
     def _keep(self, key: tuple[str, str], body: KubeObject, uid: str) -> KubeObject:

@@ -15,7 +15,12 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api import timestamps
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, PoolExhausted, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
+    Conflict,
+    InvalidInput,
+    PoolExhausted,
+    Refused,
+)
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
@@ -27,7 +32,6 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_statu
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND, RELEASED
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, Slot, at_random
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -156,7 +160,7 @@ def test_freeing_what_was_bound_again_meanwhile_changes_nothing() -> None:
     store = MemoryStore()
     seen = leases.release(store, claim(store, 1, slot()), NOW, "Tested")
     bound = claim(store, 1, slot())
-    with pytest.raises(Changed):
+    with pytest.raises(Conflict):
         leases.free(store, seen)
     assert claim(store, 1, slot()) == bound
     assert store.locks().keys() == {"10.70.112.1"}
@@ -471,7 +475,7 @@ def test_whoever_decided_to_delete_a_former_address_meets_a_newer_lock_when_it_w
     (doomed,) = [lock for lock in store.list(EGRESS_ADDRESS) if lock["spec"]["address"] == first]
     leases.release(store, store.leases()[0], NOW, "Tested")
     assert address_of(claim_of(store, slot(), "IPv4")) == first
-    with pytest.raises(Changed):
+    with pytest.raises(Conflict):
         store.delete(EGRESS_ADDRESS, doomed)
 
 
@@ -489,7 +493,7 @@ def test_a_claim_that_lost_to_one_of_the_other_family_leaves_the_former_address_
 
     writes: list[str] = []
     store.between = between
-    with pytest.raises(Changed):
+    with pytest.raises(Conflict):
         claim_of(store, slot(), "IPv4")
     assert store.locks().keys() == {first, second[0]}
 
@@ -543,7 +547,7 @@ def test_a_claim_of_a_lease_that_is_gone_leaves_its_successors_lock_alone() -> N
             successor[0] = claim(store, 1, slot())
 
     store.between = between
-    with pytest.raises(Changed):
+    with pytest.raises(Conflict):
         claim(store, 1, slot())
     assert store.locks()["10.70.112.1"]["leaseUID"] == successor[0]["metadata"]["uid"]
     assert claim(store, 1, slot()) == successor[0]
@@ -602,7 +606,7 @@ def test_a_write_that_a_proxy_on_the_way_repeats_costs_no_lock() -> None:
             return super().replace(resource, body, subresource)
 
     store = Repeated()
-    with pytest.raises(Changed):
+    with pytest.raises(Conflict):
         claim(store, 50, slot())
     assert store.locks().keys() == {address_of(claim(store, 50, slot()))}
 
@@ -670,7 +674,7 @@ def test_three_services_racing_for_two_addresses_are_served_twice(turns: list[in
 def interleave(store: MemoryStore, tasks: list[Callable[[], Any]], turns: list[int]) -> None:
     """Run tasks in threads that take turns: each makes one request, then waits until it is called again.
 
-    ``turns`` says who is next; after the last, each runs to its end. Changed ends a task, as it ends a claim.
+    ``turns`` says who is next; after the last, each runs to its end. Conflict ends a task, as it ends a claim.
     """
     resume = [threading.Semaphore(0) for _task in tasks]
     paused = threading.Semaphore(0)
@@ -684,7 +688,7 @@ def interleave(store: MemoryStore, tasks: list[Callable[[], Any]], turns: list[i
     def run(number: int, task: Callable[[], Any]) -> None:
         here.number = number
         resume[number].acquire()
-        with suppress(Changed):
+        with suppress(Conflict):
             task()
         done[number] = True
         paused.release()

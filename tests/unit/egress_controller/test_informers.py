@@ -11,9 +11,9 @@ from queue import SimpleQueue
 from typing import Any, Callable, Iterator, NamedTuple
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Expired
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import SERVICE, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Expired
 from egress_controller import informers
 from egress_controller.informers import Form, Index, Informer
 from egress_controller.outages import Outages

@@ -7,8 +7,8 @@ from __future__ import annotations
 import logging
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, Conflict
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Conflict
 from egress_controller.errors import NotYet
 from egress_controller.keys import Key
 from egress_controller.metrics import Metrics

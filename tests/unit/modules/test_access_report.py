@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.module import access_info
 
 PODS = {"resource": "pods", "verbs": ["get", "delete"], "namespace": "green", "if_served": False}
@@ -32,7 +32,7 @@ class Server:
 
 
 def report(server: Server, *rights: dict[str, Any]) -> dict[str, Any]:
-    outcome = access_info.report(cast(Cluster, server), {"rights": rights}, False)
+    outcome = access_info.report(cast(KubeClient, server), {"rights": rights}, False)
     assert not outcome.changed
     return dict(outcome.values)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, InvalidInput, NotFound
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     NAMESPACE,
@@ -15,7 +15,6 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
     account_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import NotFound
 from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
 from ansible_collections.avi.egress.plugins.module_utils.module.scc_account_info import SPEC, report, validate
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import (

@@ -7,9 +7,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
+    AlreadyExists,
+    EgressError,
+    Forbidden,
+    NotFound,
+)
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import SERVICE_ACCOUNT, KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden, NameExists, NotFound
 from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
 from ansible_collections.avi.egress.plugins.module_utils.module.scc_account import reconcile
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import service_account
@@ -54,7 +58,7 @@ class Server:
         if namespace in self.faster:
             self.faster.remove(namespace)
             self._accounts[namespace] = body
-            raise NameExists(409, "already exists")
+            raise AlreadyExists(409, "already exists")
         return body
 
 

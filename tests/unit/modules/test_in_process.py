@@ -25,7 +25,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.template import Templar
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Cluster
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.modules import avi_ipam_lease_info
 from ansible_collections.avi.egress.plugins.plugin_utils import in_process
 from ansible_collections.avi.egress.plugins.plugin_utils.in_process import InProcessAction
@@ -234,7 +234,7 @@ def test_a_forked_process_leaves_its_parents_connection_alone(run: Run, api: Api
 def test_no_key_of_a_kubeconfig_outlives_its_task(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys, kubeconfig = _with_keys(tmp_path, monkeypatch)
     seen: list[str] = []
-    monkeypatch.setattr(Cluster, "list", lambda self, *_args, **_keywords: seen.append(_key_of(self)) or [])
+    monkeypatch.setattr(KubeClient, "list", lambda self, *_args, **_keywords: seen.append(_key_of(self)) or [])
 
     for _item in range(2):
         assert not run({"kubeconfig": str(kubeconfig)}, main=avi_ipam_lease_info.main).get("failed")
@@ -242,7 +242,7 @@ def test_no_key_of_a_kubeconfig_outlives_its_task(run: Run, tmp_path: Path, monk
     assert seen == ["a key"] * 2 * REQUESTS
 
 
-def _key_of(cluster: Cluster) -> str:
+def _key_of(cluster: KubeClient) -> str:
     return Path(cluster._client.configuration.key_file).read_text()
 
 

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, InvalidInput, Refused
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
-from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Changed
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease_import import read, restore
 
 from tests.unit.core.lease_store import LostConnection, MemoryStore
@@ -127,7 +126,7 @@ def test_a_claim_at_the_same_time_keeps_what_it_got_and_no_address_is_held_twice
 
     store.between = overtake
     for _attempt in range(3):
-        with suppress(Changed, Refused):
+        with suppress(Conflict, Refused):
             restore(store, wish)
 
     held = {item["metadata"]["name"]: lease_status.address(item) for item in store.leases() if lease_status.phase(item)}

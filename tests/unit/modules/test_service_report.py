@@ -8,9 +8,8 @@ import json
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Forbidden, InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, Slot, lease_object
 from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service

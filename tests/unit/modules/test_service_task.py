@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
+    AlreadyExists,
+    ApiError,
+    EgressError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+)
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
@@ -17,12 +24,6 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SERVICE,
     KubeObject,
     Resource,
-)
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import (
-    ApiError,
-    Forbidden,
-    NameExists,
-    NotFound,
 )
 from ansible_collections.avi.egress.plugins.module_utils.module import waiting
 from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
@@ -136,7 +137,7 @@ class Server:
         if other:
             self.found[SERVICE][name] = other
             if verb == "create":
-                raise NameExists(409, f"{name} already exists")
+                raise AlreadyExists(409, f"{name} already exists")
 
 
 def run(server: Server, *items: dict[str, Any], check_mode: bool = False, **options: Any) -> Outcome:
@@ -355,7 +356,7 @@ def test_what_the_server_refuses_keeps_all_from_being_written() -> None:
 
 def test_a_write_that_fails_after_all_tells_what_was_done_before() -> None:
     server = Server(service("green", "same", READY))
-    server.refused["create green/b"] = NameExists(409, "services b already exists")
+    server.refused["create green/b"] = AlreadyExists(409, "services b already exists")
 
     error = failure(server, item("green", "same"), item("green", "a"), item("green", "b"))
 

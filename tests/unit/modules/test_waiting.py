@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, Refused
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, EgressError, Expired, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EVENT, SERVICE, KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import ApiError, Expired
 from ansible_collections.avi.egress.plugins.module_utils.module import waiting
 
 
@@ -24,7 +23,7 @@ def service(reason: str | None = None, ready: bool = False, version: int = 1) ->
 
 
 class Playback:
-    """A Cluster whose watches answer with one batch of events each, the last one being silence."""
+    """A KubeClient whose watches answer with one batch of events each, the last one being silence."""
 
     def __init__(self, first: KubeObject | None, *batches: list[tuple[str, KubeObject]] | Exception) -> None:
         self.objects = [first] if first else []

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable, Collection, Generic, Iterator, Mapping, Protocol, Sequence, TypeVar
 
-from ...api.errors import EgressError
+from ...api.errors import Conflict, EgressError
 from ...api.resources import KubeObject
-from ...client.kube_client import Cluster
+from ...client.kube_client import KubeClient
 from ...ipam.leases import Slot
-from ...ipam.store import Changed
 from ..item_errors import after_changes, of_item
 from ..result import Outcome
 from .ledger_store import LedgerStore
@@ -59,7 +58,7 @@ class Task(Generic[T]):
 
 
 def carry_out(
-    cluster: Cluster, items: Sequence[T], projects: Collection[str], task: Task[T], check_mode: bool
+    cluster: KubeClient, items: Sequence[T], projects: Collection[str], task: Task[T], check_mode: bool
 ) -> list[Step]:
     """A step for each item; in check mode as they are foretold.
 
@@ -79,7 +78,7 @@ def carry_out(
             for item, step in zip(pending, foretold):
                 with _told_before(done), telling(len(done) if task.listed else None, item.slot):
                     done.append(_take(cluster, view, ledger, item, task) if step.changed else step)
-        except Changed:
+        except Conflict:
             failures = 0 if len(done) > before else failures + 1
     if len(done) < len(items):
         with _told_before(done):
@@ -103,7 +102,7 @@ def telling(number: int | None, slot: Slot) -> Iterator[None]:
     try:
         yield
     except EgressError as error:
-        if number is None or isinstance(error, Changed):
+        if number is None or isinstance(error, Conflict):
             raise
         raise of_item(f"leases[{number}]", slot.lease, error) from error
 
@@ -116,7 +115,7 @@ def _foretell(view: Survey, imagined: Ledger, pending: Sequence[T], task: Task[T
     return foretold
 
 
-def _take(cluster: Cluster, view: Survey, ledger: Ledger, item: T, task: Task[T]) -> Step:
+def _take(cluster: KubeClient, view: Survey, ledger: Ledger, item: T, task: Task[T]) -> Step:
     """A step really taken."""
     before = ledger.get(item.slot)
     after = task.take(LedgerStore(cluster, ledger), view, ledger, item)
@@ -132,7 +131,7 @@ def _told_before(done: Sequence[Step]) -> Iterator[None]:
         yield
     except EgressError as error:
         changed = [step.slot.lease for step in done if step.changed]
-        if isinstance(error, Changed) or not changed:
+        if isinstance(error, Conflict) or not changed:
             raise
         raise after_changes(changed, error) from error
 

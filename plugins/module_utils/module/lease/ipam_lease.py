@@ -14,7 +14,7 @@ from typing import Any, Mapping
 
 from ...api.addresses import IP_FAMILIES
 from ...api.resources import KubeObject
-from ...client.kube_client import Cluster
+from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, transfers
 from ..argument_specs import STATE, ArgumentSpec
 from ..result import Outcome, returned
@@ -56,7 +56,7 @@ def validate(options: Mapping[str, Any]) -> None:
     reservations.validate(options) if _is_reservation(options) else read(options)
 
 
-def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
     """Each lease Bound to an address, or Released into quarantine; in the order given, up to the first that fails.
 
     An address without a service is one to be reserved for the project.

@@ -17,7 +17,7 @@ from ...api.errors import InvalidInput, Refused
 from ...api.reasons import Reason
 from ...api.resources import KubeObject
 from ...api.timestamps import given_timestamp, timestamp
-from ...client.kube_client import Cluster
+from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, locks
 from ...ipam.lease_status import BOUND, EXPIRED, HISTORY_LENGTH, RELEASED, Status
 from ...ipam.leases import ADMINISTRATOR, CONTROLLER, IMPORT, Slot
@@ -82,7 +82,7 @@ def read(options: Options) -> list[Record]:
     return records
 
 
-def reconcile(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     """Each lease there as its record says, unless one with the same address is there already."""
     records = read(options)
     projects = {record.slot.namespace for record in records}
@@ -113,7 +113,7 @@ def foretell(view: Survey, ledger: Ledger, record: Record) -> Step:
 def restore(store: LeaseStore, record: Record) -> KubeObject:
     """The lease with the record's status; one that has an address already is left as it is.
 
-    Refused where it, or its address, is otherwise in use by now, Changed when somebody else was at the same lease.
+    Refused where it, or its address, is otherwise in use by now, Conflict when somebody else was at the same lease.
     """
     lease = leases.ensure(store, record.slot, record.claimed_by)
     _refuse_another(lease, record)

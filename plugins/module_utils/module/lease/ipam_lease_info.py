@@ -13,7 +13,7 @@ from ...api.addresses import canonical, family_of
 from ...api.errors import InvalidInput
 from ...api.resources import KubeObject
 from ...api.timestamps import given_timestamp, timestamp
-from ...client.kube_client import Cluster
+from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, locks
 from ...ipam.lease_status import BOUND, EXPIRED, RELEASED, Holding
 from ...ipam.network import EgressNetwork
@@ -50,7 +50,7 @@ def validate(options: Options) -> None:
     _moment(options)
 
 
-def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     """The leases that pass the filters, and the networks; nothing is ever changed."""
     view = Survey(cluster)
     ledger, wanted = view.ledger(), options["network"]

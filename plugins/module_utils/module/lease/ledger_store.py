@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import List
 
 from ...api.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, Resource
-from ...client.kube_client import Cluster
+from ...client.kube_client import KubeClient
 from .snapshot import Ledger
 
 
 class LedgerStore:
     """The LeaseStore of one claim: what the ledger knows is not asked for again, unless it did not fit."""
 
-    def __init__(self, cluster: Cluster, ledger: Ledger) -> None:
+    def __init__(self, cluster: KubeClient, ledger: Ledger) -> None:
         self._cluster = cluster
         self._ledger = ledger
         self._asked: set[str] = set()

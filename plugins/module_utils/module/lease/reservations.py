@@ -7,14 +7,13 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from ...api import addresses
-from ...api.errors import EgressError, InvalidInput, Refused
+from ...api.errors import Conflict, EgressError, InvalidInput, Refused
 from ...api.reasons import Reason
 from ...api.resources import EGRESS_NETWORK, NAMESPACE, KubeObject
-from ...client.kube_client import Cluster
+from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases
 from ...ipam.leases import slot_of
 from ...ipam.network import read_network
-from ...ipam.store import Changed
 from ..result import Outcome
 from .view import Survey
 
@@ -35,19 +34,19 @@ def validate(options: Mapping[str, Any]) -> None:
             raise InvalidInput(subject, field, options[field], "leave it out, or name the service that it is about")
 
 
-def reconcile(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
     """The address reserved for the project, or not reserved for it any more; leases stay as they are."""
     for _attempt in range(ATTEMPTS):
         try:
             return _once(cluster, options, check_mode)
-        except Changed:
+        except Conflict:
             continue
     raise EgressError(
         f"EgressNetwork {options['network']}: others changed it {ATTEMPTS} times while this task did; run it again"
     )
 
 
-def _once(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def _once(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
     view, name, namespace = Survey(cluster), options["network"], options["namespace"]
     address = addresses.canonical(options["address"]) or ""
     view.network(name)  # Refused if there is none.
@@ -71,7 +70,7 @@ def _once(cluster: Cluster, options: Mapping[str, Any], check_mode: bool) -> Out
 
 
 def _check(
-    cluster: Cluster, view: Survey, network: KubeObject, namespace: str, address: str, owner: str | None
+    cluster: KubeClient, view: Survey, network: KubeObject, namespace: str, address: str, owner: str | None
 ) -> None:
     """Refused where the project can't have the address, or another one has it."""
     name = network["metadata"]["name"]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Callable, Collection, Iterable, Iterator, Mapping, TypeVar
 
-from ...api.errors import InvalidInput, Refused
+from ...api.errors import InvalidInput, NotFound, Refused
 from ...api.reasons import Reason
 from ...api.resources import (
     EGRESS_ADDRESS,
@@ -21,7 +21,7 @@ from ...api.resources import (
     SERVICE,
     KubeObject,
 )
-from ...client.kube_client import Cluster, NotFound
+from ...client.kube_client import KubeClient
 from ...ipam import allocatable, lease_status
 from ...ipam.cloud import read_cloud
 from ...ipam.leases import Slot
@@ -35,7 +35,7 @@ T = TypeVar("T")
 class Survey:
     """``projects``: those that it is about, None for all; if it's only one, no other's leases and services are read."""
 
-    def __init__(self, cluster: Cluster, projects: Collection[str] | None = None) -> None:
+    def __init__(self, cluster: KubeClient, projects: Collection[str] | None = None) -> None:
         self._cluster = cluster
         self._only = next(iter(projects)) if projects and len(projects) == 1 else None
 

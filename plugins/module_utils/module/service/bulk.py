@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from ...api.errors import EgressError
+from ...api.errors import EgressError, Forbidden
 from ...api.resources import SERVICE, KubeObject
 from ...api.writes import Write
 from ...client.apply import Change, settle
 from ...client.fan_out import each, fan_out
-from ...client.kube_client import Cluster, Forbidden
+from ...client.kube_client import KubeClient
 from .. import waiting
 from ..item_errors import SHOWN, after_changes, of_item, some
 from ..waiting import Awaited, Objects, ServiceName, TimedOut, Watched
@@ -89,7 +89,7 @@ def telling(wish: Wish) -> Iterator[None]:
         raise of_item(f"services[{wish.number}]", wish.subject, error) from error
 
 
-def read(cluster: Cluster, wishes: Sequence[Wish]) -> tuple[Places, Mapping[ServiceName, KubeObject]]:
+def read(cluster: KubeClient, wishes: Sequence[Wish]) -> tuple[Places, Mapping[ServiceName, KubeObject]]:
     """Where the Services are to be looked for, and those that are there, by one request.
 
     One list for all projects together. Whose rights do not reach so far reads project by project.
@@ -118,7 +118,7 @@ def decide(wishes: Sequence[Wish], found: Mapping[ServiceName, KubeObject], deci
     return steps
 
 
-def carry_out(cluster: Cluster, steps: Sequence[Step], decided: Decide, check_mode: bool) -> list[Step]:
+def carry_out(cluster: KubeClient, steps: Sequence[Step], decided: Decide, check_mode: bool) -> list[Step]:
     """The steps taken, in check mode as the API server foretells it.
 
     What the API server refuses shows before the first of several writes is made: it tries them all without keeping
@@ -131,7 +131,7 @@ def carry_out(cluster: Cluster, steps: Sequence[Step], decided: Decide, check_mo
     return _all_taken(cluster, steps, decided, dry_run=False)
 
 
-def wait(cluster: Cluster, places: Places, steps: Sequence[Step], seconds: float) -> tuple[list[Step], list[str]]:
+def wait(cluster: KubeClient, places: Places, steps: Sequence[Step], seconds: float) -> tuple[list[Step], list[str]]:
     """The steps with their Services ready or withdrawn, and warnings; EgressError names those that are not in time.
 
     All are waited for at the same time. What was ready already, and was not written, is believed.
@@ -162,7 +162,7 @@ def _by_name(services: Sequence[KubeObject]) -> dict[ServiceName, KubeObject]:
     return {(item["metadata"]["namespace"], item["metadata"]["name"]): item for item in services}
 
 
-def _all_taken(cluster: Cluster, steps: Sequence[Step], decided: Decide, *, dry_run: bool) -> list[Step]:
+def _all_taken(cluster: KubeClient, steps: Sequence[Step], decided: Decide, *, dry_run: bool) -> list[Step]:
     due = [place for place, step in enumerate(steps) if step.write]
     outcomes = fan_out(lambda place: _taken(cluster, steps[place], decided, dry_run=dry_run), due)
     taken = {due[number]: step for number, step in sorted(outcomes.done.items())}
@@ -172,7 +172,7 @@ def _all_taken(cluster: Cluster, steps: Sequence[Step], decided: Decide, *, dry_
     return [taken.get(place, step) for place, step in enumerate(steps)]
 
 
-def _taken(cluster: Cluster, step: Step, decided: Decide, *, dry_run: bool) -> Step:
+def _taken(cluster: KubeClient, step: Step, decided: Decide, *, dry_run: bool) -> Step:
     wish, (namespace, name) = step.wish, step.wish.name
     with telling(wish):
         change, after = settle(
@@ -198,7 +198,7 @@ def _watched(place: str | None, steps: Sequence[Step]) -> Watched:
 
 
 def _refuse_unfinished(
-    cluster: Cluster, wishes: Sequence[Wish], found: Objects, stays: Mapping[ServiceName, str], seconds: float
+    cluster: KubeClient, wishes: Sequence[Wish], found: Objects, stays: Mapping[ServiceName, str], seconds: float
 ) -> None:
     """Raise why these are not as they are to be; of many the first few are told, a refusal's reason before others."""
     errors = []

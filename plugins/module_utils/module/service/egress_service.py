@@ -15,7 +15,7 @@ from ...api.errors import EgressError, InvalidInput
 from ...api.merge_patch import merge_patch
 from ...api.resources import EGRESS_CLOUD, SERVICE, KubeObject, object_key
 from ...api.writes import Write, delete
-from ...client.kube_client import Cluster
+from ...client.kube_client import KubeClient
 from ..argument_specs import STATE, WAIT, ArgumentSpec
 from ..result import Outcome, shown
 from ..waiting import ServiceName
@@ -84,7 +84,7 @@ def validate(options: Options) -> None:
                     raise InvalidInput(wish.subject, "source_ip", address, f"services[{other}] asks for it, too")
 
 
-def reconcile(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     """Each Service present and its egress ready, or absent and its address given back; in the order given."""
     wishes = _wishes(options)
     places, found = bulk.read(cluster, wishes)

@@ -11,7 +11,7 @@ from ...annotations.egress_pod import parse_egress_pod, read_service
 from ...annotations.egress_service import EgressPod
 from ...annotations.field_reader import load_json
 from ...api.addresses import family_of
-from ...api.errors import EgressError, InvalidInput
+from ...api.errors import EgressError, Forbidden, InvalidInput
 from ...api.resources import (
     AVI_PROXY_ANNOTATION,
     EGRESS_LEASE,
@@ -25,7 +25,7 @@ from ...api.resources import (
     Resource,
     egress_pod_name,
 )
-from ...client.kube_client import Cluster, Forbidden
+from ...client.kube_client import KubeClient
 from .. import waiting
 from ..argument_specs import ArgumentSpec, refuse_empty
 from ..lease import ipam_lease_info
@@ -55,7 +55,7 @@ def validate(options: Options) -> None:
     refuse_empty(SUBJECT, options, SPEC.options)
 
 
-def report(cluster: Cluster, options: Options, check_mode: bool) -> Outcome:
+def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     """The secure egress services that pass the filters, by project and name; nothing is ever changed.
 
     Each kind of object is listed once. What somebody's rights do not reach to is None, with a warning.
@@ -136,7 +136,7 @@ def _json(text: str | None, annotation: str) -> Told | None:
 
 
 def _leases(
-    cluster: Cluster, namespace: str | None, warnings: list[str]
+    cluster: KubeClient, namespace: str | None, warnings: list[str]
 ) -> Mapping[ServiceName, list[ipam_lease_info.Told]] | None:
     """Of each service, by network and slot."""
     labels = f"{NAMESPACE_LABEL}={namespace}" if namespace else None
@@ -150,7 +150,7 @@ def _leases(
 
 
 def _controllers(
-    cluster: Cluster, namespace: str | None, name: str | None, warnings: list[str]
+    cluster: KubeClient, namespace: str | None, name: str | None, warnings: list[str]
 ) -> Mapping[str, list[Told]] | None:
     """What keeps the egress pods of each service, by the Service's uid; two while one takes over from the other."""
     fields = f"metadata.name={egress_pod_name(name)}" if name else None
@@ -175,7 +175,7 @@ def _controller(controller: KubeObject) -> Told:
 
 
 def _readable(
-    cluster: Cluster, resource: Resource, namespace: str | None, warnings: list[str], **selectors: str | None
+    cluster: KubeClient, resource: Resource, namespace: str | None, warnings: list[str], **selectors: str | None
 ) -> list[KubeObject] | None:
     """The objects; None, with a warning, if one's rights do not reach to them."""
     try:

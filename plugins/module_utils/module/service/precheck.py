@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from typing import Iterable
 
-from ...client.kube_client import Cluster, Forbidden
+from ...api.errors import Forbidden
+from ...client.kube_client import KubeClient
 from ...workload import admission, source_ips
 from ..lease.view import Survey
 from . import definition
 from .bulk import Step, Wish, telling
 
 
-def refuse_unavailable(cluster: Cluster, steps: Iterable[Step]) -> None:
+def refuse_unavailable(cluster: KubeClient, steps: Iterable[Step]) -> None:
     """Refused where ``network`` is none, or an address of ``source_ip`` is not for the project.
 
     Two lists at most, and none for Services that name neither or stay as they are. Whoever may not read them hears it
