@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ..api.conditions import is_true
 from ..api.errors import AlreadyExists, Conflict
 from ..api.resources import (
     API_GROUP,
@@ -72,8 +73,7 @@ def deletable(store: LeaseStore, lease: KubeObject) -> list[KubeObject]:
 
 def in_conflict(found: KubeObject) -> bool:
     """Whether a stranger on the wire has answered for a locked address."""
-    conditions = (found.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == CONFLICT and item["status"] == "True" for item in conditions)
+    return is_true(found, CONFLICT)
 
 
 def is_same(current: KubeObject | None, lease: KubeObject) -> bool:

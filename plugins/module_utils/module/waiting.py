@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Callable, Collection, Dict, Iterable, Mapping, Sequence, Tuple
 
+from ..api.conditions import WrittenCondition, find, is_refused, is_true
 from ..api.errors import ApiError, EgressError, Expired, Refused
 from ..api.reasons import Reason
 from ..api.resources import (
@@ -122,18 +123,14 @@ def _follow(
     return version
 
 
-def ready_condition(service: KubeObject) -> dict[str, Any] | None:
+def ready_condition(service: KubeObject) -> WrittenCondition | None:
     """The Service's ``EgressReady`` condition, if the controller has set one."""
-    conditions = (service.get("status") or {}).get("conditions") or ()
-    return next((item for item in conditions if item["type"] == READY_CONDITION), None)
+    return find(service, READY_CONDITION)
 
 
-def is_ready(condition: dict[str, Any] | None) -> bool:
-    return condition is not None and condition["status"] == "True"
-
-
-def is_refused(condition: dict[str, Any] | None) -> bool:
-    return condition is not None and condition["status"] == "False" and Reason.is_final(condition["reason"])
+def is_ready(service: KubeObject) -> bool:
+    """Whether the Service says that its traffic leaves from its own addresses."""
+    return is_true(service, READY_CONDITION)
 
 
 def until_decided(cluster: KubeClient, watched: Watched, awaited: Sequence[Awaited], deadline: float) -> Objects:
@@ -149,8 +146,8 @@ def until_decided(cluster: KubeClient, watched: Watched, awaited: Sequence[Await
         until(cluster, watched, _Moved(former, doubtful), min(deadline, monotonic() + seconds))
 
     def decided(found: Objects) -> bool:
-        conditions = (ready_condition(found[name]) for name in former if name in found)
-        return all(is_ready(condition) or is_refused(condition) for condition in conditions)
+        services = (found[name] for name in former if name in found)
+        return all(is_ready(service) or is_refused(ready_condition(service)) for service in services)
 
     return until(cluster, watched, decided, deadline)
 
@@ -215,7 +212,7 @@ def bound_leases(leases: Objects, services: Collection[ServiceName]) -> dict[str
     return {name: owner for name, owner in owners.items() if owner in services}
 
 
-def _condition_told(condition: dict[str, Any] | None) -> str:
+def _condition_told(condition: WrittenCondition | None) -> str:
     if condition is None:
         return "the egress controller has not set it, is it running?"
     return f"it is {condition['status']} ({condition['reason']}: {condition['message']})"

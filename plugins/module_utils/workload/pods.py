@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ..api.conditions import Condition
+from ..api.conditions import Condition, find, is_true
 from ..api.reasons import Reason
 from ..api.resources import KubeObject
 
@@ -45,9 +45,7 @@ def is_finished(pod: KubeObject) -> bool:
 
 def is_ready(pod: KubeObject) -> bool:
     """Whether the pod may have traffic: its Ready condition is True and nobody has asked it to end."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
-    return ready and not pod["metadata"].get("deletionTimestamp")
+    return is_true(pod, "Ready") and not pod["metadata"].get("deletionTimestamp")
 
 
 def _why_waiting(pods: Sequence[KubeObject]) -> str:
@@ -59,10 +57,10 @@ def _why_waiting(pods: Sequence[KubeObject]) -> str:
             if waiting and waiting.get("reason") != "ContainerCreating":
                 message = str(waiting.get("message", ""))[:WAITING_MESSAGE_LENGTH]
                 return f"pod {pod['metadata']['name']}: {waiting.get('reason')}: {message}"
-        for item in status.get("conditions") or ():
-            if item["type"] == "PodScheduled" and item["status"] == "False":
-                message = str(item.get("message", ""))[:WAITING_MESSAGE_LENGTH]
-                return f"pod {pod['metadata']['name']}: {item.get('reason')}: {message}"
+        scheduled = find(pod, "PodScheduled")
+        if scheduled and scheduled["status"] == "False":
+            message = str(scheduled.get("message", ""))[:WAITING_MESSAGE_LENGTH]
+            return f"pod {pod['metadata']['name']}: {scheduled.get('reason')}: {message}"
         if any("running" in (item.get("state") or {}) for item in status.get("containerStatuses") or ()):
             return f"pod {pod['metadata']['name']} runs and is not ready: {WAITS_FOR}"
     return "the egress pod is starting"

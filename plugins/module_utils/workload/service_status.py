@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ..api.conditions import Condition
+from ..api.conditions import Condition, find
 from ..api.reasons import Reason
 from ..api.resources import READY_CONDITION, SERVED_CONDITION, KubeObject
 
@@ -21,8 +21,8 @@ def service_conditions(condition: Condition | None, sources: Sequence[str] = ())
 
 def has_served(service: KubeObject, sources: Sequence[str]) -> bool:
     """Whether a Service says that it has been ready with these addresses."""
-    conditions = (service.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == SERVED_CONDITION and item["message"] == _served(sources).message for item in conditions)
+    served = find(service, SERVED_CONDITION)
+    return served is not None and bool(served["message"] == _served(sources).message)
 
 
 def _served(sources: Sequence[str]) -> Condition:

@@ -466,7 +466,7 @@ CONDITION = Condition(True, "EgressReady", "traffic leaves from x")
 def test_the_condition_is_written_when_it_differs_and_moves_its_time_with_its_status(
     present: Any, condition: Condition | None, expected: Any
 ) -> None:
-    observed = {"status": {"conditions": present}} if present is not None else {}
+    observed = {"metadata": {}, **({"status": {"conditions": present}} if present is not None else {})}
     wanted = {READY_CONDITION: condition}
     patch = conditions.conditions_patch(observed, wanted, "now")
     assert patch == ({} if expected is None else {"status": {"conditions": expected}})
@@ -481,7 +481,7 @@ def says(service: dict[str, Any], condition: Condition | None, *sources: str) ->
 
 
 def test_a_service_that_was_ready_is_known_as_such_by_its_addresses_for_as_long_as_it_has_egress() -> None:
-    waiting = says({}, Condition(False, "WaitingForPod", "z"), "x")
+    waiting = says({"metadata": {}}, Condition(False, "WaitingForPod", "z"), "x")
     assert not service_status.has_served(waiting, ["x"])
     ready = says(waiting, CONDITION, "x")
     assert service_status.has_served(ready, ["x"])

@@ -61,7 +61,7 @@ def wait(cluster: Playback, changed: bool = True, timeout: float = 0.2) -> KubeO
     server, awaited = cast("Any", cluster), [waiting.Awaited(cluster.objects[0], changed)]
     found = waiting.until_decided(server, waiting.Watched(SERVICE, "green"), awaited, time.monotonic() + timeout)
     service = found.get("green/x")
-    if service and waiting.is_ready(waiting.ready_condition(service)):
+    if service and waiting.is_ready(service):
         return service
     raise waiting.why_not_ready(server, "green/x", found, timeout)
 
@@ -127,7 +127,7 @@ def test_of_many_each_may_move_and_come_back_while_others_are_still_as_before() 
 
     found = waiting.until_decided(cast("Any", cluster), watched, awaited, time.monotonic() + 60)
 
-    assert all(waiting.is_ready(waiting.ready_condition(item)) for item in found.values())
+    assert all(waiting.is_ready(item) for item in found.values())
     assert cluster.watches == 2, "it goes on as soon as both have moved"
 
 

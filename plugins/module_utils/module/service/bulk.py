@@ -186,7 +186,7 @@ def _taken(cluster: KubeClient, step: Step, decided: Decide, *, dry_run: bool) -
 
 
 def _is_ready(service: KubeObject | None) -> bool:
-    return service is not None and waiting.is_ready(waiting.ready_condition(service))
+    return service is not None and waiting.is_ready(service)
 
 
 def _watched(place: str | None, steps: Sequence[Step]) -> Watched:

@@ -94,7 +94,7 @@ def _head(service: KubeObject) -> Told:
     return {
         "namespace": namespace,
         "name": name,
-        "ready": waiting.is_ready(waiting.ready_condition(service)),
+        "ready": waiting.is_ready(service),
         "egress_pod": _egress_pod(annotations[EGRESS_POD_ANNOTATION]),
         "avi_proxy": _json(annotations.get(AVI_PROXY_ANNOTATION), AVI_PROXY_ANNOTATION),
         "error": error,
