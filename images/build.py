@@ -18,7 +18,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Callable, Iterator
 
 from .engine import BASE_IMAGE, BuildError, Engine, ensure_base, find_engine
 
@@ -36,8 +36,7 @@ class Recipe:
     name: str
     containerfile: str
     context: str
-    sources: tuple[str, ...]
-    """Files and folders that the Containerfile copies."""
+    """The folder that the Containerfile copies from."""
 
 
 RECIPES = (
@@ -45,13 +44,11 @@ RECIPES = (
         "avi-egress-router",
         "images/egress_router/Containerfile",
         "images/egress_router",
-        ("images/egress_router",),
     ),
     Recipe(
         "avi-egress-controller",
         "images/egress_controller/Containerfile",
         ".",
-        ("images/egress_controller", "plugins/module_utils"),
     ),
 )
 
@@ -81,16 +78,31 @@ def build_all(workshop: Workshop = Workshop()) -> dict[str, Image]:
 
 
 def source_digest(recipe: Recipe, workshop: Workshop = Workshop()) -> str:
-    """12 hex digits over the base's name and each source file's path and content."""
+    """12 hex digits over the base's name and each source file's path and content. Raises BuildError."""
     digest, repository = hashlib.sha256(workshop.base.encode()), workshop.repository
-    for path in sorted(_files([repository / source for source in recipe.sources])):
+    for path in source_files(recipe, repository):
         digest.update(str(path.relative_to(repository)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
 
-def _files(sources: Sequence[Path]) -> list[Path]:
-    found = [path for source in sources for path in source.rglob("*") if path.is_file()]
-    return [path for path in found if "__pycache__" not in path.parts and path.suffix != ".md"]
+def source_files(recipe: Recipe, repository: Path = REPOSITORY) -> list[Path]:
+    """The Containerfile and every file that it copies into the image, in order. Raises BuildError for one not there."""
+    containerfile = repository / recipe.containerfile
+    found = {containerfile}
+    for source in _copied(containerfile.read_text()):
+        place = repository / recipe.context / source
+        if not place.exists():
+            raise BuildError(f"{recipe.containerfile}: COPY {source}: there is no such file in {recipe.context}")
+        found |= {place} if place.is_file() else {path for path in place.rglob("*") if path.is_file()}
+    return sorted(path for path in found if "__pycache__" not in path.parts)
+
+
+def _copied(containerfile: str) -> Iterator[str]:
+    """What the COPY instructions take from the context."""
+    for line in containerfile.replace("\\\n", " ").splitlines():
+        instruction, *words = line.split() or [""]
+        if instruction == "COPY" and not any(word.startswith("--from=") for word in words):
+            yield from [word for word in words if not word.startswith("--")][:-1]
 
 
 def built(recipe: Recipe, workshop: Workshop) -> Image:
