@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Who may import whom: the folders of the core, the controller and the router are the architecture."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.imports import BASE, REPOSITORY, Import, closure, imports_of, modules_of
+
+CORE = "plugins/module_utils"
+CONTROLLER = "images/egress_controller/egress_controller"
+ROUTER = "images/egress_router/egress_router"
+
+PURE = ("api", "annotations", "ipam", "workload")
+"""Wings that decide and reach nothing: no API server, no threads, no files, no Ansible."""
+WINGS: dict[str, set[str]] = {
+    "api": set(),
+    "annotations": {"api"},
+    "ipam": {"api"},
+    "workload": {"api", "annotations", "ipam"},
+    "client": {"api"},
+    "module": {"api", "annotations", "ipam", "workload", "client"},
+}
+"""Each wing of the core, and those that it may import besides itself."""
+REACHES_OUT = {
+    "ansible", "asyncio", "concurrent", "http", "kubernetes", "multiprocessing", "openshift", "queue", "requests",
+    "selectors", "shutil", "socketserver", "ssl", "subprocess", "tempfile", "threading", "urllib3",
+}  # fmt: skip
+"""Top-level packages by which a module reaches a client, threads, files or Ansible."""
+
+
+def wing(module: str) -> str:
+    """The folder of the core that a module of it is in."""
+    return module.removeprefix(f"{BASE}.").partition(".")[0]
+
+
+def told(found: list[Import], remedy: str) -> str:
+    """One line for each import that breaks a layer, and what to do."""
+    return "".join(f"\n{item.where} imports {item.module}: {remedy}" for item in found)
+
+
+@pytest.mark.parametrize("name", WINGS)
+def test_a_wing_of_the_core_imports_the_wings_below_it_alone(name: str) -> None:
+    found = [item for path in modules_of(f"{CORE}/{name}") for item in imports_of(path) if item.module.startswith(BASE)]
+    above = [item for item in found if wing(item.module) not in {name} | WINGS[name]]
+    assert found or name == "api", f"nothing in {CORE}/{name} imports anything of the core: has it moved?"
+    assert not above, told(above, f"{name} may import {sorted(WINGS[name])}; move what both need down")
+
+
+def test_every_module_of_the_core_is_in_a_wing() -> None:
+    loose = [str(path.relative_to(REPOSITORY)) for path in modules_of(CORE) if path.parent == REPOSITORY / CORE]
+    folders = {path.name for path in (REPOSITORY / CORE).iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert loose == [], "put them in a wing"
+    assert folders == set(WINGS), "say in WINGS what the new folder may import"
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_what_decides_reaches_no_client_thread_file_or_ansible(name: str) -> None:
+    found = [item for path in modules_of(f"{CORE}/{name}") for item in imports_of(path)]
+    out = [item for item in found if item.module.partition(".")[0] in REACHES_OUT]
+    assert found, f"nothing in {CORE}/{name} imports anything: has it moved?"
+    assert not out, told(out, "hand the result in; client and module are the shells")
+
+
+def test_the_client_knows_no_ansible() -> None:
+    found = [item for path in modules_of(f"{CORE}/client") for item in imports_of(path)]
+    out = [item for item in found if item.module.partition(".")[0] == "ansible"]
+    assert not out, told(out, "the controller's image has no Ansible")
+
+
+def test_the_controller_imports_no_module_of_ansibles() -> None:
+    found = [item for path in modules_of(CONTROLLER) for item in imports_of(path)]
+    of_modules = [item for item in found if item.module.startswith(BASE) and wing(item.module) == "module"]
+    assert any(item.module.startswith(BASE) for item in found)
+    assert not of_modules, told(of_modules, "the controller's image does not carry module; move what both need down")
+
+
+def test_the_controllers_image_carries_what_it_imports_and_no_more() -> None:
+    carried = {path for name in WINGS if name != "module" for path in modules_of(f"{CORE}/{name}")}
+    assert {str(path.relative_to(REPOSITORY)) for path in carried ^ closure(modules_of(CONTROLLER))} == set()
+
+
+def test_the_router_imports_nothing_of_the_rest() -> None:
+    found = [item for path in modules_of(ROUTER) for item in imports_of(path)]
+    rest = [item for item in found if item.module.partition(".")[0] in ("ansible_collections", "egress_controller")]
+    assert any(item.module.startswith("egress_router") for item in found)
+    assert not rest, told(rest, "the router knows the rest by its environment variables alone")
+
+
+def test_the_collection_imports_nothing_of_its_images() -> None:
+    found = [item for path in modules_of("plugins") for item in imports_of(path)]
+    images = [
+        item for item in found if item.module.partition(".")[0] in ("egress_controller", "egress_router", "images")
+    ]
+    assert not images, told(images, "users have the collection alone")
