@@ -62,7 +62,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class BuildSettings:
     """Where images are made and kept, of what, and by which engine (None: the one that is there)."""
 
     cache: Path = CACHE
@@ -72,14 +72,14 @@ class Workshop:
     engine: str | None = None
 
 
-def build_all(workshop: Workshop = Workshop()) -> dict[str, Image]:
+def build_all(settings: BuildSettings = BuildSettings()) -> dict[str, Image]:
     """Every image by its recipe's name, built where its source has changed. Raises BuildError."""
-    return {recipe.name: built(recipe, workshop) for recipe in RECIPES}
+    return {recipe.name: built(recipe, settings) for recipe in RECIPES}
 
 
-def source_digest(recipe: Recipe, workshop: Workshop = Workshop()) -> str:
+def source_digest(recipe: Recipe, settings: BuildSettings = BuildSettings()) -> str:
     """12 hex digits over the base's name and each source file's path and content. Raises BuildError."""
-    digest, repository = hashlib.sha256(workshop.base.encode()), workshop.repository
+    digest, repository = hashlib.sha256(settings.base.encode()), settings.repository
     for path in source_files(recipe, repository):
         digest.update(str(path.relative_to(repository)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
@@ -105,10 +105,10 @@ def _copied(containerfile: str) -> Iterator[str]:
             yield from [word for word in words if not word.startswith("--")][:-1]
 
 
-def built(recipe: Recipe, workshop: Workshop) -> Image:
+def built(recipe: Recipe, settings: BuildSettings) -> Image:
     """One image, built unless there is one of this source. Raises BuildError."""
-    tag = source_digest(recipe, workshop)
-    image = Image(f"localhost/{recipe.name}:{tag}", workshop.cache / "images" / f"{recipe.name}-{tag}.tar")
+    tag = source_digest(recipe, settings)
+    image = Image(f"localhost/{recipe.name}:{tag}", settings.cache / "images" / f"{recipe.name}-{tag}.tar")
     if image.archive.exists():
         image.archive.touch()
         _say(f"{image.name}: already built")
@@ -116,7 +116,7 @@ def built(recipe: Recipe, workshop: Workshop) -> Image:
     image.archive.parent.mkdir(parents=True, exist_ok=True)
     with alone(image.archive.parent):
         if not image.archive.exists():  # another build may have made it while we waited
-            _make(recipe, image, workshop)
+            _make(recipe, image, settings)
     return image
 
 
@@ -128,17 +128,17 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _make(recipe: Recipe, image: Image, workshop: Workshop) -> None:
-    engine, base = find_engine(workshop.cache / "buildah", workshop.engine), workshop.base
+def _make(recipe: Recipe, image: Image, settings: BuildSettings) -> None:
+    engine, base = find_engine(settings.cache / "buildah", settings.engine), settings.base
     engine.tidy()
     _step(f"{base}: fetching or making the base image", lambda: ensure_base(engine, base))
-    _step(f"{image.name}: building with {engine.name}", lambda: _build(engine, recipe, image, workshop))
+    _step(f"{image.name}: building with {engine.name}", lambda: _build(engine, recipe, image, settings))
     _forget_old(recipe, image)
 
 
-def _build(engine: Engine, recipe: Recipe, image: Image, workshop: Workshop) -> None:
-    where = workshop.repository
-    engine.build(where / recipe.containerfile, where / recipe.context, image.name, workshop.base)
+def _build(engine: Engine, recipe: Recipe, image: Image, settings: BuildSettings) -> None:
+    where = settings.repository
+    engine.build(where / recipe.containerfile, where / recipe.context, image.name, settings.base)
     engine.save(image.name, image.archive)
     engine.forget(image.name)
 

@@ -14,9 +14,9 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from .build import RECIPES, Recipe, Workshop, built, source_digest
+from .build import RECIPES, BuildSettings, Recipe, built, source_digest
 from .engine import BuildError
-from .registry import Door, Registry, RegistryError, opened
+from .registry import Registry, RegistryError, RegistryLogin, opened
 
 
 @dataclass(frozen=True)
@@ -28,36 +28,40 @@ class Published:
     pushed: bool
 
 
-def publish(door: Door, workshop: Workshop, seen_as: str = "", check: bool = False) -> dict[str, Published]:
+def publish(
+    login: RegistryLogin, settings: BuildSettings, seen_as: str = "", check: bool = False
+) -> dict[str, Published]:
     """Every image by its recipe's name, built and pushed where the registry lacks it; with ``check`` only foreseen.
 
     ``seen_as`` is the nodes' name of the same place, where they have another. Raises BuildError and RegistryError.
     """
-    with opened(door) as registry:
-        return {recipe.name: _published(registry, recipe, workshop, seen_as or door.place, check) for recipe in RECIPES}
+    with opened(login) as registry:
+        return {
+            recipe.name: _published(registry, recipe, settings, seen_as or login.place, check) for recipe in RECIPES
+        }
 
 
-def _published(registry: Registry, recipe: Recipe, workshop: Workshop, place: str, check: bool) -> Published:
-    tagged = f"{recipe.name}:{source_digest(recipe, workshop)}"
+def _published(registry: Registry, recipe: Recipe, settings: BuildSettings, place: str, check: bool) -> Published:
+    tagged = f"{recipe.name}:{source_digest(recipe, settings)}"
     digest = registry.digest(tagged)
     if digest:
         return Published(f"{place}/{recipe.name}@{digest}", pushed=False)
     if check:
         return Published(f"{place}/{tagged}", pushed=True)
-    digest = registry.push(built(recipe, workshop).archive, tagged)
+    digest = registry.push(built(recipe, settings).archive, tagged)
     return Published(f"{place}/{recipe.name}@{digest}", pushed=True)
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    door = Door(
+    login = RegistryLogin(
         request["registry"],
         username=request.get("username", ""),
         password=request.get("password", ""),
         ca=request.get("ca", ""),
         verify=request.get("tls_verify", True),
     )
-    workshop = Workshop(base=request["base"], engine=request.get("builder"))
-    images = publish(door, workshop, request.get("seen_as", ""), request.get("check", False))
+    settings = BuildSettings(base=request["base"], engine=request.get("builder"))
+    images = publish(login, settings, request.get("seen_as", ""), request.get("check", False))
     return {
         "changed": any(one.pushed for one in images.values()),
         "images": {name: one.image for name, one in images.items()},

@@ -33,13 +33,13 @@ class RegistryError(Exception):
 
 
 @dataclass(frozen=True)
-class Door:
-    """Where a registry is and how one gets in."""
+class RegistryLogin:
+    """Where a registry is, and the credentials and certificates for it."""
 
     place: str
     """``host[:port][/path]``; images are put below it."""
     username: str = ""
-    """Empty: as whoever runs this has logged in already by ``podman login`` or ``docker login``."""
+    """Empty: as the user of this process has logged in already by ``podman login`` or ``docker login``."""
     password: str = ""
     ca: str = ""
     """A file of certificates to trust besides the machine's own; empty for none."""
@@ -68,11 +68,11 @@ class Door:
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry with its door open."""
+    """A registry that can be asked and pushed to."""
 
-    door: Door
+    login: RegistryLogin
     folder: Path
-    """Holds the credentials, the certificates and the digests for as long as the door is open."""
+    """Holds the credentials, the certificates and the digests for as long as the registry is open."""
 
     def digest(self, image: str) -> str | None:
         """The digest of ``name:tag`` in the registry; None where there is no such image. Raises RegistryError."""
@@ -95,41 +95,41 @@ class Registry:
         return told.read_text().strip()
 
     def _address(self, image: str) -> str:
-        return f"docker://{self.door.place}/{image}"
+        return f"docker://{self.login.place}/{image}"
 
     def _flags(self, side: str) -> list[str]:
-        flags = [f"--{side}tls-verify={str(self.door.verify).lower()}"]
-        if self.door.username:
+        flags = [f"--{side}tls-verify={str(self.login.verify).lower()}"]
+        if self.login.username:
             flags.append(f"--{side}authfile={self.folder / 'auth.json'}")
-        if self.door.ca:
+        if self.login.ca:
             flags.append(f"--{side}cert-dir={self.folder / 'certificates'}")
         return flags
 
     def _sentence(self, complaint: str, purpose: str) -> str:
-        place, user = self.door.place, self.door.username
+        place, user = self.login.place, self.login.username
         return f"egress_registry {place}: {_cause(complaint, user, purpose)} ({complaint})"
 
 
 @contextmanager
-def opened(door: Door) -> Iterator[Registry]:
-    """The registry behind a door; credentials and certificates lie in a private folder until the block ends."""
+def opened(login: RegistryLogin) -> Iterator[Registry]:
+    """The registry of a login; credentials and certificates lie in a private folder until the block ends."""
     with tempfile.TemporaryDirectory(prefix="avi-egress-registry-") as name:
         folder = Path(name)
-        if door.username:
-            secret = base64.b64encode(f"{door.username}:{door.password}".encode()).decode()
+        if login.username:
+            secret = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
             auth = folder / "auth.json"
             auth.touch(mode=0o600)
-            auth.write_text(json.dumps({"auths": {door.host: {"auth": secret}}}))
-        if door.ca:
+            auth.write_text(json.dumps({"auths": {login.host: {"auth": secret}}}))
+        if login.ca:
             (folder / "certificates").mkdir()
-            (folder / "certificates/ca.crt").write_text(_text(door.ca))
-        yield Registry(door, folder)
+            (folder / "certificates/ca.crt").write_text(_text(login.ca))
+        yield Registry(login, folder)
 
 
 def _cause(complaint: str, user: str, purpose: str) -> str:
     """What is wrong, and which variable mends it."""
     who = user or "whoever is logged in"
-    login = (
+    remedy = (
         f"the login of {user} is refused; mend egress_registry_username or egress_registry_password"
         if user
         else "it asks for a login; give egress_registry_username and egress_registry_password"
@@ -138,7 +138,7 @@ def _cause(complaint: str, user: str, purpose: str) -> str:
         ("certificate|x509", "its certificate is not trusted here; name its authority's file in egress_registry_ca"),
         ("gave HTTP response", "it speaks plain HTTP; use its HTTPS port, or set egress_registry_tls_verify to false"),
         ("denied", f"{who} may not {purpose} there; give one who may in egress_registry_username"),
-        ("unauthorized|authentication required", login),
+        ("unauthorized|authentication required", remedy),
         (
             "dial tcp|no such host|deadline exceeded|timeout|connection",
             "it does not answer; mend the host or port, or the way there",

@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from images.build import CACHE, REPOSITORY, Workshop, build_all
+from images.build import CACHE, REPOSITORY, BuildSettings, build_all
 from tests.support.outside import DemoError
 from tests.support.provider import Provider
 
@@ -18,7 +18,7 @@ from tests.support.provider import Provider
 def prepare(commit: str, cluster: Provider) -> dict[str, str]:
     """Where Ansible finds that version (``collections``), and its images, which the nodes have got."""
     collections = _extracted(commit)
-    built = build_all(Workshop(repository=collections / "ansible_collections/avi/egress"))
+    built = build_all(BuildSettings(repository=collections / "ansible_collections/avi/egress"))
     cluster.load(built.values())
     return {
         "collections": str(collections),

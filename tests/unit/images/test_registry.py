@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from images.build import RECIPES, REPOSITORY, Workshop, source_digest
+from images.build import RECIPES, REPOSITORY, BuildSettings, source_digest
 from images.engine import BASE_IMAGE
-from images.registry import Door, RegistryError, opened
+from images.registry import RegistryError, RegistryLogin, opened
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from images.registry import Door, RegistryError, opened
     ["registry.example", "registry.example:5000/avi", "127.0.0.1:5000/a/b-c", "[fd00::1]:5000/avi", "localhost/avi"],
 )
 def test_a_place_is_taken(place: str) -> None:
-    assert Door(place).place == place
+    assert RegistryLogin(place).place == place
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def test_a_place_is_taken(place: str) -> None:
 )
 def test_what_cannot_be_meant_is_refused_in_one_sentence(options: dict[str, Any], told: str) -> None:
     with pytest.raises(RegistryError, match=r"^egress_registry") as refused:
-        Door(**options)
+        RegistryLogin(**options)
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_credentials_are_the_owners_alone_and_gone_afterwards() -> None:
-    with opened(Door("registry.example/avi", username="me", password="secret")) as registry:
+    with opened(RegistryLogin("registry.example/avi", username="me", password="secret")) as registry:
         auth = registry.folder / "auth.json"
         assert auth.stat().st_mode & 0o077 == 0
         assert registry.folder.stat().st_mode & 0o077 == 0
@@ -52,8 +52,8 @@ def test_credentials_are_the_owners_alone_and_gone_afterwards() -> None:
 
 def test_another_base_makes_another_image() -> None:
     for recipe in RECIPES:
-        mirrored = Workshop(base="mirror.example/debian:trixie-slim")
-        assert source_digest(recipe) == source_digest(recipe, Workshop(base=BASE_IMAGE))
+        mirrored = BuildSettings(base="mirror.example/debian:trixie-slim")
+        assert source_digest(recipe) == source_digest(recipe, BuildSettings(base=BASE_IMAGE))
         assert source_digest(recipe) != source_digest(recipe, mirrored)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from images.build import RECIPES, REPOSITORY, Workshop, source_digest, source_files
+from images.build import RECIPES, REPOSITORY, BuildSettings, source_digest, source_files
 from images.engine import BuildError
 
 ROUTER, CONTROLLER = RECIPES
@@ -17,14 +17,14 @@ CORE = "plugins/module_utils"
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Workshop:
+def copy(tmp_path: Path) -> BuildSettings:
     """A workshop with a checkout of its own, as far as images are made of it."""
     for folder in ("images", CORE):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return Workshop(repository=tmp_path)
+    return BuildSettings(repository=tmp_path)
 
 
-def changes(copy: Workshop, file: str) -> list[str]:
+def changes(copy: BuildSettings, file: str) -> list[str]:
     """The images that get another tag by a change of one file."""
     before = {recipe: source_digest(recipe, copy) for recipe in RECIPES}
     with (copy.repository / file).open("a") as content:
@@ -33,7 +33,7 @@ def changes(copy: Workshop, file: str) -> list[str]:
 
 
 @pytest.mark.parametrize("file", [f"{CORE}/module/access_info.py", "images/build.py", "images/publish.py"])
-def test_what_no_image_carries_changes_no_tag(copy: Workshop, file: str) -> None:
+def test_what_no_image_carries_changes_no_tag(copy: BuildSettings, file: str) -> None:
     assert changes(copy, file) == []
 
 
@@ -49,11 +49,11 @@ def test_what_no_image_carries_changes_no_tag(copy: Workshop, file: str) -> None
         ("images/egress_router/Containerfile", ROUTER.name),
     ],
 )
-def test_what_an_image_carries_changes_its_tag_alone(copy: Workshop, file: str, image: str) -> None:
+def test_what_an_image_carries_changes_its_tag_alone(copy: BuildSettings, file: str, image: str) -> None:
     assert changes(copy, file) == [image]
 
 
-def test_a_source_that_is_not_there_is_named(copy: Workshop) -> None:
+def test_a_source_that_is_not_there_is_named(copy: BuildSettings) -> None:
     shutil.rmtree(copy.repository / CORE / "ipam")
     with pytest.raises(BuildError, match=r"COPY plugins/module_utils/ipam/: there is no such file in \."):
         source_files(CONTROLLER, copy.repository)
