@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The guarantees of leases (design §6) over some hundred steps on a real API server."""
+"""The guarantees of leases (docs/explanation/leases.md) over some hundred steps on a real API server."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The guarantees of leases (design §6) on a real API server that conflicts, refuses, forgets to answer and breaks off.
+"""The guarantees of leases on a real API server that conflicts, refuses, forgets to answer and breaks off.
 
 EGRESS_FAULT_SEED repeats the faults of a run; a failure prints it.
 """

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""A state machine of everything that happens to leases, held to the guarantees of design §6 (hypothesis, stateful).
+"""A state machine of everything that happens to leases, held to their guarantees (hypothesis, stateful).
+
+The guarantees stand in docs/explanation/leases.md.
+
 
 Services come and go, playbooks and the controller claim, reserve and transfer, administrators edit the network, and
 the controller's own passes collect garbage. Clients crash between any two requests, lose replies, believe stale hints

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.imports import BASE, REPOSITORY, Import, closure, imports_of, modules_of
+from tests.support.layers import WINGS
 
 CORE = "plugins/module_utils"
 CONTROLLER = "images/egress_controller/egress_controller"
@@ -14,15 +15,6 @@ ROUTER = "images/egress_router/egress_router"
 
 PURE = ("api", "annotations", "ipam", "workload")
 """Wings that decide and reach nothing: no API server, no threads, no files, no Ansible."""
-WINGS: dict[str, set[str]] = {
-    "api": set(),
-    "annotations": {"api"},
-    "ipam": {"api"},
-    "workload": {"api", "annotations", "ipam"},
-    "client": {"api"},
-    "module": {"api", "annotations", "ipam", "workload", "client"},
-}
-"""Each wing of the core, and those that it may import besides itself."""
 REACHES_OUT = {
     "ansible", "asyncio", "concurrent", "http", "kubernetes", "multiprocessing", "openshift", "queue", "requests",
     "selectors", "shutil", "socketserver", "ssl", "subprocess", "tempfile", "threading", "urllib3",

@@ -58,7 +58,7 @@ class Accounts:
             self._cluster.delete_named(SERVICE_ACCOUNT, account_name(uuid), namespace)
 
     def remove_cloud(self, uuid: str) -> None:
-        """The cloud is gone: accounts, then the SCC (design §3.7)."""
+        """The cloud is gone: accounts, then the SCC."""
         for namespace in sorted(self.projects(uuid)):
             self._cluster.delete_named(SERVICE_ACCOUNT, account_name(uuid), namespace)
         if self._platform_has_scc() and self._caches.scc(scc_name(uuid)):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""When a lease may be given up: at the second sighting, and never too many of a network at once (design §6).
+"""When a lease may be given up: at the second sighting, and never too many of a network at once.
 
 A restored backup, a wrong kubeconfig or a defect can make every service look gone at the same moment. An address that
 firewalls trust is not to be lost to that: a mass release stops until somebody confirms it, or it is no mass any more.

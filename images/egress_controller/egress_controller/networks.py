@@ -139,7 +139,7 @@ def _would_lease(network: EgressNetwork, lease: KubeObject) -> bool:
 
 
 def _condition(network: EgressNetwork, scarce: Stock | None) -> Condition:
-    """What the original says as IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED (avi-facts, "IPAM").
+    """What the original says as IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED.
 
     Of a network with both families, the scarcer one is told: neither can stand in for the other. Reserved addresses
     are no help to who draws one, and count for neither.

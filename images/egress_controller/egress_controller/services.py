@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""One pass over a service: from its annotation to traffic, or back to nothing (design §3).
+"""One pass over a service: from its annotation to traffic, or back to nothing.
 
 The core decides; this file looks things up, has the plan carried out and tells the outcome.
 """

@@ -136,7 +136,7 @@ def _depth_exceeds(value: Any, levels: int) -> bool:
 
 
 def _hint(text: str, error: json.JSONDecodeError) -> str:
-    """What a reader who pasted the article's samples most likely got wrong (avi-facts, "Defects"), likeliest first."""
+    """What a reader who pasted the article's samples most likely got wrong, likeliest first."""
     missing = text.count("{") - text.count("}")
     hints = (
         (any(mark in text for mark in _CURLY_QUOTES), 'use straight quotes (") instead of typographic ones'),

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The doors that a Service may have to the world outside its cluster (design §5).
+"""The types of Service that egress may have: those that open no way in from outside the cluster.
 
-Through a node port, or through an external IP that a node answers for, whoever reaches a node would leave with the
-project's own address. The article's sample is of type LoadBalancer, whose node ports are a means of its balancer alone,
-and one that Kubernetes can do without.
+Through a node port, or through an external IP that a node answers for, anybody who reaches a node would leave with the
+project's own address (docs/explanation/security.md). The article's sample is of type LoadBalancer, whose node ports are
+a means of its balancer alone, and one that Kubernetes can do without.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class InvalidInput(EgressError):
 
 
 class InvalidAnnotation(InvalidInput):
-    """An ``egress_pod`` or ``avi_proxy`` annotation was refused whole (design §3.1)."""
+    """An ``egress_pod`` or ``avi_proxy`` annotation was refused whole: nothing of it is guessed."""
 
     reason = Reason.INVALID_ANNOTATION
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Leases: who holds which source address (design §2 and §6).
+"""Leases: who holds which source address (docs/explanation/leases.md).
 
 Two objects whose names are locks, so that the API server, which creates a name only once, decides every race:
 an EgressLease per service slot and an EgressAddress per address. A claim creates the first, then the second, then

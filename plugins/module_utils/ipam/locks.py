@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The locks on addresses: EgressAddresses, whose names can exist only once (design §2 and §6)."""
+"""The locks on addresses: EgressAddresses, whose names can exist only once (docs/explanation/leases.md)."""
 
 from __future__ import annotations
 

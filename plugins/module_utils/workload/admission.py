@@ -25,7 +25,7 @@ def admit(
     networks: Mapping[str, EgressNetwork],
     namespace: KubeObject,
 ) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
-    """The cloud that serves a project and the networks it may lease from, best first (design §3.2).
+    """The cloud that serves a project and the networks it may lease from, best first.
 
     Refused says which of cloud, mode, IP family, image, ``avi_proxy`` rules or network stands in the way.
     """

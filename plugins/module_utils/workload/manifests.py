@@ -49,7 +49,7 @@ EVICTION_SECONDS = 5
 
 
 def router_image(cloud: EgressCloud, service: EgressService) -> str:
-    """The image of the egress pod; Refused if the tenant's is not among those the cloud allows (design §5)."""
+    """The image of the egress pod; Refused if the tenant's is not among those the cloud allows."""
     wanted = service.egress_pod.image
     if wanted is None or wanted == cloud.router_image:
         return cloud.router_image

@@ -132,7 +132,7 @@ def wanted_parts(service: EgressService) -> tuple[Resource, ...]:
 
 
 def refuse(error: EgressError) -> Plan:
-    """No writes at all: what already runs stays as it was, and the condition says why nothing follows (design §3.1)."""
+    """No writes at all: what already runs stays as it was, and the condition says why nothing follows."""
     return Plan((), Condition(False, error.reason, str(error)), settled=False)
 
 

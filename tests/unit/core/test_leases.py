@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The guarantees of leases (design §6), under interleavings, crashes between any two writes and lost replies."""
+"""The guarantees of leases, under interleavings, crashes between any two writes and lost replies."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""A secure egress service has no door to the world outside its cluster (design §5)."""
+"""A secure egress service has no door to the world outside its cluster."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _definition(options: Options, observed: KubeObject | None, egress_pod: Egres
     spec: KubeObject = {
         "type": options["type"],
         "ports": _ports(options, observed, egress_pod),
-        # A node port would let in whoever reaches a node (design §5).
+        # A node port would let in anybody who reaches a node.
         "allocateLoadBalancerNodePorts": False if load_balancer else None,
     }
     spec.update(_ip_families(options, observed))
