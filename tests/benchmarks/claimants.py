@@ -43,9 +43,9 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ledger_store import LedgerStore
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.view import Survey
-from egress_controller.caches import Caches
-from egress_controller.claims import Claims
-from egress_controller.outages import Outages
+from egress_controller.cache.caches import Caches
+from egress_controller.ipam.claims import Claims
+from egress_controller.runtime.outages import Outages
 
 CLAIM = "claim"
 """As the controller claims: what is taken comes from its caches."""

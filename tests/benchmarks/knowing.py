@@ -25,9 +25,9 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import LIST_PAGE_SIZE, KubeClient, typed
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
-from egress_controller.caches import Caches
-from egress_controller.claims import Claims
-from egress_controller.outages import Outages
+from egress_controller.cache.caches import Caches
+from egress_controller.ipam.claims import Claims
+from egress_controller.runtime.outages import Outages
 
 from tests.benchmarks.claimants import network_of, some_addresses
 from tests.benchmarks.machine import resident_megabytes

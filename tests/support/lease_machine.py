@@ -34,12 +34,12 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_statu
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
-from egress_controller.claims import Claims
-from egress_controller.garbage import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
-from egress_controller.inventory import Shelf
-from egress_controller.keys import Key
-from egress_controller.known_locks import KnownLocks
-from egress_controller.queue import WorkQueue
+from egress_controller.cache.listers import Shelf
+from egress_controller.cache.lock_cache import KnownLocks
+from egress_controller.ipam.claims import Claims
+from egress_controller.reconcilers.lease import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
+from egress_controller.runtime.keys import Key
+from egress_controller.runtime.work_queue import WorkQueue
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 

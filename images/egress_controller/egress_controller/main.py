@@ -13,30 +13,30 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import Egres
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
-from egress_controller import logs
-from egress_controller.accounts import Accounts
-from egress_controller.brake import Brake
-from egress_controller.caches import Caches
-from egress_controller.claims import Claims
-from egress_controller.clouds import CloudPass
-from egress_controller.conflicts import Conflicts
-from egress_controller.election import Election
-from egress_controller.events import WARNING, Events
-from egress_controller.garbage import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
-from egress_controller.health import HealthServer
-from egress_controller.inventory import Inventory
-from egress_controller.keys import Key
-from egress_controller.logs import line
-from egress_controller.metrics import Metrics
-from egress_controller.networks import NetworkPass
-from egress_controller.outages import Outages
-from egress_controller.queue import WorkQueue
-from egress_controller.reachability import Reachability
-from egress_controller.releases import Releases
-from egress_controller.services import ServicePass
+from egress_controller.cache.caches import Caches
+from egress_controller.cache.event_handlers import Triggers, Waiting
+from egress_controller.cache.listers import Inventory
+from egress_controller.ipam.brake import Brake
+from egress_controller.ipam.claims import Claims
+from egress_controller.ipam.conflicts import Conflicts
+from egress_controller.ipam.releases import Releases
+from egress_controller.node_reachability import Reachability
+from egress_controller.reconcilers.accounts import Accounts
+from egress_controller.reconcilers.cloud import CloudPass
+from egress_controller.reconcilers.lease import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
+from egress_controller.reconcilers.network import NetworkPass
+from egress_controller.reconcilers.service import ServicePass
+from egress_controller.runtime import logs
+from egress_controller.runtime.event_recorder import WARNING, Events
+from egress_controller.runtime.health import HealthServer
+from egress_controller.runtime.keys import Key
+from egress_controller.runtime.leader_election import Election
+from egress_controller.runtime.logs import line
+from egress_controller.runtime.metrics import Metrics
+from egress_controller.runtime.outages import Outages
+from egress_controller.runtime.work_queue import WorkQueue
+from egress_controller.runtime.workers import Passes, Workers
 from egress_controller.settings import Settings, read_settings
-from egress_controller.triggers import Triggers, Waiting
-from egress_controller.workers import Passes, Workers
 
 LAST_PASS_SECONDS = 1.0
 """How long the passes that are under way at SIGTERM may take; all in all the process ends within 2 s."""

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
-from egress_controller.inventory import Shelf
+from egress_controller.cache.listers import Shelf
 
 
 class Store:

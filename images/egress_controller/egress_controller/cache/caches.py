@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Everything the controller watches, as warm caches."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Callable, Hashable, Mapping, Protocol
+
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    CLOUD_LABEL,
+    EGRESS_ADDRESS,
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+    EGRESS_POD_ANNOTATION,
+    NAMESPACE,
+    NETWORK_POLICY,
+    NODE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    READY_CONDITION,
+    REPLICATION_CONTROLLER,
+    SECURITY_CONTEXT_CONSTRAINTS,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    SOURCE_IPS_ANNOTATION,
+    STATEFUL_SET,
+    KubeObject,
+    Resource,
+    account_name,
+    egress_pod_name,
+)
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+
+from egress_controller.cache.lock_cache import KnownLocks
+from egress_controller.cache.node_addresses import LockNews, NodeAddresses
+from egress_controller.cache.packed_lock import PackedLock
+from egress_controller.runtime.informer import AS_IT_IS, Form, Informer
+from egress_controller.runtime.outages import Outages
+
+BY_NAMESPACE = "namespace"
+BY_NETWORK = "network"
+BY_PROJECT = "project"
+BY_SERVICE = "service"
+BY_LEASE = "lease"
+BY_CLOUD = "cloud"
+BY_NAME_LABEL = "name-label"
+
+NAME_LABEL = "name"
+"""The article's one label on RC, NetworkPolicy and pod; objects without it are none of ours."""
+
+
+PARTS = (REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
+"""What a service is made of, all of one name: its controller, who reaches it, and how far drains may go."""
+
+
+class Listener(Protocol):
+    """Who is told of each change, after the cache shows it; must not wait."""
+
+    def changed(self, resource: Resource, event: str, obj: KubeObject) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Watch:
+    resource: Resource
+    labels: str | None = None
+    indexes: Mapping[str, Callable[[KubeObject], Hashable]] | None = None
+    form: Form = AS_IT_IS
+
+
+class Caches:
+    """One informer for each resource, and one for the egress pods of each cloud."""
+
+    def __init__(self, cluster: KubeClient, outages: Outages, listener: Listener) -> None:
+        self._cluster = cluster
+        self._outages = outages
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._pods: dict[str, Informer] = {}
+        self._uuids: dict[str, str] = {}
+        """The uuid of each cloud, by the cloud's name."""
+        self._sccs: Informer | None = None
+        self.node_addresses = NodeAddresses()
+        self.lock_news = LockNews()
+        self.known_locks = KnownLocks()
+        self.nodes = self._informer(_Watch(NODE))
+        self.namespaces = self._informer(_Watch(NAMESPACE))
+        self.clouds = self._informer(_Watch(EGRESS_CLOUD))
+        self.networks = self._informer(_Watch(EGRESS_NETWORK))
+        self.leases = self._informer(
+            _Watch(EGRESS_LEASE, indexes={BY_SERVICE: _served, BY_NETWORK: _network, BY_PROJECT: _project})
+        )
+        self.addresses = self._informer(
+            _Watch(
+                EGRESS_ADDRESS,
+                indexes={BY_LEASE: _holder, BY_NETWORK: _network},
+                form=Form(PackedLock.pack, PackedLock.unpack),
+            )
+        )
+        self.services = self._informer(_Watch(SERVICE, indexes={BY_NAMESPACE: _marked_namespace}))
+        self.parts = {part: self._informer(_Watch(part, labels=NAME_LABEL)) for part in PARTS}
+        self.accounts = self._informer(_Watch(SERVICE_ACCOUNT, labels=CLOUD_LABEL, indexes={BY_CLOUD: _cloud}))
+
+    def start(self) -> None:
+        for informer in self._static():
+            informer.start()
+
+    @property
+    def synced(self) -> bool:
+        """Whether every first list has come in, those of the clouds' pods too."""
+        if not all(informer.synced for informer in self._static()):
+            return False
+        with self._lock:
+            return all(informer.synced for informer in self._pods.values())
+
+    def pods(self, uuid: str) -> Informer | None:
+        """The egress pods of a cloud; None while their first list has not come in."""
+        with self._lock:
+            found = self._pods.get(uuid)
+        return found if found and found.synced else None
+
+    def all_pods(self) -> list[KubeObject]:
+        """The egress pods of all clouds, as far as they are listed."""
+        with self._lock:
+            informers = list(self._pods.values())
+        return [pod for informer in informers for pod in informer.all()]
+
+    def scc(self, name: str) -> KubeObject | None:
+        with self._lock:
+            return self._sccs.get(name) if self._sccs else None
+
+    def watch_sccs(self) -> None:
+        """Called once it is known that the platform has them."""
+        with self._lock:
+            if self._sccs is None:
+                self._sccs = self._informer(_Watch(SECURITY_CONTEXT_CONSTRAINTS, labels=CLOUD_LABEL))
+                self._sccs.start()
+
+    def part(self, resource: Resource, namespace: str, service: str) -> KubeObject | None:
+        return self.parts[resource].get(egress_pod_name(service), namespace)
+
+    def marked_services(self) -> list[KubeObject]:
+        """Every service that asks for egress, or carries a trace of it."""
+        return [service for service in self.services.all() if is_marked(service)]
+
+    def _static(self) -> tuple[Informer, ...]:
+        return (
+            self.nodes,
+            self.namespaces,
+            self.clouds,
+            self.networks,
+            self.leases,
+            self.addresses,
+            self.services,
+            *self.parts.values(),
+            self.accounts,
+        )
+
+    def _informer(self, watch: _Watch, fields: str | None = None) -> Informer:
+        def notify(event: str, obj: KubeObject) -> None:
+            if watch.resource is EGRESS_CLOUD:
+                self._follow_cloud(event, obj)
+            if watch.resource is EGRESS_ADDRESS:
+                self.lock_news.add(obj["metadata"]["name"])
+                self.known_locks.update(event, obj)
+            if watch.resource is NODE:
+                has_moved = self.node_addresses.update(event, obj)
+                _trim_node(obj)
+                if not has_moved:
+                    return  # a heartbeat
+            self._listener.changed(watch.resource, event, obj)
+
+        return Informer(
+            self._cluster,
+            watch.resource,
+            self._outages,
+            notify,
+            labels=watch.labels,
+            fields=fields,
+            indexes=watch.indexes,
+            form=watch.form,
+        )
+
+    def _follow_cloud(self, event: str, cloud: KubeObject) -> None:
+        """Watch the pods of clouds that are there, by their account: never those of the whole cluster."""
+        name = cloud["metadata"]["name"]
+        with self._lock:
+            if event == "DELETED":
+                self._uuids.pop(name, None)
+            else:
+                self._uuids[name] = cloud["spec"]["uuid"]
+            wanted = set(self._uuids.values())
+            for uuid in wanted - self._pods.keys():
+                watch = _Watch(POD, indexes={BY_NAME_LABEL: _name_label})
+                self._pods[uuid] = self._informer(watch, fields=f"spec.serviceAccountName={account_name(uuid)}")
+                self._pods[uuid].start()
+            for uuid in self._pods.keys() - wanted:
+                self._pods.pop(uuid).stop()
+
+
+def is_marked(service: KubeObject) -> bool:
+    """Whether a service asks for egress or still carries what it left: annotation or condition."""
+    annotations = service["metadata"].get("annotations") or {}
+    if EGRESS_POD_ANNOTATION in annotations or SOURCE_IPS_ANNOTATION in annotations:
+        return True
+    conditions = (service.get("status") or {}).get("conditions") or ()
+    return any(item["type"] == READY_CONDITION for item in conditions)
+
+
+def _marked_namespace(service: KubeObject) -> Hashable:
+    return service["metadata"]["namespace"] if is_marked(service) else None
+
+
+def _trim_node(node: KubeObject) -> None:
+    """Drop from the cached object itself what nobody reads: a node lists its images and may be one of thousands."""
+    metadata = node["metadata"]
+    for key in node.keys() - {"apiVersion", "kind", "metadata"}:
+        del node[key]
+    for key in metadata.keys() - {"name", "uid", "resourceVersion"}:
+        del metadata[key]
+
+
+def _served(lease: KubeObject) -> Hashable:
+    return (lease["spec"]["namespace"], lease["spec"]["service"])
+
+
+def _network(obj: KubeObject) -> Hashable:
+    return str(obj["spec"]["network"])
+
+
+def _project(lease: KubeObject) -> Hashable:
+    return (lease["spec"]["network"], lease["spec"]["namespace"])
+
+
+def _holder(address: KubeObject) -> Hashable:
+    return str(address["spec"]["lease"])
+
+
+def _cloud(account: KubeObject) -> Hashable:
+    return str(account["metadata"]["labels"][CLOUD_LABEL])
+
+
+def _name_label(pod: KubeObject) -> Hashable:
+    metadata = pod["metadata"]
+    return (metadata["namespace"], (metadata.get("labels") or {}).get(NAME_LABEL))

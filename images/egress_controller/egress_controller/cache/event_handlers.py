@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""From a change to the keys that it may concern. Cheap, for it runs in the informers' threads: it only enqueues."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable
+
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    CLOUD_LABEL,
+    EGRESS_ADDRESS,
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+    MASS_RELEASE_ANNOTATION,
+    NAMESPACE,
+    NODE,
+    POD,
+    SECURITY_CONTEXT_CONSTRAINTS,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    KubeObject,
+    Resource,
+    egress_pod_name,
+)
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from kubernetes.informer import DELETED
+
+from egress_controller.cache.caches import (
+    BY_LEASE,
+    BY_NAMESPACE,
+    BY_NETWORK,
+    BY_SERVICE,
+    NAME_LABEL,
+    PARTS,
+    Caches,
+    is_marked,
+)
+from egress_controller.runtime.keys import Key, service_key
+from egress_controller.runtime.work_queue import WorkQueue
+
+STATUS_DELAY_SECONDS = 0.3
+"""A network's figures follow its leases a little later, so that a hundred leases are one write."""
+
+_SUFFIX = egress_pod_name("")
+
+
+class Waiting:
+    """Services that found no free address, to be called when one comes free. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keys: set[Key] = set()
+
+    def add(self, key: Key) -> None:
+        with self._lock:
+            self._keys.add(key)
+
+    def discard(self, key: Key) -> None:
+        with self._lock:
+            self._keys.discard(key)
+
+    def all(self) -> list[Key]:
+        with self._lock:
+            return list(self._keys)
+
+
+class Triggers:
+    """The caches' listener."""
+
+    def __init__(self, queue: WorkQueue[Key], waiting: Waiting) -> None:
+        self._queue = queue
+        self._waiting = waiting
+        self._caches: Caches | None = None
+        self._seen: dict[tuple[str, str], Any] = {}
+        self._handlers: dict[Resource, Callable[[Caches, str, KubeObject], None]] = {
+            SERVICE: self._service,
+            NAMESPACE: self._namespace,
+            NODE: self._node,
+            EGRESS_CLOUD: self._cloud,
+            EGRESS_NETWORK: self._network,
+            EGRESS_LEASE: self._lease,
+            EGRESS_ADDRESS: self._address,
+            POD: self._part,
+            **dict.fromkeys(PARTS, self._part),
+            SERVICE_ACCOUNT: self._account,
+            SECURITY_CONTEXT_CONSTRAINTS: self._account,
+        }
+
+    def attach(self, caches: Caches) -> None:
+        """The caches that tell us are those we look other things up in."""
+        self._caches = caches
+
+    def changed(self, resource: Resource, event: str, obj: KubeObject) -> None:
+        if self._caches is not None:
+            self._handlers[resource](self._caches, event, obj)
+
+    def _service(self, caches: Caches, event: str, service: KubeObject) -> None:
+        namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
+        if is_marked(service) or self._has_parts(caches, namespace, name):
+            self._queue.add(service_key(namespace, name))
+
+    def _has_parts(self, caches: Caches, namespace: str, name: str) -> bool:
+        """Whether something of ours is there for a service that lost its annotation."""
+        if not all(map(lease_status.is_expired, caches.leases.of(BY_SERVICE, (namespace, name)))):
+            return True
+        return any(caches.part(resource, namespace, name) for resource in PARTS)
+
+    def _namespace(self, caches: Caches, event: str, namespace: KubeObject) -> None:
+        metadata = namespace["metadata"]
+        if not self._is_news(event, namespace, (metadata.get("labels"), "deletionTimestamp" in metadata)):
+            return
+        self._add_clouds(caches)
+        for service in caches.services.of(BY_NAMESPACE, metadata["name"]):
+            self._queue.add(service_key(metadata["name"], service["metadata"]["name"]))
+
+    def _node(self, caches: Caches, event: str, node: KubeObject) -> None:
+        """Told only when its addresses changed; they are what the networks do not lease."""
+        self._add_networks(caches)
+        self._add_waiting()
+
+    def _cloud(self, caches: Caches, event: str, cloud: KubeObject) -> None:
+        if self._is_news(event, cloud, cloud["metadata"].get("generation")):
+            self._queue.add(Key("cloud", cloud["spec"]["uuid"]))
+            self._add_networks(caches)  # Its bridges' addresses are none of theirs.
+            self._add_services(caches)
+
+    def _network(self, caches: Caches, event: str, network: KubeObject) -> None:
+        metadata = network["metadata"]
+        confirmed = (metadata.get("annotations") or {}).get(MASS_RELEASE_ANNOTATION)
+        if self._is_news(event, network, (metadata.get("generation"), confirmed)):
+            self._queue.add(Key("network", metadata["name"]))
+            for lease in caches.leases.of(BY_NETWORK, metadata["name"]):
+                self._queue.add(Key("lease", lease["metadata"]["name"]))
+                # Services that are gone too: their leases may wait for the network's permission to be given up.
+                if not lease_status.is_expired(lease):
+                    self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
+            for address in caches.addresses.of(BY_NETWORK, metadata["name"]):
+                self._queue.add(Key("address", address["metadata"]["name"]))
+            self._add_networks(caches)  # What it offers, a younger one on its link does not lease.
+            self._add_services(caches)
+
+    def _lease(self, caches: Caches, event: str, lease: KubeObject) -> None:
+        spec = lease["spec"]
+        if event == DELETED or not lease_status.is_expired(lease):  # A record is no concern of its service's.
+            self._queue.add(service_key(spec["namespace"], spec["service"]))
+        self._queue.add_after(Key("network", spec["network"]), STATUS_DELAY_SECONDS)
+        self._queue.add(Key("lease", lease["metadata"]["name"]))
+        if lease_status.is_released(lease):
+            self._add_waiting(spec["namespace"])  # Its own project may take the address over.
+        for address in caches.addresses.of(BY_LEASE, lease["metadata"]["name"]):
+            self._queue.add(Key("address", address["metadata"]["name"]))
+
+    def _address(self, caches: Caches, event: str, address: KubeObject) -> None:
+        self._queue.add_after(Key("network", address["spec"]["network"]), STATUS_DELAY_SECONDS)
+        self._queue.add(Key("address", address["metadata"]["name"]))
+        if event == DELETED:
+            self._queue.add(Key("lease", address["spec"]["lease"]))  # Which may still need it.
+            self._add_networks(caches)  # It may have been in the way of any.
+            self._add_waiting()
+
+    def _part(self, caches: Caches, event: str, part: KubeObject) -> None:
+        label = (part["metadata"].get("labels") or {}).get(NAME_LABEL) or ""
+        if label.endswith(_SUFFIX):
+            self._queue.add(service_key(part["metadata"]["namespace"], label.removesuffix(_SUFFIX)))
+
+    def _account(self, caches: Caches, event: str, obj: KubeObject) -> None:
+        self._queue.add(Key("cloud", obj["metadata"]["labels"][CLOUD_LABEL]))
+
+    def _add_clouds(self, caches: Caches) -> None:
+        for cloud in caches.clouds.all():
+            self._queue.add(Key("cloud", cloud["spec"]["uuid"]))
+
+    def _add_networks(self, caches: Caches) -> None:
+        for network in caches.networks.all():
+            self._queue.add_after(Key("network", network["metadata"]["name"]), STATUS_DELAY_SECONDS)
+
+    def _add_waiting(self, namespace: str | None = None) -> None:
+        for key in self._waiting.all():
+            if namespace in (None, key.namespace):
+                self._queue.add(key)
+
+    def _add_services(self, caches: Caches) -> None:
+        for service in caches.marked_services():
+            self._queue.add(service_key(service["metadata"]["namespace"], service["metadata"]["name"]))
+
+    def _is_news(self, event: str, obj: KubeObject, state: Any) -> bool:
+        """Whether what matters of an object changed: our own status writes must not wake every service."""
+        key = (obj["kind"], obj["metadata"]["name"])
+        if event == DELETED:
+            self._seen.pop(key, None)
+            return True
+        marker = (obj["metadata"]["uid"], state)
+        if self._seen.get(key) == marker:
+            return False
+        self._seen[key] = marker
+        return True

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The clouds and networks as the core understands them, each read once for each change of its spec."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Callable, Generic, Iterable, Mapping, TypeVar
+
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam import allocatable
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud, read_cloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
+
+from egress_controller.cache.caches import Caches
+from egress_controller.cache.node_addresses import LockNews, NodeAddresses
+from egress_controller.runtime.informer import Informer
+
+T = TypeVar("T")
+
+
+class Shelf(Generic[T]):
+    """Objects of one kind, read; what can't be read is kept as the error that says why. Thread-safe."""
+
+    def __init__(self, informer: Informer, read: Callable[[KubeObject], T]) -> None:
+        self._informer = informer
+        self._read = read
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[object, T | InvalidInput]] = {}
+
+    def all(self) -> dict[str, T]:
+        """Those that can be read, by name."""
+        found = ((name, self.look_up(name)) for name in self._names())
+        return {name: value for name, value in found if value is not None and not isinstance(value, InvalidInput)}
+
+    def errors(self) -> list[InvalidInput]:
+        return [value for value in map(self.look_up, self._names()) if isinstance(value, InvalidInput)]
+
+    def look_up(self, name: str) -> T | InvalidInput | None:
+        obj = self._informer.get(name)
+        if obj is None:
+            return None
+        stamp = (obj["metadata"]["uid"], obj["metadata"].get("generation"))
+        with self._lock:
+            known = self._known.get(name)
+            if known is None or known[0] != stamp:
+                known = self._known[name] = (stamp, self._try(obj))
+            return known[1]
+
+    def _try(self, obj: KubeObject) -> T | InvalidInput:
+        try:
+            return self._read(obj)
+        except InvalidInput as error:
+            return error
+
+    def _names(self) -> list[str]:
+        return sorted(obj["metadata"]["name"] for obj in self._informer.all())
+
+
+class NetworkShelf(Shelf[EgressNetwork]):
+    """The networks, each with the pool that is left of it; worked out anew only when something of it changed."""
+
+    def __init__(
+        self, informer: Informer, clouds: Shelf[EgressCloud], nodes: NodeAddresses, locks: Informer, news: LockNews
+    ) -> None:
+        super().__init__(informer, read_network)
+        self._offered = Shelf(informer, read_network)
+        self._clouds = clouds
+        self._nodes = nodes
+        self._locks = locks
+        self._news = news
+        self._dividing = threading.Lock()
+        self._stamp: object = None
+        self._divided: Mapping[str, EgressNetwork] = {}
+        self._strays: dict[str, KubeObject] = {}
+        self._spared: Mapping[str, EgressNetwork] = {}
+
+    def look_up(self, name: str) -> EgressNetwork | InvalidInput | None:
+        found = self._offered.look_up(name)
+        return self._divide().get(name) if isinstance(found, EgressNetwork) else found
+
+    def all(self) -> dict[str, EgressNetwork]:
+        return dict(self._divide())
+
+    def _divide(self) -> Mapping[str, EgressNetwork]:
+        networks = self._offered.all()
+        clouds = self._clouds.all()
+        with self._dividing:
+            changed = self._news.take()
+            # Each is one object until it is read anew, so that comparing them costs nothing.
+            stamp = (self._news.missed, self._nodes.revision, tuple(clouds.values()), tuple(networks.values()))
+            is_new = self._stamp != stamp
+            if is_new:
+                self._stamp = stamp
+                kept_back = allocatable.occupied(self._nodes.all(), clouds.values())
+                self._divided = allocatable.divide(networks.values(), kept_back)
+                self._strays, changed = {}, {lock["metadata"]["name"] for lock in self._locks.all()}
+            if self._sort_out(changed) or is_new:
+                self._spared = allocatable.spare(self._divided, self._strays.values())
+            return self._spared
+
+    def _sort_out(self, changed: Iterable[str]) -> bool:
+        """Which of the changed locks are strays; whether there are others now."""
+        former = set(self._strays)
+        for name in changed:
+            lock = self._locks.get(name)
+            if lock and allocatable.is_stray(lock, self._divided):
+                self._strays[name] = lock
+            else:
+                self._strays.pop(name, None)
+        return former != self._strays.keys()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What administrators have set up."""
+
+    clouds: Shelf[EgressCloud]
+    networks: Shelf[EgressNetwork]
+
+    @classmethod
+    def of(cls, caches: Caches) -> Inventory:
+        clouds = Shelf(caches.clouds, read_cloud)
+        nodes, locks, news = caches.node_addresses, caches.addresses, caches.lock_news
+        return cls(clouds, NetworkShelf(caches.networks, clouds, nodes, locks, news))

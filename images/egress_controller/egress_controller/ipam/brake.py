@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""When a lease may be given up: at the second sighting, and never too many of a network at once.
+
+A restored backup, a wrong kubeconfig or a defect can make every service look gone at the same moment. An address that
+firewalls trust is not to be lost to that: a mass release stops until somebody confirms it, or it is no mass any more.
+Pure: moments and counts in, verdicts out. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from enum import Enum, auto
+from typing import Callable, Container
+
+from egress_controller.runtime.keys import Key
+
+FLOOR = 10
+"""As many leases of a network may always be given up at once: a share of few is no mass."""
+
+
+class Verdict(Enum):
+    """What is to become of a lease that nobody seems to need."""
+
+    LATER = auto()
+    """Seen for the first time, or too recently: look again after the grace period."""
+    GO = auto()
+    STOPPED = auto()
+    """Too many at once."""
+
+
+def limit(held: int, percent: int) -> int | None:
+    """How many of the ``held`` leases of a network may be given up at once; None for any number."""
+    return None if percent >= 100 else max(FLOOR, held * percent // 100)
+
+
+class Brake:
+    """Remembers which leases are waiting to be given up, by network."""
+
+    def __init__(self, grace_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.grace_seconds = grace_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._pending: dict[str, dict[str, tuple[float, Key]]] = {}
+        """By network and lease: when it was first seen without need, and the service that looks at it again."""
+
+    def ask(self, network: str, lease: str, owner: Key, recent: int, most: int | None) -> Verdict:
+        """Whether a lease may be given up now.
+
+        ``recent``: leases of the network given up a short while ago; ``most``: how many may be at once, by ``limit``.
+        """
+        with self._lock:
+            pending = self._pending.setdefault(network, {})
+            since, _owner = pending.setdefault(lease, (self._clock(), owner))
+            if self._clock() - since < self.grace_seconds:
+                return Verdict.LATER
+            if most is not None and len(pending) + recent > most:
+                return Verdict.STOPPED
+            del pending[lease]
+            return Verdict.GO
+
+    def forget(self, network: str, lease: str) -> bool:
+        """The lease is needed after all; whether it was waiting to be given up."""
+        with self._lock:
+            return self._pending.get(network, {}).pop(lease, None) is not None
+
+    def keep(self, owner: Key, leases: Container[str]) -> None:
+        """Of the service's leases, only these still wait: others were given up by somebody else."""
+        with self._lock:
+            for pending in self._pending.values():
+                for lease in [name for name, (_since, key) in pending.items() if key == owner and name not in leases]:
+                    del pending[lease]
+
+    def waiting(self, network: str) -> list[Key]:
+        """The services whose leases wait, each once."""
+        with self._lock:
+            return list(dict.fromkeys(owner for _since, owner in self._pending.get(network, {}).values()))
+
+    def pending(self, network: str) -> int:
+        """How many leases of a network have waited for the whole grace period and still do."""
+        with self._lock:
+            now = self._clock()
+            return sum(now - since >= self.grace_seconds for since, _key in self._pending.get(network, {}).values())

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The core's leases over this controller's caches: hints come from the caches, decisions from the API server."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import Callable, Collection, Container
+
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_ADDRESS,
+    EGRESS_LEASE,
+    KubeObject,
+    Resource,
+)
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, IMPORT, Slot, claimed_by
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
+
+from egress_controller.cache.caches import BY_LEASE, BY_PROJECT, BY_SERVICE, Caches
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Claims:
+    """Claims, releases and frees leases. Thread-safe."""
+
+    def __init__(self, cluster: KubeClient, caches: Caches, now: Callable[[], datetime] = utc_now) -> None:
+        self._cluster = cluster
+        self._caches = caches
+        self._now = now
+        self._counting = threading.Lock()
+        """Held by claims of projects with a quota: none of them counts while another is about to add one."""
+
+    def of_service(self, namespace: str, name: str) -> list[KubeObject]:
+        return self._caches.leases.of(BY_SERVICE, (namespace, name))
+
+    def to_give_up(self, namespace: str, name: str, kept: Container[str] = ()) -> list[KubeObject]:
+        """The service's leases but those of the names ``kept``, as far as they are ours and not given up already."""
+        return [
+            lease
+            for lease in self.of_service(namespace, name)
+            if lease["metadata"]["name"] not in kept
+            and claimed_by(lease) == CONTROLLER
+            and lease_status.phase(lease) in (None, lease_status.BOUND)
+        ]
+
+    def claim(
+        self,
+        network: EgressNetwork,
+        slot: Slot,
+        ip_family: str,
+        said: Collection[str] = (),
+        wanted: str | None = None,
+    ) -> KubeObject:
+        """The slot's Bound lease; PoolExhausted, Refused, or Conflict when it is to be tried again.
+
+        ``said`` are the addresses that the service says it has: only for those is the cache believed.
+        """
+        store = self._store(slot.lease, said)
+        project = (slot.network, slot.namespace)
+        with self._counting if network.quota(slot.namespace) is not None else nullcontext():
+            lease = transfers.claim(
+                store,
+                network,
+                slot,
+                self._caches.known_locks.draw(network.name),
+                lambda: self._caches.leases.of(BY_PROJECT, project),
+                self._now(),
+                wanted,
+                ip_family,
+                CONTROLLER,
+            )
+        return leases.hand_over(store, lease, CONTROLLER) if claimed_by(lease) == IMPORT else lease
+
+    def holds(self, slot: Slot, address: str) -> bool:
+        """Whether a slot's lease is for this address, on the server's word."""
+        return lease_status.address(self._cluster.get(EGRESS_LEASE, slot.lease)) == address
+
+    def give_up(self, lease: KubeObject, reason: str) -> None:
+        """Release a lease; one that is not Bound yet is as it was before the claim, or gone."""
+        store = self._store(lease["metadata"]["name"])
+        if lease_status.is_bound(lease):
+            leases.release(store, lease, self._now(), reason)
+        else:
+            leases.free(store, lease)
+
+    def free(self, lease: KubeObject) -> None:
+        leases.free(self._store(lease["metadata"]["name"]), lease)
+
+    def relock(self, lease: KubeObject) -> bool:
+        """Lock the lease's address again; False where it is another lease's by now."""
+        return leases.relock(self._store(lease["metadata"]["name"]), lease)
+
+    def _store(self, lease: str, said: Collection[str] = ()) -> LeaseStore:
+        return _Store(self._cluster, self._caches, lease, said)
+
+
+class _Store:
+    """The LeaseStore of one lease."""
+
+    def __init__(self, cluster: KubeClient, caches: Caches, lease: str, said: Collection[str]) -> None:
+        self._cluster = cluster
+        self._caches = caches
+        self._lease = lease
+        self._said = said
+        self._asked = False
+
+    def get(self, resource: Resource, name: str) -> KubeObject | None:
+        """A Bound lease comes from the cache, so that a settled service costs no request; so does that there is none.
+
+        All else is asked for, and so is a lease that is looked at again: something did not fit then. A service that
+        doesn't say the address yet may be a new one whose predecessor's lease was Released a moment ago. A lease that
+        the cache lacks is met when it is created.
+        """
+        if resource is EGRESS_LEASE and not self._asked:
+            self._asked = True
+            cached = self._caches.leases.get(name)
+            if cached is None:
+                return None
+            if lease_status.is_bound(cached) and lease_status.address(cached) in self._said:
+                return cached
+        deletions = self._caches.known_locks.deletions
+        found = self._cluster.get(resource, name)
+        if found and resource is EGRESS_ADDRESS:
+            self._caches.known_locks.met(found, deletions)
+        return found
+
+    def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]:
+        """The EgressAddresses that this lease holds, as far as they are known here; leases as the server has them."""
+        if resource is EGRESS_LEASE:
+            return self._cluster.list(resource, labels=labels)
+        return self._caches.known_locks.own(self._lease) + self._caches.addresses.of(BY_LEASE, self._lease)
+
+    def create(self, resource: Resource, body: KubeObject) -> KubeObject:
+        stored = self._cluster.create(resource, body)
+        if resource is EGRESS_ADDRESS:
+            self._caches.known_locks.remember(stored)
+        return stored
+
+    def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
+        return self._cluster.replace(resource, body, subresource)
+
+    def delete(self, resource: Resource, obj: KubeObject) -> None:
+        self._cluster.delete(resource, obj)
+        if resource is EGRESS_ADDRESS:
+            self._caches.known_locks.forget(obj)

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Addresses that another host on the outside LAN answers for, though they were not leased to it.
+
+An egress pod that waits for its address says who has it, by its router's termination message. Here the address is
+marked (condition Conflict of its EgressAddress, by which claims pass it over) and told of. A service that has never
+sent from the address gets another one; one that has is never moved, and the mark goes when its pod gets the address.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Any, Callable, Final, Iterable, Sequence
+
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_ADDRESS,
+    POD,
+    SERVICE,
+    KubeObject,
+    address_name,
+)
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import parse_timestamp
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import CONFLICT, in_conflict
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import CONTAINER_NAME, environment_of
+from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_finished, is_ready
+from ansible_collections.avi.egress.plugins.module_utils.workload.service_status import has_served
+
+from egress_controller.cache.caches import BY_NETWORK, Caches
+from egress_controller.cache.event_handlers import Waiting
+from egress_controller.ipam.releases import Releases
+from egress_controller.runtime.event_recorder import NORMAL, WARNING, Events
+from egress_controller.runtime.keys import service_key
+from egress_controller.runtime.logs import line
+from egress_controller.runtime.status import with_conditions
+from egress_controller.runtime.work_queue import WorkQueue
+
+ADDRESS_CONFLICT: Final = Reason.ADDRESS_CONFLICT
+"""The reason of Events and of the Service's condition."""
+MOVED: Final = "Conflict"
+"""The reason for which the lease of a service that gets another address is given up."""
+REMEDY: Final = (
+    "remove that host or its address, and the service goes on by itself; for another address delete the Service and "
+    "create it again, or release its lease by avi_ipam_lease if that acquired it"
+)
+FEW: Final = 3
+MOST_PERCENT: Final = 25
+"""Of a network's addresses of a family, but not less than a few: with more of them in conflict, nobody leaves his. It
+looks like a host that answers for everything (proxy ARP gone astray), and that would take the pool one by one."""
+FIRST_POD: Final = timedelta(seconds=60)
+"""A pod made later than this after the lease was bound may not be the first: others may have sent meanwhile."""
+CLOCKS: Final = timedelta(seconds=2)
+"""How far the API server's clock, by which objects are made, may be ahead of ours, by which leases are bound."""
+SETTLE_SECONDS: Final = 10.0
+"""How long a pod has to take the address over from another pod of ours that is gone, before its word counts: a waiting
+router asks every 2 s."""
+
+_WORDS = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
+_WAITING = frozenset({Reason.WAITING_FOR_POD, Reason.DEGRADED})
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the router of a pod, which waits for its address, said of who has it."""
+
+    pod: KubeObject
+    mac: str
+    first_run: bool
+    """Whether the pod's container had never run before, and so never had the address."""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An address in conflict that a lease in use is for. ``report``: who said so; None if that was an earlier pod."""
+
+    lease: KubeObject
+    message: str
+    report: Report | None
+
+    @property
+    def address(self) -> str:
+        return str(lease_status.address(self.lease))
+
+
+class Conflicts:
+    """Thread-safe, as long as nobody looks at one service twice at once."""
+
+    def __init__(
+        self,
+        cluster: KubeClient,
+        caches: Caches,
+        releases: Releases,
+        events: Events,
+        queue: WorkQueue[Any],
+        waiting: Waiting,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cluster = cluster
+        self._caches = caches
+        self._releases = releases
+        self._events = events
+        self._queue = queue
+        self._waiting = waiting
+        self._clock = clock
+        self._elsewhere: dict[str, float] = {}
+        """When an address that a pod waits for was last another pod's of ours."""
+
+    def look(self, service: KubeObject, leases: Sequence[KubeObject], pods: Iterable[KubeObject]) -> list[Conflict]:
+        """Mark and unmark the leases' addresses by what the service's pods tell; those in conflict."""
+        found = (self._look_at(service, lease, pods) for lease in leases)
+        return [conflict for conflict in found if conflict]
+
+    def _look_at(self, service: KubeObject, lease: KubeObject, pods: Iterable[KubeObject]) -> Conflict | None:
+        address = str(lease_status.address(lease))
+        lock = self._caches.addresses.get(address_name(lease["spec"]["network"], address))
+        if lock is None:
+            return None
+        asked = [pod for pod in pods if source_of(pod) == address]
+        if any(map(is_ready, asked)):
+            if in_conflict(lock):
+                self._resolve(service, lock)
+            return None
+        report = next(filter(None, map(report_of, asked)), None)
+        if report and not self._may_be_ours(service, address, report.pod):
+            return Conflict(lease, self._mark(service, lock, report), report)
+        return Conflict(lease, _told(lock), None) if in_conflict(lock) else None
+
+    def move(
+        self, wish: EgressService, network: EgressNetwork, sources: Sequence[str], conflicts: Iterable[Conflict]
+    ) -> bool:
+        """Give up what a service that has never sent from it holds in vain; whether its leases are to be claimed anew.
+
+        No pod can get in another's way by that: nobody is given the address as long as it is marked.
+        """
+        moved = False
+        for conflict in conflicts:
+            if conflict.report and not wish.egress_pod.source_ips and self._is_new(wish, sources, conflict):
+                if not self._has_better(network, wish.ip_family, conflict.address):
+                    self._waiting.add(service_key(wish.namespace, wish.name))
+                    continue
+                self._releases.give_up(conflict.lease, MOVED, conflict.message)
+                moved = True
+        return moved
+
+    def _is_new(self, wish: EgressService, sources: Sequence[str], conflict: Conflict) -> bool:
+        """On the server's word: caches may not know yet that the service is up."""
+        assert conflict.report
+        metadata = conflict.report.pod["metadata"]
+        service = self._cluster.get(SERVICE, wish.name, wish.namespace)
+        pod = self._cluster.get(POD, metadata["name"], metadata["namespace"])
+        if service is None or pod is None:
+            return False
+        report = report_of(pod)
+        return report is not None and may_move(service, conflict.lease, sources, report)
+
+    def _may_be_ours(self, service: KubeObject, address: str, pod: KubeObject) -> bool:
+        """Whether it may be a pod of ours that has the address, such as one on a node that is cut off from the cluster.
+
+        The word was true then. When that pod is gone, its successor gets a moment to take the address before it counts.
+        """
+        others = (item for item in self._caches.all_pods() if item["metadata"]["uid"] != pod["metadata"]["uid"])
+        if any(source_of(item) == address and not is_finished(item) for item in others):
+            self._elsewhere[address] = self._clock()
+            return True
+        remaining = self._elsewhere.get(address, -SETTLE_SECONDS) + SETTLE_SECONDS - self._clock()
+        if remaining > 0:
+            metadata = service["metadata"]
+            self._queue.add_after(service_key(metadata["namespace"], metadata["name"]), remaining)
+            return True
+        self._elsewhere.pop(address, None)
+        return False
+
+    def _has_better(self, network: EgressNetwork, ip_family: str, address: str) -> bool:
+        """Whether there is another address, and no more than a share of them is in conflict, this one aside."""
+        drawn = network.drawn.of(ip_family)
+        held = [item for item in self._caches.addresses.of(BY_NETWORK, network.name) if _of(item) in drawn]
+        others = sum(in_conflict(item) for item in held if _of(item) != address)
+        return len(held) < drawn.size and others < max(FEW, drawn.size * MOST_PERCENT // 100)
+
+    def _mark(self, service: KubeObject, lock: KubeObject, report: Report) -> str:
+        """Give what is told."""
+        metadata = service["metadata"]
+        told = (
+            f"{_of(lock)} is held by another host on the outside LAN (MAC {report.mac}), to which it was not leased; "
+            f"the egress pod of Service {metadata['namespace']}/{metadata['name']} found it so"
+        )
+        if self._write(lock, Condition(True, Reason.ANSWERED_BY_STRANGER, told)):
+            self._tell(service, lock, WARNING, ADDRESS_CONFLICT, told)
+        return told
+
+    def _resolve(self, service: KubeObject, lock: KubeObject) -> None:
+        metadata = service["metadata"]
+        told = f"{_of(lock)} is in use by Service {metadata['namespace']}/{metadata['name']} again"
+        self._write(lock, Condition(False, Reason.RESOLVED, told))
+        self._tell(service, lock, NORMAL, "ConflictResolved", told)
+
+    def _write(self, lock: KubeObject, condition: Condition) -> bool:
+        """Whether that was news."""
+        conditions = with_conditions(lock, {CONFLICT: condition})
+        if conditions == ((lock.get("status") or {}).get("conditions") or []):
+            return False
+        metadata = lock["metadata"]
+        body = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": {"conditions": conditions}}
+        self._cluster.patch(EGRESS_ADDRESS, metadata["name"], body, subresource="status")
+        return True
+
+    def _tell(self, service: KubeObject, lock: KubeObject, kind: str, reason: str, told: str) -> None:
+        level = logging.WARNING if kind == WARNING else logging.INFO
+        _log.log(level, line("conflict", reason=reason, address=lock["metadata"]["name"], told=told))
+        self._events.emit(service, kind, reason, told)
+        network = self._caches.networks.get(lock["spec"]["network"])
+        if network:
+            self._events.emit(network, kind, reason, told)
+
+
+def condition_with(conflicts: Sequence[Conflict], condition: Condition | None) -> Condition | None:
+    """What a service whose pods wait says of the addresses in conflict; of a pod that still serves, that it is up."""
+    if not conflicts or condition is None or condition.reason not in _WAITING:
+        return condition
+    told = "; ".join([*(conflict.message for conflict in conflicts), REMEDY])
+    if condition.ready:
+        return replace(condition, message=f"{condition.message}; {told}")
+    return Condition(False, ADDRESS_CONFLICT, told)
+
+
+def report_of(pod: KubeObject) -> Report | None:
+    """What the pod's router said last, if that is that another host has its address, and nothing has changed since.
+
+    The message comes from a container, so it must be exactly what our router writes, and of the pod's own address.
+    """
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        if container["name"] != CONTAINER_NAME or container.get("started"):
+            continue  # Started: since then the router has had its address.
+        ended = (container.get("state") or {}).get("terminated")
+        runs_before = container.get("restartCount", 0) - (0 if ended else 1)
+        ended = ended or (container.get("lastState") or {}).get("terminated") or {}
+        words = _WORDS.fullmatch(str(ended.get("message", "")))
+        if words and _is_same_address(words[1], source_of(pod)):
+            return Report(pod, words[2], first_run=runs_before == 0)
+    return None
+
+
+def source_of(pod: KubeObject) -> str | None:
+    """The address that the pod's router takes: the only one of EGRESS_SOURCE, else that of the pod's ordinal."""
+    sources = str(environment_of(pod["spec"]).get("EGRESS_SOURCE") or "").split(",")
+    ordinal = pod["metadata"]["name"].rpartition("-")[2] if len(sources) > 1 else "0"
+    return dict(enumerate(sources)).get(int(ordinal)) if ordinal.isdecimal() else None
+
+
+def may_move(service: KubeObject, lease: KubeObject, sources: Sequence[str], report: Report) -> bool:
+    """Whether a service may get another address: the controller drew this one for it, and it never sent from it.
+
+    Wherever that is not certain, nothing moves. An address that the service had before, or that was leased for it
+    ahead or imported from another cluster, may be trusted by somebody's firewall.
+    """
+    address, bound_at = lease_status.address(lease), parse_timestamp(lease["status"]["boundAt"])
+    *past, _present = lease_status.of(lease)
+    made, started = (parse_timestamp(obj["metadata"]["creationTimestamp"]) for obj in (service, report.pod))
+    return (
+        claimed_by(lease) == CONTROLLER
+        and made <= bound_at + CLOCKS
+        and not has_served(service, sources)
+        and report.first_run
+        and started <= bound_at + FIRST_POD
+        and all(holding.address != address for holding in past)
+    )
+
+
+def _of(lock: KubeObject) -> str:
+    return str(lock["spec"]["address"])
+
+
+def _told(lock: KubeObject) -> str:
+    return next(str(item["message"]) for item in lock["status"]["conditions"] if item["type"] == CONFLICT)
+
+
+def _is_same_address(text: str, source: str | None) -> bool:
+    try:
+        return source is not None and ip_address(text) == ip_address(source)
+    except ValueError:
+        return False

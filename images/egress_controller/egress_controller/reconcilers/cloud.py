@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""One pass over a cloud: its account in every included project, and nowhere else."""
+
+from __future__ import annotations
+
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_CLOUD, KubeObject, object_key
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
+
+from egress_controller.cache.caches import Caches
+from egress_controller.cache.listers import Shelf
+from egress_controller.reconcilers.accounts import Accounts
+from egress_controller.runtime.event_recorder import WARNING, Events
+from egress_controller.runtime.status import condition_of, write_status
+
+READY = "Ready"
+
+
+class CloudPass:
+    """Reconciles the clouds of one uuid (there is one, unless an administrator erred)."""
+
+    def __init__(
+        self, cluster: KubeClient, caches: Caches, shelf: Shelf[EgressCloud], accounts: Accounts, events: Events
+    ) -> None:
+        self._cluster = cluster
+        self._caches = caches
+        self._shelf = shelf
+        self._accounts = accounts
+        self._events = events
+
+    def run(self, uuid: str) -> None:
+        clouds = [cloud for cloud in self._caches.clouds.all() if cloud["spec"]["uuid"] == uuid]
+        # That a cloud is gone is believed only when the server says so: everything it made goes with it.
+        if not clouds and not any(cloud["spec"]["uuid"] == uuid for cloud in self._cluster.list(EGRESS_CLOUD)):
+            self._accounts.remove_cloud(uuid)
+        for cloud in clouds:
+            self._onboard(cloud)
+
+    def _onboard(self, obj: KubeObject) -> None:
+        cloud = self._shelf.look_up(obj["metadata"]["name"])
+        if isinstance(cloud, InvalidInput):
+            self._tell(obj, Condition(False, cloud.reason, str(cloud)), {})
+            return
+        if cloud is None:
+            return
+        included = {
+            namespace["metadata"]["name"]
+            for namespace in self._caches.namespaces.all()
+            if cloud.includes(namespace) and "deletionTimestamp" not in namespace["metadata"]
+        }
+        if cloud.secure_egress_mode:
+            for namespace in sorted(included):
+                self._accounts.ensure(cloud.uuid, namespace)
+        excluded = self._accounts.projects(cloud.uuid) - included | self._accounts.stale_users(cloud.uuid, included)
+        if excluded:
+            self._accounts.remove(cloud.uuid, excluded)
+        self._tell(obj, _condition(cloud), {"projects": len(included)})
+
+    def _tell(self, obj: KubeObject, condition: Condition, figures: dict[str, int]) -> None:
+        former = condition_of(obj, READY)
+        write_status(self._cluster, EGRESS_CLOUD, obj, {READY: condition}, figures)
+        if condition.reason == InvalidInput.reason and (former or {}).get("message") != condition.message:
+            self._events.emit(obj, WARNING, condition.reason, condition.message)
+
+
+def _condition(cloud: EgressCloud) -> Condition:
+    if cloud.secure_egress_mode:
+        return Condition(True, Reason.PROJECTS_ONBOARDED, "every included project has its ServiceAccount")
+    message = f"{object_key({'kind': 'EgressCloud', 'metadata': {'name': cloud.name}})}: spec.secureEgressMode is false"
+    return Condition(False, Reason.SECURE_EGRESS_MODE_OFF, f"{message}; set it to true for egress pods")

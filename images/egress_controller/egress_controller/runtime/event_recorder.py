@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""core/v1 Events: told on a change, never again and again while a condition stands."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Callable, Protocol
+
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EVENT, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
+
+from egress_controller.ipam.claims import utc_now
+from egress_controller.runtime.logs import line
+
+NORMAL = "Normal"
+WARNING = "Warning"
+COMPONENT = "avi-egress-controller"
+REPEAT_SECONDS = 600.0
+"""The same words about the same object are one Event for this long; after it, its count goes up."""
+OBJECT_BURST = 25
+OBJECT_REFILL_SECONDS = 60.0
+"""An object that is changed again and again (by a hostile tenant, say) gets one more Event in this time."""
+REMEMBERED = 4096
+MESSAGE_LENGTH = 1024
+
+_log = logging.getLogger(__name__)
+
+
+class EventWriter(Protocol):
+    """What Events need of a KubeClient."""
+
+    def create(self, resource: Resource, body: KubeObject) -> KubeObject: ...
+
+    def patch(self, resource: Resource, name: str, body: KubeObject, namespace: str | None = None) -> KubeObject: ...
+
+
+@dataclass
+class _Told:
+    """An Event that stands already."""
+
+    namespace: str
+    name: str
+    quiet_until: float
+    count: int = 1
+
+
+@dataclass
+class _Allowance:
+    left: float
+    at: float
+
+
+class Events:
+    """Thread-safe. A lost Event is logged, never an error of who sent it."""
+
+    def __init__(
+        self,
+        writer: EventWriter,
+        identity: str,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._writer = writer
+        self._identity = identity
+        self._clock = clock
+        self._now = now
+        self._lock = threading.Lock()
+        self._told: OrderedDict[tuple[str, str, str, str], _Told] = OrderedDict()
+        self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
+
+    def emit(self, obj: KubeObject, kind: str, reason: str, message: str) -> None:
+        """Tell of an object; ``kind`` is NORMAL or WARNING, ``reason`` one CamelCase word."""
+        message = message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 3]}..."
+        key = (obj["metadata"]["uid"], kind, reason, message)
+        try:
+            with self._lock:
+                self._tell(key, obj)
+        except EgressError as error:
+            _log.warning(line("event-lost", reason=reason, error=error))
+
+    def _tell(self, key: tuple[str, str, str, str], obj: KubeObject) -> None:
+        told = self._told.get(key)
+        if told and self._clock() < told.quiet_until:
+            return
+        if not self._allowed(key[0]):
+            return
+        if told:
+            told.count += 1
+            told.quiet_until = self._clock() + REPEAT_SECONDS
+            again = {"count": told.count, "lastTimestamp": timestamp(self._now())}
+            self._writer.patch(EVENT, told.name, again, told.namespace)
+            return
+        body = self._event(obj, *key[1:])
+        metadata = body["metadata"]
+        self._told[key] = _Told(metadata["namespace"], metadata["name"], self._clock() + REPEAT_SECONDS)
+        _trim(self._told)
+        self._writer.create(EVENT, body)
+
+    def _allowed(self, uid: str) -> bool:
+        now = self._clock()
+        allowance = self._allowances.setdefault(uid, _Allowance(OBJECT_BURST, now))
+        _trim(self._allowances)
+        allowance.left = min(OBJECT_BURST, allowance.left + (now - allowance.at) / OBJECT_REFILL_SECONDS)
+        allowance.at = now
+        if allowance.left < 1:
+            return False
+        allowance.left -= 1
+        return True
+
+    def _event(self, obj: KubeObject, kind: str, reason: str, message: str) -> KubeObject:
+        metadata = obj["metadata"]
+        # Events of objects without a namespace stand in "default" (Kubernetes, record.EventRecorder).
+        namespace = metadata.get("namespace") or "default"
+        moment = timestamp(self._now())
+        return {
+            "apiVersion": EVENT.api_version,
+            "kind": EVENT.kind,
+            "metadata": {"name": f"{metadata['name'][:200]}.{time.time_ns():x}", "namespace": namespace},
+            "involvedObject": {
+                "apiVersion": obj["apiVersion"],
+                "kind": obj["kind"],
+                "name": metadata["name"],
+                "namespace": metadata.get("namespace"),
+                "uid": metadata["uid"],
+            },
+            "type": kind,
+            "reason": reason,
+            "message": message,
+            "count": 1,
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "source": {"component": COMPONENT},
+            "reportingComponent": COMPONENT,
+            "reportingInstance": self._identity,
+        }
+
+
+def _trim(remembered: OrderedDict[Any, Any]) -> None:
+    while len(remembered) > REMEMBERED:
+        remembered.popitem(last=False)

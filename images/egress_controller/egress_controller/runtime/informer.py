@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The official client's SharedInformer, fed raw dicts.
+
+Around it stands what it lacks: raw objects instead of models, the moment of the first list, a backoff between
+connections, and deletions told only when its cache shows them (docs/explanation/controller.md).
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Hashable, Mapping
+
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, Expired
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from kubernetes.client.exceptions import ApiException
+from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
+
+from egress_controller.runtime.outages import Outages
+
+BASE_DELAY_SECONDS = 0.25
+MAX_DELAY_SECONDS = 5.0
+SHORT_STREAM_SECONDS = 5.0
+"""A watch that ends sooner counts as a failed connection."""
+WATCH_SECONDS = (240, 300)
+"""How long the server is asked to keep a watch open: a dead connection is noticed soon after."""
+
+Notify = Callable[[str, KubeObject], None]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a cache keeps the objects of one resource: without what nobody here reads, for there may be very many."""
+
+    pack: Callable[[KubeObject], Any]
+    """What is kept of an object: a dict, or anything smaller that is none."""
+    unpack: Callable[[Any], KubeObject]
+    """The object as it is read, from what is kept of it."""
+
+
+def drop_managed_fields(obj: KubeObject) -> KubeObject:
+    """The very object without who wrote which field, which is often longer than all the rest."""
+    obj["metadata"].pop("managedFields", None)
+    return obj
+
+
+AS_IT_IS = Form(drop_managed_fields, lambda kept: kept)
+
+
+class Stopped(Exception):
+    """The informer was told to end while its list function waited."""
+
+
+@dataclass(frozen=True)
+class ListMeta:
+    resource_version: str
+
+
+@dataclass(frozen=True)
+class ListAnswer:
+    """A list as SharedInformer reads it: attributes outside, plain dicts inside."""
+
+    items: list[Any]
+    metadata: ListMeta
+
+
+class Index:
+    """The cache keys of objects by a group they belong to, such as the leases of a network. Thread-safe."""
+
+    def __init__(self, group_of: Callable[[KubeObject], Hashable]) -> None:
+        self._group_of = group_of
+        self._lock = threading.Lock()
+        self._groups: dict[Hashable, str | set[str]] = {}
+        """The only key itself where there is no other: of very many groups, such as the locks of each lease."""
+        self._group: dict[str, Hashable] = {}
+
+    def update(self, event: str, obj: KubeObject) -> None:
+        """Take an event in. An object whose group is None is in none."""
+        key = cache_key(obj)
+        group = None if event == DELETED else self._group_of(obj)
+        with self._lock:
+            former = self._group.pop(key, None)
+            if former is not None:
+                self._leave(former, key)
+            if group is not None:
+                self._group[key] = group
+                self._join(group, key)
+
+    def keys(self, group: Hashable) -> list[str]:
+        with self._lock:
+            members = self._groups.get(group, set())
+            return [members] if isinstance(members, str) else sorted(members)
+
+    def _join(self, group: Hashable, key: str) -> None:
+        members = self._groups.setdefault(group, key)
+        if isinstance(members, set):
+            members.add(key)
+        elif members != key:
+            self._groups[group] = {members, key}
+
+    def _leave(self, group: Hashable, key: str) -> None:
+        members = self._groups[group]
+        if isinstance(members, set) and len(members) > 1:
+            members.discard(key)
+        else:
+            del self._groups[group]
+
+
+class Informer:
+    """A warm copy of all objects of one resource (or of those that a selector picks)."""
+
+    def __init__(
+        self,
+        cluster: KubeClient,
+        resource: Resource,
+        outages: Outages,
+        notify: Notify,
+        *,
+        labels: str | None = None,
+        fields: str | None = None,
+        indexes: Mapping[str, Callable[[KubeObject], Hashable]] | None = None,
+        form: Form = AS_IT_IS,
+    ) -> None:
+        self._form = form
+        self._cluster = cluster
+        self._resource = resource
+        self._outages = outages
+        self._notify = notify
+        self._indexes = {name: Index(group_of) for name, group_of in (indexes or {}).items()}
+        self._stopping = threading.Event()
+        self._synced = threading.Event()
+        self._listing = False
+        self._gone: list[KubeObject] = []
+        self._short_streams = 0
+        self._opened_at = float("-inf")
+        self._informer = SharedInformer(
+            self.fetch, label_selector=labels, field_selector=fields, key_func=lambda kept: cache_key(self._read(kept))
+        )
+        for event in (ADDED, MODIFIED, DELETED):
+            self._informer.add_event_handler(event, self._handler(event))
+
+    @property
+    def synced(self) -> bool:
+        """Whether the first list is in the cache."""
+        return self._synced.is_set()
+
+    def start(self) -> None:
+        self._informer.start()
+
+    def stop(self) -> None:
+        """End it in the background: its thread may be waiting for the server."""
+        self._stopping.set()
+        threading.Thread(target=self._informer.stop, daemon=True).start()
+
+    def get(self, name: str, namespace: str | None = None) -> KubeObject | None:
+        """The object, to be read only: it is shared."""
+        return self._look_up(f"{namespace}/{name}" if namespace else name)
+
+    def all(self) -> list[KubeObject]:
+        return [self._read(kept) for kept in self._informer.cache.list()]
+
+    def of(self, index: str, group: Hashable) -> list[KubeObject]:
+        """The objects of a group, in the order of their names."""
+        found = (self._look_up(key) for key in self._indexes[index].keys(group))
+        return [obj for obj in found if obj is not None]
+
+    def fetch(
+        self,
+        label_selector: str | None = None,
+        field_selector: str | None = None,
+        resource_version: str = "0",
+        watch: bool = False,
+        _preload_content: bool = True,
+    ) -> object:
+        """The list function: a ListAnswer, or with ``watch`` the stream of events.
+
+        Retries until it succeeds, so the informer never sees a failed request. The next line is for the client's
+        Watch, which reads there that objects stay dicts (and keeps count of resource versions only if it is there).
+
+        :rtype: object
+        """
+        if not watch:
+            self._listing = True
+            return self._insist(lambda: self._list(label_selector, field_selector))
+        self._tell_listed()
+        if time.monotonic() - self._opened_at < SHORT_STREAM_SECONDS:
+            self._short_streams += 1
+            self._wait(self._short_streams)
+        else:
+            self._short_streams = 0
+        stream = self._insist(lambda: self._watch(label_selector, field_selector, resource_version))
+        self._opened_at = time.monotonic()
+        return stream
+
+    def _list(self, labels: str | None, fields: str | None) -> ListAnswer:
+        items, version = self._cluster.list_with_version(
+            self._resource, labels=labels, fields=fields, keep=self._keep_unchanged
+        )
+        return ListAnswer(items, ListMeta(version))
+
+    def _watch(self, labels: str | None, fields: str | None, version: str) -> object:
+        timeout = random.uniform(*WATCH_SECONDS)
+        try:
+            return self._cluster.open_watch(
+                self._resource, version=version, labels=labels, fields=fields, timeout=timeout, bookmarks=True
+            )
+        except Expired as error:
+            raise ApiException(status=error.status, reason=str(error)) from error
+
+    def _insist(self, request: Callable[[], object]) -> object:
+        for attempt in range(1, 1_000_000_000):
+            if self._stopping.is_set():
+                break
+            try:
+                answer = request()
+            except EgressError as error:
+                self._outages.report(error, self._resource)
+                self._wait(attempt)
+            else:
+                self._outages.over(self._resource)
+                return answer
+        raise Stopped
+
+    def _wait(self, attempt: int) -> None:
+        """With jitter, so that ten informers don't return in one moment."""
+        longest = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2 ** min(attempt, 10))
+        self._stopping.wait(random.uniform(longest / 2, longest))
+
+    def _tell_listed(self) -> None:
+        """The list is in the cache now: what is missing in it may be told, and who waits for the first may go on."""
+        self._listing = False
+        gone, self._gone = self._gone, []
+        for obj in gone:
+            self._tell(DELETED, obj)
+        self._synced.set()
+
+    def _handler(self, event: str) -> Callable[[Any], None]:
+        def handle(given: Any) -> None:
+            obj = self._read(self._keep(given, event) if isinstance(given, dict) else given)
+            # SharedInformer tells what a new list lacks before it replaces its cache: whoever looked at once would
+            # still see the object, and never be called again.
+            if event == DELETED and self._listing:
+                self._gone.append(obj)
+            else:
+                self._tell(event, obj)
+
+        return handle
+
+    def _keep_unchanged(self, obj: KubeObject) -> Any:
+        """What is kept of an object that is listed: the former, if that is the same; a new list then needs no room."""
+        kept = self._form.pack(obj)
+        former = self._informer.cache.get_by_key(cache_key(obj))
+        return former if former == kept else kept
+
+    def _keep(self, obj: KubeObject, event: str) -> Any:
+        """What is kept of an object that a watch has shown, and SharedInformer put into its cache whole."""
+        kept = self._form.pack(obj)
+        if kept is not obj and event != DELETED:
+            self._informer.cache._put(kept)
+        return kept
+
+    def _look_up(self, key: str) -> KubeObject | None:
+        kept = self._informer.cache.get_by_key(key)
+        return None if kept is None else self._read(kept)
+
+    def _read(self, kept: Any) -> KubeObject:
+        return kept if isinstance(kept, dict) else self._form.unpack(kept)
+
+    def _tell(self, event: str, obj: KubeObject) -> None:
+        for index in self._indexes.values():
+            index.update(event, obj)
+        self._notify(event, obj)
+
+
+def cache_key(obj: KubeObject) -> str:
+    """``namespace/name`` or ``name``, as the informer's cache calls an object."""
+    metadata: Any = obj["metadata"]
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""One replica leads: the official client's leader election on a Lease, with what it lacks around it.
+
+It waits for an answer without end and lets a lost connection end its thread; here each request has a time limit and
+every failure is one that it knows how to handle. A leader that ends on purpose gives the Lease up.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Callable
+
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import LEADER_LEASE
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from kubernetes.client import CoordinationV1Api
+from kubernetes.client.exceptions import ApiException
+from kubernetes.leaderelection.electionconfig import Config
+from kubernetes.leaderelection.leaderelection import LeaderElection
+from kubernetes.leaderelection.resourcelock.leaselock import LeaseLock
+from urllib3.exceptions import HTTPError
+
+from egress_controller.runtime.logs import line
+from egress_controller.settings import Settings
+
+REQUEST_SECONDS = 4
+"""Renew deadline + this stays below the lease's duration: a hanging request can't make two leaders."""
+
+_log = logging.getLogger(__name__)
+
+
+class Election:
+    """Runs for leader in a thread of its own."""
+
+    def __init__(
+        self, connection: Connection, settings: Settings, lead: Callable[[], None], lost: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._lead = lead
+        self._lost = lost
+        self._leading = threading.Event()
+        self._api = _Leases(CoordinationV1Api(connection.api_client()))
+        self._cluster = KubeClient(connection)
+
+    @property
+    def leading(self) -> bool:
+        return self._leading.is_set()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="election", daemon=True).start()
+
+    def resign(self) -> None:
+        """Renew no more and, as the leader, clear the Lease's holder, so that another leads within its retry period."""
+        self._api.close()
+        if not self.leading:
+            return
+        try:
+            for _attempt in range(2):
+                try:
+                    self._clear()
+                    return
+                except Conflict:
+                    continue  # Our own last renewal arrived after the read.
+        except EgressError as error:
+            _log.warning(line("not-resigned", error=error))
+
+    def _clear(self) -> None:
+        lease = self._cluster.get(LEADER_LEASE, self._settings.lease_name, self._settings.namespace)
+        if lease and lease["spec"].get("holderIdentity") == self._settings.identity:
+            spec = {key: value for key, value in lease["spec"].items() if key != "holderIdentity"}
+            self._cluster.replace(LEADER_LEASE, {**lease, "spec": spec})
+
+    def _run(self) -> None:
+        settings = self._settings
+        lock = LeaseLock(settings.lease_name, settings.namespace, settings.identity)
+        lock.api_instance = self._api
+        try:
+            LeaderElection(
+                Config(
+                    lock,
+                    lease_duration=settings.lease_duration,
+                    renew_deadline=settings.renew_deadline,
+                    retry_period=settings.retry_period,
+                    onstarted_leading=self._on_started,
+                    onstopped_leading=self._on_stopped,
+                )
+            ).run()
+        except Exception:
+            _log.exception(line("election-failed"))
+            self._on_stopped()
+
+    def _on_started(self) -> None:
+        self._leading.set()
+        _log.info(line("leading", identity=self._settings.identity))
+        self._lead()
+
+    def _on_stopped(self) -> None:
+        self._leading.clear()
+        self._lost()
+
+
+class _Leases:
+    """The three requests of a LeaseLock, each with a time limit; a lost connection fails as any refusal does."""
+
+    def __init__(self, api: Any) -> None:
+        self._api = api
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """From now on every request fails."""
+        self._closed.set()
+
+    def read_namespaced_lease(self, name: str, namespace: str) -> Any:
+        return self._request(self._api.read_namespaced_lease, name=name, namespace=namespace)
+
+    def create_namespaced_lease(self, namespace: str, body: Any) -> Any:
+        return self._request(self._api.create_namespaced_lease, namespace=namespace, body=body)
+
+    def replace_namespaced_lease(self, name: str, namespace: str, body: Any) -> Any:
+        return self._request(self._api.replace_namespaced_lease, name=name, namespace=namespace, body=body)
+
+    def _request(self, send: Callable[..., Any], **arguments: Any) -> Any:
+        if self._closed.is_set():
+            raise ApiException(status=0, reason="the election is over")
+        try:
+            return send(**arguments, _request_timeout=REQUEST_SECONDS)
+        except (HTTPError, OSError) as error:
+            raise ApiException(status=0, reason=str(error)) from error

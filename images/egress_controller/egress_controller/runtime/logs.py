@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""One line an event, ``key=value``, for people and machines; never a whole object, never a secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+import warnings
+
+from urllib3.exceptions import InsecureRequestWarning
+
+_PLAIN = re.compile(r"[\w.:/@%+,<>()-]+")
+
+
+def line(event: str, **values: object) -> str:
+    """``event=reconciled kind=service seconds=0.012``; values that hold more than plain text are quoted.
+
+    Quoting is JSON's, so a hostile value can't start a line of its own.
+    """
+    return " ".join(f"{key}={_shown(value)}" for key, value in {"event": event, **values}.items())
+
+
+def configure(level: str) -> None:
+    """Log to standard error from ``level`` on; the official client's own loggers speak through ours."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter("time=%(asctime)s.%(msecs)03dZ level=%(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Whoever turned verification off in the kubeconfig knows; urllib3 would say it with every request.
+    warnings.filterwarnings("ignore", category=InsecureRequestWarning)
+    # They log each renewal, and a traceback for each lost connection; informer.py and leader_election.py tell it once.
+    logging.getLogger("leaderelection").setLevel(logging.ERROR)
+    logging.getLogger("kubernetes.informer.informer").setLevel(logging.CRITICAL + 1)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def _shown(value: object) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The threads that take keys off the queue, and what becomes of a pass that fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from typing import Callable, Mapping
+
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import AlreadyExists, ApiError, Conflict, NotFound
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
+
+from egress_controller.runtime.errors import NotYet
+from egress_controller.runtime.keys import Key
+from egress_controller.runtime.logs import line
+from egress_controller.runtime.metrics import Metrics
+from egress_controller.runtime.outages import Outages
+from egress_controller.runtime.work_queue import WorkQueue
+
+NOT_YET_SECONDS = 0.1
+
+_log = logging.getLogger(__name__)
+
+Passes = Mapping[str, Callable[[Key], None]]
+"""By a key's kind."""
+
+
+class Workers:
+    """Runs the passes. One key's failure is its own: it backs off, the others go on."""
+
+    def __init__(
+        self,
+        queue: WorkQueue[Key],
+        passes: Passes,
+        outages: Outages,
+        metrics: Metrics,
+        complain: Callable[[Key, str], None],
+    ) -> None:
+        self._queue = queue
+        self._passes = passes
+        self._outages = outages
+        self._metrics = metrics
+        self._complain = complain
+        """Tells the owner of a key about an unexpected error."""
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._shown: dict[Key, str] = {}
+        """The last traceback of each failing key, so that it is logged once."""
+
+    def start(self, count: int) -> None:
+        for number in range(count):
+            thread = threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def finish(self, seconds: float) -> bool:
+        """Hand out no more keys; whether all passes ended in time."""
+        self._queue.shut_down()
+        end = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    @property
+    def alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+    def _work(self) -> None:
+        while (key := self._queue.get()) is not None:
+            started = time.monotonic()
+            result = self.handle(key)
+            seconds = time.monotonic() - started
+            self._metrics.reconciled(key.kind, result, seconds)
+            _log.debug(line("reconciled", key=key, result=result, seconds=seconds))
+
+    def handle(self, key: Key) -> str:
+        """One pass over a key that ``get`` gave; says how it ended."""
+        try:
+            return self._attempt(key)
+        finally:
+            self._queue.done(key)
+
+    def _attempt(self, key: Key) -> str:
+        try:
+            self._passes[key.kind](key)
+        except NotYet:
+            self._queue.add_after(key, NOT_YET_SECONDS)
+            return "deferred"
+        except ConnectionFailed as error:
+            self._outages.report(error)
+            self._queue.retry(key)
+            return "unreachable"
+        except (Conflict, AlreadyExists, NotFound) as error:
+            # Someone was faster, or a cache is behind: what is there now is looked at shortly.
+            _log.debug(line("overtaken", key=key, error=error))
+            self._queue.retry(key)
+            return "conflict"
+        except ApiError as error:
+            _log.warning(line("refused", key=key, error=error, again_in=self._queue.retry(key)))
+            return "error"
+        except Exception as error:
+            self._unexpected(key, error)
+            return "error"
+        self._queue.forget(key)
+        with self._lock:
+            self._shown.pop(key, None)
+        return "ok"
+
+    def _unexpected(self, key: Key, error: Exception) -> None:
+        """A defect of ours: traceback once, and the others go on."""
+        text = "".join(traceback.format_exception(error))
+        with self._lock:
+            news = self._shown.get(key) != text
+            self._shown[key] = text
+        words = f"{type(error).__name__}: {error}"
+        delay = self._queue.retry(key)
+        _log.error(line("reconcile-error", key=key, error=words, again_in=delay), exc_info=error if news else None)
+        self._complain(key, words)

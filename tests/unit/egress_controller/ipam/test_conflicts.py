@@ -1,0 +1,377 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What a router's last words are taken for, and whose address may change because of them."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
+from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_ADDRESS,
+    POD,
+    SERVICE,
+    KubeObject,
+    Resource,
+)
+from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
+from egress_controller.ipam.conflicts import SETTLE_SECONDS, Conflict, Conflicts, condition_with, report_of, source_of
+from egress_controller.runtime.keys import Key, service_key
+
+from tests.support.builders import service as wish
+from tests.unit.egress_controller.clock import Clock
+from tests.unit.egress_controller.fakes import Store, caches, lock, network
+
+ADDRESS = "10.70.112.1"
+OTHER = "10.70.112.2"
+MAC = "02:00:00:00:00:01"
+WORDS = f"conflict address={ADDRESS} held-by={MAC}"
+T0, SOON, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:20Z", "2026-01-01T00:05:00Z"
+EARLIER = "2025-12-31T23:00:00Z"
+
+
+def ended(message: str | None) -> dict[str, Any]:
+    return {"terminated": {"exitCode": 75, **({"message": message} if message is not None else {})}}
+
+
+RUNNING: dict[str, Any] = {"running": {"startedAt": SOON}}
+
+
+def pod(
+    message: str | None = WORDS,
+    *,
+    name: str = "web-avi-egress-pod-x1",
+    uid: str = "p1",
+    source: str = ADDRESS,
+    ready: bool = False,
+    made: str = T0,
+    **status: Any,
+) -> KubeObject:
+    """An egress pod that was started again after its router had said ``message``, and waits."""
+    container = {"name": "avi-egress-router", "started": ready, "restartCount": 1, "state": RUNNING}
+    container |= {"lastState": ended(message), **status}
+    return {
+        "metadata": {"name": name, "namespace": "green", "uid": uid, "creationTimestamp": made},
+        "spec": {"containers": [{"name": "avi-egress-router", "env": [{"name": "EGRESS_SOURCE", "value": source}]}]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [container],
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+        },
+    }
+
+
+def lease(*history: tuple[str, str], claimed_by: str | None = "controller", bound_at: str = T0) -> KubeObject:
+    """Of the address, held since ``bound_at``; before that those of ``history``, each given up for a reason."""
+    past = [
+        {"address": address, "boundAt": EARLIER, "releasedAt": EARLIER, "reason": reason} for address, reason in history
+    ]
+    return {
+        "metadata": {
+            "name": "dmz.green.web.0",
+            "uid": "1",
+            "labels": {"egress.avi.dev/claimed-by": claimed_by} if claimed_by else {},
+        },
+        "spec": {"network": "dmz", "namespace": "green", "service": "web", "slot": 0},
+        "status": {"phase": "Bound", "address": ADDRESS, "boundAt": bound_at, "history": past},
+    }
+
+
+def service(served: str | None = None, made: str = T0) -> KubeObject:
+    said = {"type": "EgressServed", "status": "True", "message": f"traffic has left from {served}"}
+    return {
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": "green", "uid": "s1", "creationTimestamp": made},
+        "status": {"conditions": [said] if served else []},
+    }
+
+
+class World:
+    """An API server whose caches are up to date, and everybody who is told something."""
+
+    def __init__(self, *pods: KubeObject, marked: bool = False, subnet: str = "10.70.112.0/29") -> None:
+        self.clock = Clock()
+        self.pods = list(pods)
+        self.service = service()
+        self.network = network(subnet)
+        self.addresses = Store(lock(ADDRESS))
+        self.events: list[tuple[str, str, str]] = []
+        self.given_up: list[tuple[str, str]] = []
+        self.called: list[tuple[Key, float]] = []
+        self.waiting: list[Key] = []
+        self.writes = 0
+        known = caches(addresses=self.addresses, networks=Store(self.network), all_pods=lambda: self.pods)
+        self.conflicts = Conflicts(self, known, self, self, self, self, self.clock)  # type: ignore[arg-type]
+        if marked:
+            self.look_at(lease(), pod())
+            self.events.clear()
+
+    # What Conflicts asks of the server, Events, Releases, the queue and those who wait.
+
+    def get(self, resource: Resource, name: str, namespace: str) -> KubeObject | None:
+        return {SERVICE: self.service, POD: next(iter(self.pods), None)}[resource]
+
+    def patch(self, resource: Resource, name: str, body: KubeObject, *, subresource: str) -> None:
+        assert (resource, subresource) == (EGRESS_ADDRESS, "status")
+        self.writes += 1
+        self.addresses.objects[name] = patched(self.addresses.objects[name], body)
+
+    def emit(self, obj: KubeObject, kind: str, reason: str, message: str) -> None:
+        self.events.append((obj["kind"], kind, reason))
+
+    def give_up(self, lease: KubeObject, reason: str, why: str) -> None:
+        self.given_up.append((lease["metadata"]["name"], reason))
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        self.called.append((key, seconds))
+
+    def add(self, key: Key) -> None:
+        self.waiting.append(key)
+
+    # What the tests ask.
+
+    def look_at(self, bound: KubeObject, *pods: KubeObject) -> list[Conflict]:
+        return self.conflicts.look(self.service, [bound], pods)
+
+    def look(self, bound: KubeObject | None = None) -> list[Conflict]:
+        return self.look_at(bound or lease(), *self.pods)
+
+    def moves(self, bound: KubeObject, wanted: EgressService | None = None) -> bool:
+        """Whether the service gets another address."""
+        found = self.look(bound)
+        return self.conflicts.move(wanted or wish(), read_network(self.network), [ADDRESS], found)
+
+    @property
+    def marked(self) -> bool:
+        return in_conflict(self.addresses.objects["dmz.10-70-112-1"])
+
+
+def test_the_address_is_marked_and_told_once() -> None:
+    world = World(pod())
+    (conflict,) = world.look()
+    assert world.marked
+    assert MAC in conflict.message
+    assert world.events == [("Service", "Warning", "AddressConflict"), ("EgressNetwork", "Warning", "AddressConflict")]
+    world.look()
+    assert (world.writes, len(world.events)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        "",
+        WORDS + "\n",
+        " " + WORDS,
+        WORDS.upper(),
+        f"{WORDS}\nconflict address={OTHER} held-by={MAC}",
+        f"conflict address={OTHER} held-by={MAC}",
+        f"conflict address={ADDRESS} held-by=02:00:00:00:00",
+        f"conflict address={ADDRESS} held-by={MAC}:01",
+        f"conflict address={ADDRESS} held-by=<b>{MAC}</b>",
+        "conflict address=10.70.112.999 held-by=02:00:00:00:00:01",
+        "conflict address=10.70.112.01 held-by=02:00:00:00:00:01",
+        "conflict address=::ffff:10.70.112.1 held-by=02:00:00:00:00:01",
+        "conflict address= held-by=02:00:00:00:00:01",
+    ],
+)
+def test_other_words_than_the_routers_about_its_own_address_say_nothing(message: str | None) -> None:
+    assert report_of(pod(message)) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "first"),
+    [
+        ({}, True, True),
+        ({"state": ended(WORDS), "lastState": {}, "restartCount": 0}, True, True),
+        ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}}, True, True),
+        ({"restartCount": 2}, True, False),
+        ({"state": ended(WORDS), "lastState": ended(None)}, True, False),
+        # It has had the address since, whatever became of it then.
+        ({"started": True}, False, False),
+        ({"state": ended(None), "restartCount": 2}, False, False),
+        ({"lastState": {}, "restartCount": 0}, False, False),
+    ],
+)
+def test_only_the_routers_last_words_count_and_only_until_it_gets_the_address(
+    status: dict[str, Any], told: bool, first: bool
+) -> None:
+    found = report_of(pod(**status))
+    assert (found is not None, found is not None and found.first_run) == (told, first)
+
+
+def test_another_containers_words_say_nothing() -> None:
+    sidecar = pod()
+    sidecar["status"]["containerStatuses"][0]["name"] = "sidecar"
+    assert report_of(sidecar) is None
+
+
+def test_an_ipv6_address_is_the_same_however_it_is_written() -> None:
+    words = f"conflict address=fd70:112::1 held-by={MAC}"
+    assert report_of(pod(words, source="fd70:0112:0::0001")) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "found"),
+    [
+        ("web-avi-egress-pod-x1", ADDRESS, ADDRESS),
+        ("web-avi-egress-pod-0", f"{ADDRESS},{OTHER}", ADDRESS),
+        ("web-avi-egress-pod-1", f"{ADDRESS},{OTHER}", OTHER),
+        ("web-avi-egress-pod-2", f"{ADDRESS},{OTHER}", None),
+        ("web-avi-egress-pod-x", f"{ADDRESS},{OTHER}", None),
+    ],
+)
+def test_each_pod_of_two_has_an_address_of_its_own(name: str, source: str, found: str | None) -> None:
+    assert source_of(pod(name=name, source=source)) == found
+
+
+def test_the_mark_stays_when_the_words_are_gone_and_goes_when_the_pod_is_ready() -> None:
+    world = World(pod(None), marked=True)
+    (conflict,) = world.look()
+    assert MAC in conflict.message
+    world.pods = [pod(ready=True)]
+    assert not world.look()
+    assert not world.marked
+    assert world.events == [("Service", "Normal", "ConflictResolved"), ("EgressNetwork", "Normal", "ConflictResolved")]
+    writes = world.writes
+    world.look()
+    assert world.writes == writes
+
+
+def test_nothing_is_said_against_another_pod_of_ours_that_may_have_the_address() -> None:
+    """Such as one on a node that the cluster has lost, and that goes on working."""
+    lost = pod(None, uid="p0", name="web-avi-egress-pod-x0")
+    world = World(pod(), lost)
+    assert not world.look()
+    world.pods = [pod()]
+    assert not world.look(), "its successor has had no time yet to take the address"
+    assert world.called == [(service_key("green", "web"), SETTLE_SECONDS)]
+    world.clock.advance(SETTLE_SECONDS)
+    assert world.look()
+
+
+def test_a_pod_that_has_ended_holds_no_address() -> None:
+    evicted = pod(None, uid="p0", name="web-avi-egress-pod-x0")
+    evicted["status"]["phase"] = "Failed"
+    assert World(pod(), evicted).look()
+
+
+def test_a_service_that_never_sent_from_the_address_gets_another() -> None:
+    world = World(pod())
+    assert world.moves(lease())
+    assert world.given_up == [("dmz.green.web.0", "Conflict")]
+
+
+Change = Callable[[World], None]
+
+
+def has_served(world: World) -> None:
+    world.service = service(served=ADDRESS)
+
+
+def was_made_after_its_lease(world: World) -> None:
+    world.service = service(made=SOON)
+
+
+def has_a_later_pod(world: World) -> None:
+    world.pods = [pod(made=LATER)]
+
+
+def has_a_pod_that_ran_before(world: World) -> None:
+    world.pods = [pod(restartCount=2)]
+
+
+def has_got_it_by_now(world: World) -> None:
+    world.get = lambda *_asked: pod(ready=True)  # type: ignore[method-assign]
+
+
+def is_gone_by_now(world: World) -> None:
+    world.get = lambda *_asked: None  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        has_served,
+        was_made_after_its_lease,
+        has_a_later_pod,
+        has_a_pod_that_ran_before,
+        has_got_it_by_now,
+        is_gone_by_now,
+    ],
+)
+def test_a_service_that_may_have_sent_from_the_address_is_not_moved(change: Change) -> None:
+    world = World(pod())
+    change(world)
+    assert not world.moves(lease())
+    assert not world.given_up
+    assert world.marked, "it is told all the same"
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [lease(claimed_by=None), lease((ADDRESS, "ServiceGone"))],
+    ids=["leased by an administrator", "had it before"],
+)
+def test_an_address_that_somebody_may_trust_is_kept(bound: KubeObject) -> None:
+    assert not World(pod()).moves(bound)
+
+
+def test_what_else_it_held_before_does_not_keep_a_service_from_moving() -> None:
+    assert World(pod()).moves(lease((OTHER, "ServiceGone"), (OTHER, "Conflict")))
+
+
+@pytest.mark.parametrize(
+    ("subnet", "others", "moves"),
+    [
+        ("10.70.112.0/28", 2, True),
+        ("10.70.112.0/28", 3, False),
+        ("10.70.112.0/24", 62, True),
+        ("10.70.112.0/24", 63, False),
+    ],
+)
+def test_nobody_leaves_an_address_when_too_many_are_in_conflict(subnet: str, others: int, moves: bool) -> None:
+    """A host that answers for everything, and none that has an address."""
+    world = World(pod(), subnet=subnet)
+    for number in range(others):
+        contested = lock(f"10.70.112.{number + 2}")
+        contested["status"] = {"conditions": [{"type": "Conflict", "status": "True"}]}
+        world.addresses.objects[contested["metadata"]["name"]] = contested
+    assert world.moves(lease()) is moves
+    assert world.waiting == ([] if moves else [service_key(wish().namespace, wish().name)])
+
+
+def test_a_service_that_asks_for_the_address_keeps_it() -> None:
+    assert not World(pod()).moves(lease(), wish(egress_pod={"destination_ip": "10.10.10.200", "source_ip": ADDRESS}))
+
+
+def test_a_service_is_moved_by_its_own_pods_words_only() -> None:
+    assert not World(pod(None), marked=True).moves(lease())
+
+
+def test_a_service_waits_where_it_is_until_there_is_another_address() -> None:
+    world = World(pod(), subnet="10.70.112.1/32")
+    assert not world.moves(lease())
+    assert world.waiting == [service_key(wish().namespace, wish().name)]
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason", "told"),
+    [
+        (Condition(False, "WaitingForPod", "x"), "AddressConflict", True),
+        (Condition(True, "Degraded", "1 of 2"), "Degraded", True),
+        (Condition(False, "Replacing", "x"), "Replacing", False),
+        (Condition(True, "EgressReady", "x"), "EgressReady", False),
+    ],
+)
+def test_the_service_says_what_it_waits_for_and_what_helps(condition: Condition, reason: str, told: bool) -> None:
+    found = condition_with([Conflict(lease(), f"{ADDRESS} is held", None)], condition)
+    assert found is not None
+    assert (found.ready, found.reason) == (condition.ready, reason)
+    assert (f"{ADDRESS} is held" in found.message and "remove that host" in found.message) is told
+    assert found.message.startswith("1 of 2") is (reason == "Degraded")
+    assert condition_with([], condition) == condition

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What stands around the official informer, and its deletions on a re-list: the one thing it tells too early."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from queue import SimpleQueue
+from typing import Any, Callable, Iterator, NamedTuple
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Expired
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import SERVICE, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
+from egress_controller.runtime import informer as informer_module
+from egress_controller.runtime.informer import Form, Index, Informer
+from egress_controller.runtime.outages import Outages
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def service(name: str, version: str = "1", color: str | None = None) -> KubeObject:
+    labels = {"color": color} if color else {}
+    return {
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "n", "resourceVersion": version, "labels": labels},
+    }
+
+
+class Stream:
+    """An open watch that shows what the test says, and ends when it says so."""
+
+    status = 200
+
+    def __init__(self) -> None:
+        self._lines: SimpleQueue[bytes] = SimpleQueue()
+
+    def show(self, event: str, obj: KubeObject) -> None:
+        self._lines.put(json.dumps({"type": event, "object": obj}).encode() + b"\n")
+
+    def stream(self, **_options: Any) -> Iterator[bytes]:
+        while line := self._lines.get(timeout=5):
+            yield line
+        yield b""
+
+    def close(self) -> None:
+        self._lines.put(b"")
+
+    def release_conn(self) -> None:
+        pass
+
+
+class Server:
+    """Lists what it is told to hold; each of its watches is one Stream."""
+
+    def __init__(self) -> None:
+        self.held: list[KubeObject] = []
+        self.watches: list[Stream] = []
+        self.failures: list[Exception] = []
+        self.opened = threading.Semaphore(0)
+
+    def list_with_version(
+        self, *_resource: Any, keep: Callable[[KubeObject], Any], **_selectors: Any
+    ) -> tuple[list[Any], str]:
+        if self.failures:
+            raise self.failures.pop()
+        return [keep(copy.deepcopy(obj)) for obj in self.held], "1"
+
+    def open_watch(self, *_resource: Any, **_options: Any) -> Stream:
+        if self.failures:
+            raise self.failures.pop()
+        self.watches.append(Stream())
+        self.opened.release()
+        return self.watches[-1]
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(informer_module, "BASE_DELAY_SECONDS", 0.001)
+    monkeypatch.setattr(informer_module, "MAX_DELAY_SECONDS", 0.002)
+
+
+def test_an_index_follows_an_object_from_group_to_group() -> None:
+    index = Index(lambda obj: obj["metadata"]["labels"].get("color"))
+    index.update("ADDED", service("a", color="red"))
+    index.update("ADDED", service("b", color="red"))
+    index.update("ADDED", service("c"))
+    assert index.keys("red") == ["n/a", "n/b"]
+    index.update("MODIFIED", service("a", color="blue"))
+    index.update("DELETED", service("b", color="red"))
+    assert (index.keys("red"), index.keys("blue")) == ([], ["n/a"])
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["red", "blue", None]), st.booleans())))
+def test_an_index_knows_every_group_whatever_happens(steps: list[tuple[str, str | None, bool]]) -> None:
+    index, model = Index(lambda obj: obj["metadata"]["labels"].get("color")), {}
+    for name, color, deleted in steps:
+        index.update("DELETED" if deleted else "MODIFIED", service(name, color=color))
+        model[name] = None if deleted else color
+        for group in ("red", "blue"):
+            assert index.keys(group) == sorted(f"n/{name}" for name, found in model.items() if found == group)
+
+
+def test_of_each_object_who_wrote_its_fields_is_not_kept() -> None:
+    told: list[KubeObject] = []
+    informer = Informer(Server(), SERVICE, Outages(), lambda _event, obj: told.append(obj))  # type: ignore[arg-type]
+    written = service("a")
+    written["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    informer._handler("ADDED")(written)
+    assert told == [service("a")]
+
+
+class Card(NamedTuple):
+    """As much of a service as some cache keeps."""
+
+    name: str
+    version: str
+
+    @classmethod
+    def pack(cls, obj: KubeObject) -> Card:
+        return cls(obj["metadata"]["name"], obj["metadata"]["resourceVersion"])
+
+    def unpack(self) -> KubeObject:
+        return service(self.name, self.version)
+
+
+def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole() -> None:
+    server, told = Server(), SimpleQueue[tuple[str, KubeObject]]()
+    server.held = [service("a"), service("b"), service("c")]
+    informer = Informer(
+        server,  # type: ignore[arg-type]
+        SERVICE,
+        Outages(),
+        lambda event, obj: told.put((event, obj)),
+        form=Form(Card.pack, Card.unpack),
+        indexes={"namespace": lambda obj: obj["metadata"]["namespace"]},
+    )
+    informer.start()
+    assert server.opened.acquire(timeout=5)
+    events = [("MODIFIED", service("b", "2")), ("ADDED", service("d", "3")), ("DELETED", service("c", "4"))]
+    for event, obj in events:
+        server.watches[-1].show(event, obj)
+    assert [told.get(timeout=5) for _event in range(6)][3:] == events
+
+    assert sorted(informer._informer.cache.list()) == [("a", "1"), ("b", "2"), ("d", "3")]
+    now = [service("a"), service("b", "2"), service("d", "3")]
+    assert (informer.all(), informer.of("namespace", "n")) == (now, now)
+    assert (informer.get("b", "n"), informer.get("c", "n")) == (service("b", "2"), None)
+
+    card = informer._informer.cache.get_by_key("n/a")
+    server.held = [service("a"), service("b", "5")]
+    server.failures = [Expired(410, "too old")]
+    server.watches[-1].close()
+    assert server.opened.acquire(timeout=5)
+    informer.stop()
+    found = sorted((told.get(timeout=5) for _event in range(3)), key=str)
+    assert found == [("DELETED", service("d", "3")), *(("MODIFIED", obj) for obj in server.held)]
+    assert (informer.all(), informer.of("namespace", "n")) == (server.held, server.held)
+    assert informer._informer.cache.get_by_key("n/a") is card, "what has not changed is not kept twice"
+
+
+def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it() -> None:
+    server, told = Server(), []
+    server.held = [service("kept"), service("gone")]
+
+    def notify(event: str, obj: KubeObject) -> None:
+        told.append((event, obj["metadata"]["name"], informer.get(obj["metadata"]["name"], "n") is not None))
+
+    informer = Informer(server, SERVICE, Outages(), notify)  # type: ignore[arg-type]
+    informer.start()
+    assert server.opened.acquire(timeout=5)
+    assert informer.synced
+    server.held = [service("kept", "2")]
+    server.failures = [Expired(410, "too old")]
+    server.watches[-1].close()
+    assert server.opened.acquire(timeout=5)
+    informer.stop()
+    assert ("DELETED", "gone", False) in told
+    assert ("DELETED", "gone", True) not in told
+
+
+def test_it_waits_for_a_server_that_is_away() -> None:
+    server = Server()
+    server.held = [service("a")]
+    server.failures = [ConnectionFailed("away")] * 3
+    informer = Informer(server, SERVICE, Outages(), lambda event, obj: None)  # type: ignore[arg-type]
+    informer.start()
+    assert server.opened.acquire(timeout=5)
+    assert informer.all() == server.held
+    informer.stop()

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Pods on a silent node are taken out of service; never the last one, and never on a doubt about ourselves."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from egress_controller.node_reachability import answering, by_service, lost, not_ready_patch
+
+ONE, TWO = "10.89.0.11", "10.89.0.12"
+
+
+def pod(number: int, node: str, *, kind: str = "StatefulSet", ready: bool = True, service: str = "s") -> dict[str, Any]:
+    conditions = [
+        {"type": "PodScheduled", "status": "True"},
+        {"type": "Ready", "status": "True" if ready else "False"},
+    ]
+    return {
+        "metadata": {
+            "name": f"pod-{number}",
+            "namespace": "green",
+            "resourceVersion": "7",
+            "labels": {"name": service},
+            "ownerReferences": [{"kind": kind, "controller": True}],
+        },
+        "status": {"hostIP": node, "conditions": conditions},
+    }
+
+
+def names(pods: list[dict[str, Any]]) -> list[str]:
+    return [item["metadata"]["name"] for item in pods]
+
+
+def test_the_pod_on_the_silent_node_is_lost_and_the_other_is_not() -> None:
+    pods = [pod(0, ONE), pod(1, TWO)]
+    assert names(lost(pods, silent={TWO}, answered={ONE})) == ["pod-1"]
+    assert lost(pods, silent=set(), answered={ONE, TWO}) == []
+
+
+def test_no_pod_is_lost_when_no_node_of_the_service_answers() -> None:
+    assert lost([pod(0, ONE), pod(1, TWO)], silent={ONE, TWO}, answered={"10.89.0.13"}) == []
+
+
+def test_only_services_with_several_ready_pods_are_looked_after() -> None:
+    several = [pod(0, ONE), pod(1, TWO)]
+    single = [pod(2, ONE, kind="ReplicationController", service="t")]
+    half = [pod(3, ONE, service="u"), pod(4, TWO, service="u", ready=False)]
+    assert [names(group) for group in by_service([*several, *single, *half])] == [["pod-0", "pod-1"]]
+
+
+def test_the_patch_takes_readiness_and_nothing_else_for_the_version_that_was_seen() -> None:
+    patch = not_ready_patch(pod(0, ONE), "2026-01-01T00:00:00Z")
+    assert patch["metadata"] == {"resourceVersion": "7"}
+    scheduled, ready = patch["status"]["conditions"]
+    assert scheduled == {"type": "PodScheduled", "status": "True"}
+    assert (ready["status"], ready["reason"]) == ("False", "NodeSilent")
+
+
+def test_a_listener_and_a_refusal_are_answers_and_silence_is_none() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert answering({"127.0.0.1", "127.0.0.2"}, port, seconds=2) == {"127.0.0.1", "127.0.0.2"}
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        # A listener whose queue is full drops what knocks: the nearest thing to a silent node on loopback.
+        port = full.getsockname()[1]
+        callers = [socket.socket() for _caller in range(3)]
+        for caller in callers:
+            caller.setblocking(False)
+            caller.connect_ex(("127.0.0.1", port))
+        assert answering({"127.0.0.1"}, port, seconds=0.3) == set()
+        for caller in callers:
+            caller.close()
