@@ -37,7 +37,9 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Lease
 from egress_controller.cache.listers import Shelf
 from egress_controller.cache.lock_cache import KnownLocks
 from egress_controller.ipam.claims import Claims
-from egress_controller.reconcilers.lease import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
+from egress_controller.ipam.suspects import Suspects
+from egress_controller.reconcilers.address import AddressPass
+from egress_controller.reconcilers.lease import UNFINISHED_GRACES, LeasePass
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.work_queue import WorkQueue
 from hypothesis import strategies as st

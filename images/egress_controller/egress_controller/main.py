@@ -14,16 +14,19 @@ from ansible_collections.avi.egress.plugins.module_utils.client.connection impor
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from egress_controller.cache.caches import Caches
-from egress_controller.cache.event_handlers import Triggers, Waiting
+from egress_controller.cache.event_handlers import Triggers
 from egress_controller.cache.listers import Inventory
+from egress_controller.cache.waiting_services import Waiting
 from egress_controller.ipam.brake import Brake
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.conflicts import Conflicts
 from egress_controller.ipam.releases import Releases
+from egress_controller.ipam.suspects import Suspects
 from egress_controller.node_reachability import Reachability
 from egress_controller.reconcilers.accounts import Accounts
+from egress_controller.reconcilers.address import AddressPass
 from egress_controller.reconcilers.cloud import CloudPass
-from egress_controller.reconcilers.lease import UNFINISHED_GRACES, AddressPass, LeasePass, Suspects
+from egress_controller.reconcilers.lease import UNFINISHED_GRACES, LeasePass
 from egress_controller.reconcilers.network import NetworkPass
 from egress_controller.reconcilers.service import ServicePass
 from egress_controller.runtime import logs

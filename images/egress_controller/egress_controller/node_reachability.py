@@ -25,12 +25,11 @@ from typing import Collection, Iterable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import POD, STATEFUL_SET, KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_ready, made_by
 
 from egress_controller.cache.caches import NAME_LABEL, Caches
-from egress_controller.ipam.claims import utc_now
 from egress_controller.runtime.logs import line
 
 ROUND_SECONDS = 1.0

@@ -34,8 +34,9 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
+from egress_controller.cache.changed_locks import LockNews
 from egress_controller.cache.lock_cache import KnownLocks
-from egress_controller.cache.node_addresses import LockNews, NodeAddresses
+from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.cache.packed_lock import PackedLock
 from egress_controller.runtime.informer import AS_IT_IS, Form, Informer
 from egress_controller.runtime.outages import Outages

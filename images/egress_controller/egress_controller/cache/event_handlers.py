@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
@@ -37,6 +36,7 @@ from egress_controller.cache.caches import (
     Caches,
     is_marked,
 )
+from egress_controller.cache.waiting_services import Waiting
 from egress_controller.runtime.keys import Key, service_key
 from egress_controller.runtime.work_queue import WorkQueue
 
@@ -44,26 +44,6 @@ STATUS_DELAY_SECONDS = 0.3
 """A network's figures follow its leases a little later, so that a hundred leases are one write."""
 
 _SUFFIX = egress_pod_name("")
-
-
-class Waiting:
-    """Services that found no free address, to be called when one comes free. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._keys: set[Key] = set()
-
-    def add(self, key: Key) -> None:
-        with self._lock:
-            self._keys.add(key)
-
-    def discard(self, key: Key) -> None:
-        with self._lock:
-            self._keys.discard(key)
-
-    def all(self) -> list[Key]:
-        with self._lock:
-            return list(self._keys)
 
 
 class Triggers:

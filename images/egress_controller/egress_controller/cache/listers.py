@@ -15,7 +15,8 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import Egres
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 
 from egress_controller.cache.caches import Caches
-from egress_controller.cache.node_addresses import LockNews, NodeAddresses
+from egress_controller.cache.changed_locks import LockNews
+from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.runtime.informer import Informer
 
 T = TypeVar("T")

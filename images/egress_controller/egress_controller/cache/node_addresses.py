@@ -10,9 +10,6 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 from ansible_collections.avi.egress.plugins.module_utils.ipam.allocatable import node_addresses
 from kubernetes.informer import DELETED
 
-KEPT_NAMES = 10_000
-"""A replica that does not lead never asks."""
-
 
 class NodeAddresses:
     """The addresses of all nodes. Thread-safe."""
@@ -44,30 +41,3 @@ class NodeAddresses:
     def all(self) -> frozenset[str]:
         with self._lock:
             return frozenset().union(*self._by_node.values())
-
-
-class LockNews:
-    """The names of the EgressAddresses that came, changed or went since this was last asked. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._names: set[str] = set()
-        self._missed = 0
-
-    @property
-    def missed(self) -> int:
-        """Another number after it had to forget some, as nobody asked: look at all of them then."""
-        with self._lock:
-            return self._missed
-
-    def add(self, name: str) -> None:
-        with self._lock:
-            self._names.add(name)
-            if len(self._names) > KEPT_NAMES:
-                self._names.clear()
-                self._missed += 1
-
-    def take(self) -> set[str]:
-        with self._lock:
-            names, self._names = self._names, set()
-            return names

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Callable, Collection, Container
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
@@ -15,6 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import utc_now
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, IMPORT, Slot, claimed_by
@@ -22,10 +23,6 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import Egr
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
 
 from egress_controller.cache.caches import BY_LEASE, BY_PROJECT, BY_SERVICE, Caches
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Claims:

@@ -10,11 +10,9 @@ sent from the address gets another one; one that has is never moved, and the mar
 from __future__ import annotations
 
 import logging
-import re
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Any, Callable, Final, Iterable, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
@@ -33,13 +31,13 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_statu
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import CONFLICT, in_conflict
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import CONTAINER_NAME, environment_of
 from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_finished, is_ready
 from ansible_collections.avi.egress.plugins.module_utils.workload.service_status import has_served
 
 from egress_controller.cache.caches import BY_NETWORK, Caches
-from egress_controller.cache.event_handlers import Waiting
+from egress_controller.cache.waiting_services import Waiting
 from egress_controller.ipam.releases import Releases
+from egress_controller.ipam.termination_message import Report, report_of, source_of
 from egress_controller.runtime.event_recorder import NORMAL, WARNING, Events
 from egress_controller.runtime.keys import service_key
 from egress_controller.runtime.logs import line
@@ -66,20 +64,9 @@ SETTLE_SECONDS: Final = 10.0
 """How long a pod has to take the address over from another pod of ours that is gone, before its word counts: a waiting
 router asks every 2 s."""
 
-_WORDS = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
 _WAITING = frozenset({Reason.WAITING_FOR_POD, Reason.DEGRADED})
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What the router of a pod, which waits for its address, said of who has it."""
-
-    pod: KubeObject
-    mac: str
-    first_run: bool
-    """Whether the pod's container had never run before, and so never had the address."""
 
 
 @dataclass(frozen=True)
@@ -236,30 +223,6 @@ def condition_with(conflicts: Sequence[Conflict], condition: Condition | None) -
     return Condition(False, ADDRESS_CONFLICT, told)
 
 
-def report_of(pod: KubeObject) -> Report | None:
-    """What the pod's router said last, if that is that another host has its address, and nothing has changed since.
-
-    The message comes from a container, so it must be exactly what our router writes, and of the pod's own address.
-    """
-    for container in (pod.get("status") or {}).get("containerStatuses") or ():
-        if container["name"] != CONTAINER_NAME or container.get("started"):
-            continue  # Started: since then the router has had its address.
-        ended = (container.get("state") or {}).get("terminated")
-        runs_before = container.get("restartCount", 0) - (0 if ended else 1)
-        ended = ended or (container.get("lastState") or {}).get("terminated") or {}
-        words = _WORDS.fullmatch(str(ended.get("message", "")))
-        if words and _is_same_address(words[1], source_of(pod)):
-            return Report(pod, words[2], first_run=runs_before == 0)
-    return None
-
-
-def source_of(pod: KubeObject) -> str | None:
-    """The address that the pod's router takes: the only one of EGRESS_SOURCE, else that of the pod's ordinal."""
-    sources = str(environment_of(pod["spec"]).get("EGRESS_SOURCE") or "").split(",")
-    ordinal = pod["metadata"]["name"].rpartition("-")[2] if len(sources) > 1 else "0"
-    return dict(enumerate(sources)).get(int(ordinal)) if ordinal.isdecimal() else None
-
-
 def may_move(service: KubeObject, lease: KubeObject, sources: Sequence[str], report: Report) -> bool:
     """Whether a service may get another address: the controller drew this one for it, and it never sent from it.
 
@@ -285,10 +248,3 @@ def _of(lock: KubeObject) -> str:
 
 def _told(lock: KubeObject) -> str:
     return next(str(item["message"]) for item in lock["status"]["conditions"] if item["type"] == CONFLICT)
-
-
-def _is_same_address(text: str, source: str | None) -> bool:
-    try:
-        return source is not None and ip_address(text) == ip_address(source)
-    except ValueError:
-        return False

@@ -12,6 +12,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.conditions import C
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import MASS_RELEASE_ANNOTATION, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import utc_now
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
     DEFAULT_RELEASE_BRAKE_PERCENT,
@@ -21,7 +22,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
 from egress_controller.cache.caches import BY_NETWORK, Caches
 from egress_controller.cache.listers import Shelf
 from egress_controller.ipam.brake import Brake, Verdict, limit
-from egress_controller.ipam.claims import Claims, utc_now
+from egress_controller.ipam.claims import Claims
 from egress_controller.runtime.event_recorder import NORMAL, Events
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.logs import line

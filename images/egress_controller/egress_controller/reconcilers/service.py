@@ -40,7 +40,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
     egress_pod_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
@@ -50,9 +50,9 @@ from ansible_collections.avi.egress.plugins.module_utils.workload import admissi
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from egress_controller.cache.caches import BY_NAME_LABEL, NAME_LABEL, PARTS, Caches
-from egress_controller.cache.event_handlers import Waiting
 from egress_controller.cache.listers import Inventory
-from egress_controller.ipam.claims import Claims, utc_now
+from egress_controller.cache.waiting_services import Waiting
+from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.conflicts import ADDRESS_CONFLICT, Conflicts, condition_with
 from egress_controller.ipam.releases import NOT_USED, Releases
 from egress_controller.reconcilers.accounts import Accounts

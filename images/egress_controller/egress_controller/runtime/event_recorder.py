@@ -14,9 +14,8 @@ from typing import Any, Callable, Protocol
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EVENT, KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 
-from egress_controller.ipam.claims import utc_now
 from egress_controller.runtime.logs import line
 
 NORMAL = "Normal"

@@ -9,10 +9,8 @@ from typing import Any, Mapping
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import merge_patch
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
-
-from egress_controller.ipam.claims import utc_now
 
 
 def condition_of(obj: KubeObject, kind: str) -> dict[str, Any] | None:

@@ -12,8 +12,9 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool impor
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import read_cloud
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from egress_controller.cache.caches import Caches
+from egress_controller.cache.changed_locks import KEPT_NAMES, LockNews
 from egress_controller.cache.listers import NetworkShelf
-from egress_controller.cache.node_addresses import KEPT_NAMES, LockNews, NodeAddresses
+from egress_controller.cache.node_addresses import NodeAddresses
 
 from tests.unit.egress_controller.fakes import Server, Store, lock, network, shelf
 

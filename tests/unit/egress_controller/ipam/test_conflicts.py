@@ -19,7 +19,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
-from egress_controller.ipam.conflicts import SETTLE_SECONDS, Conflict, Conflicts, condition_with, report_of, source_of
+from egress_controller.ipam.conflicts import SETTLE_SECONDS, Conflict, Conflicts, condition_with
+from egress_controller.ipam.termination_message import report_of, source_of
 from egress_controller.runtime.keys import Key, service_key
 
 from tests.support.builders import service as wish

@@ -11,7 +11,8 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import HISTORY_LENGTH
-from egress_controller.reconcilers.lease import AddressPass, Suspects
+from egress_controller.ipam.suspects import Suspects
+from egress_controller.reconcilers.address import AddressPass
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.work_queue import WorkQueue
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import read_cloud
+from egress_controller.cache.changed_locks import LockNews
 from egress_controller.cache.listers import NetworkShelf
-from egress_controller.cache.node_addresses import LockNews, NodeAddresses
+from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.reconcilers.network import LARGEST_FIGURE, NetworkPass
 
 from tests.unit.egress_controller.fakes import Server, Store, caches, lease, lock, network, shelf

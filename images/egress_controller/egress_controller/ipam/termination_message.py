@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What an egress pod's router says by its termination message: another host has its address."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import CONTAINER_NAME, environment_of
+
+_WORDS = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the router of a pod, which waits for its address, said of who has it."""
+
+    pod: KubeObject
+    mac: str
+    first_run: bool
+    """Whether the pod's container had never run before, and so never had the address."""
+
+
+def report_of(pod: KubeObject) -> Report | None:
+    """What the pod's router said last, if that is that another host has its address, and nothing has changed since.
+
+    The message comes from a container, so it must be exactly what our router writes, and of the pod's own address.
+    """
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        if container["name"] != CONTAINER_NAME or container.get("started"):
+            continue  # Started: since then the router has had its address.
+        ended = (container.get("state") or {}).get("terminated")
+        runs_before = container.get("restartCount", 0) - (0 if ended else 1)
+        ended = ended or (container.get("lastState") or {}).get("terminated") or {}
+        words = _WORDS.fullmatch(str(ended.get("message", "")))
+        if words and _is_same_address(words[1], source_of(pod)):
+            return Report(pod, words[2], first_run=runs_before == 0)
+    return None
+
+
+def source_of(pod: KubeObject) -> str | None:
+    """The address that the pod's router takes: the only one of EGRESS_SOURCE, else that of the pod's ordinal."""
+    sources = str(environment_of(pod["spec"]).get("EGRESS_SOURCE") or "").split(",")
+    ordinal = pod["metadata"]["name"].rpartition("-")[2] if len(sources) > 1 else "0"
+    return dict(enumerate(sources)).get(int(ordinal)) if ordinal.isdecimal() else None
+
+
+def _is_same_address(text: str, source: str | None) -> bool:
+    try:
+        return source is not None and ip_address(text) == ip_address(source)
+    except ValueError:
+        return False
