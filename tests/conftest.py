@@ -15,10 +15,10 @@ import pytest
 from images.build import Image, build_all
 from tests.cluster import Cluster
 from tests.support import playbook
+from tests.support.conformance import ROWS
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
 from tests.support.provider import outside_of, outside_v6_of
-from tests.unit.test_conformance import ROWS
 
 # The router's laboratory, which needs no cluster.
 pytest_plugins = ["tests.support.router_lab.fixtures"]

@@ -32,9 +32,9 @@ from rich.table import Table
 from tests.cluster.tools import KUBERNETES, ensure
 from tests.faults import FaultProxy
 from tests.faults.rules import Delay, Rule
-from tests.integration.test_controller import CRDS, define
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer
+from tests.support.definitions import CRDS, define
 
 IN_PROCESS, AS_MODULE, KUBERNETES_CORE = "avi.egress", "avi.egress, a process each", "kubernetes.core"
 ANSIBLE_ALONE = "set_fact of the same list"

@@ -21,12 +21,13 @@ from ansible.release import __version__ as OURS
 
 from images.build import CACHE
 from tests.conventions import sanity
-from tests.conventions.checkout import CHECKOUT, copy_collection
+from tests.conventions.checkout import copy_collection
 from tests.conventions.programs import printed_by
 from tests.conventions.trixie import ENVIRONMENT, PYTHON, Trixie
-from tests.integration.test_playbooks import SITE
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer
+from tests.support.checkout import CHECKOUT
+from tests.support.site import SITE
 
 SMOKE = Path(__file__).with_name("smoke.yml")
 OTHER_WAY = "Every module in a process of its own"

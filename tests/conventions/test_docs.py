@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.conventions.checkout import CHECKOUT
 from tests.conventions.programs import printed_by
+from tests.support.checkout import CHECKOUT
 
 
 def test_the_docs_of_modules_role_and_filter_are_well_formed(collection: Path) -> None:

@@ -9,8 +9,6 @@ kubelet probes it. So whoever may run programs in the network of the egress pod'
 
 from __future__ import annotations
 
-import http.client
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,16 +20,15 @@ from pyroute2 import IPRoute
 
 from tests.cluster import Cluster
 from tests.support.capture import inside
-from tests.support.client import Answer, client_pod
+from tests.support.client import client_pod
+from tests.support.namespace_client import request
 from tests.support.outside import Outside
-
-from .conftest import NODES, Project
-from .test_secure_egress_service import wait_until
+from tests.support.project import NODES, Project
+from tests.support.waiting import wait_for
 
 SERVICE = "patterns"
 SAME, OTHER = "same node", "other node"
 BY_SERVICE, BY_POD = "service virtual IP", "secure egress pod"
-CONNECT_SECONDS = 2
 
 PLACES = pytest.mark.parametrize("place", [SAME, OTHER])
 WAYS = pytest.mark.parametrize("way", [BY_SERVICE, BY_POD])
@@ -63,22 +60,9 @@ def egress(green: Project, blue: Project, outside: Outside) -> Iterator[Egress]:
     green.wait_ready(SERVICE)
     found = look_up(green, SERVICE)
     # The pod may be ready a moment before its policy is enforced, as everywhere in Kubernetes.
-    wait_until(lambda: blue.fetch(found.hosts[BY_POD]).refused, "the policy is enforced")
+    wait_for("the policy is enforced", lambda: blue.fetch(found.hosts[BY_POD]).refused)
     yield found
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE)
-
-
-def request(namespace: str, host: str, port: int = 80) -> Answer:
-    """What ``http://host:port/json`` answers to a program in a network namespace."""
-    connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
-    with inside(namespace):
-        try:
-            connection.request("GET", "/json")
-            return Answer(json.loads(connection.getresponse().read())["peer"], None)
-        except OSError as error:
-            return Answer(None, str(error).lower())
-        finally:
-            connection.close()
 
 
 @contextmanager
@@ -117,7 +101,7 @@ def test_a_pod_that_comes_later_is_of_its_project_too(green: Project, egress: Eg
     try:
         green.kubectl.wait(green.name, "condition=Ready", "pod/client-late")
         # Its address reaches the policy a moment after the pod runs.
-        wait_until(lambda: green.fetch(egress.hosts[BY_POD], node="late").seen == egress.source, "it is admitted", 10)
+        wait_for("it is admitted", lambda: green.fetch(egress.hosts[BY_POD], node="late").seen == egress.source, 10)
         assert green.fetch(egress.hosts[BY_SERVICE], node="late").seen == egress.source
     finally:
         green.kubectl.run("-n", green.name, "delete", "pod", "client-late", "--wait=false")
@@ -134,7 +118,7 @@ def test_projects_with_services_of_one_name_are_told_apart_by_their_addresses(
         assert other.source != egress.source
         assert blue.fetch(other.hosts[BY_SERVICE]).seen == other.source
         assert green.fetch(egress.hosts[BY_SERVICE]).seen == egress.source
-        wait_until(lambda: green.fetch(other.hosts[BY_SERVICE]).refused, "green is refused at blue's")
+        wait_for("green is refused at blue's", lambda: green.fetch(other.hosts[BY_SERVICE]).refused)
     finally:
         blue.kubectl.run("-n", blue.name, "delete", "service", SERVICE)
 
@@ -212,7 +196,7 @@ def unguarded(green: Project, egress: Egress) -> Iterator[None]:
     deployment = ("-n", "avi-egress", "deployment/avi-egress-controller")
     green.kubectl.run("scale", *deployment, "--replicas=0")
     try:
-        wait_until(lambda: not green.kubectl.json("-n", "avi-egress", "get", "pods")["items"], "no controller is left")
+        wait_for("no controller is left", lambda: not green.kubectl.json("-n", "avi-egress", "get", "pods")["items"])
         green.kubectl.run("-n", green.name, "delete", "networkpolicy", f"{SERVICE}-avi-egress-pod")
         yield
     finally:
@@ -229,7 +213,7 @@ def test_without_the_policy_each_of_them_would_get_through(cluster: Cluster, blu
         return blue.fetch(egress.hosts[BY_POD], node=egress.nodes[place]).seen == egress.source
 
     for place, node in egress.nodes.items():
-        wait_until(partial(blue_gets_through, place), f"blue gets through from the {place}")
+        wait_for(f"blue gets through from the {place}", partial(blue_gets_through, place))
         assert request(cluster.namespace(node), egress.hosts[BY_POD]).seen == egress.source
         with routes(remote, [layout.services, layout.pods], str(layout.node(node).lan.ip)):
             for host in egress.hosts.values():
@@ -239,5 +223,5 @@ def test_without_the_policy_each_of_them_would_get_through(cluster: Cluster, blu
 def test_the_controller_puts_a_lost_policy_back(blue: Project, egress: Egress, green: Project) -> None:
     name = f"{SERVICE}-avi-egress-pod"
     green.kubectl.run("-n", green.name, "delete", "networkpolicy", name, "--ignore-not-found")
-    wait_until(lambda: green.kubectl.run("-n", green.name, "get", "networkpolicy", name, check=False), "it is back")
-    wait_until(lambda: blue.fetch(egress.hosts[BY_POD]).refused, "it is enforced")
+    wait_for("it is back", lambda: green.kubectl.run("-n", green.name, "get", "networkpolicy", name, check=False))
+    wait_for("it is enforced", lambda: blue.fetch(egress.hosts[BY_POD]).refused)

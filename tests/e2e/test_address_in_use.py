@@ -21,10 +21,8 @@ import pytest
 from tests.cluster import Cluster
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
-
-from .conftest import Project
-from .test_ipv6 import DUAL_STACK, cluster_ip
-from .test_secure_egress_service import lease_of, wait_until
+from tests.support.project import DUAL_STACK, Project
+from tests.support.waiting import wait_for
 
 SERVICE = "patient"
 PERIODS = 3
@@ -39,7 +37,7 @@ def source(green: Project, outside: Outside) -> Iterator[str]:
     green.wait_ready(SERVICE)
     yield green.source_ip(SERVICE)
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE)
-    wait_until(lambda: not green.egress_pods(SERVICE), "its pod is gone")
+    wait_for("its pod is gone", lambda: not green.egress_pods(SERVICE))
 
 
 @contextmanager
@@ -123,12 +121,12 @@ def test_a_service_whose_address_a_stranger_takes_is_told_of_and_never_moved(
             told = status()["restartCount"]
             return told > 1 or (told == 1 and seconds_of_running(live) > longest)
 
-        wait_until(lambda: green.condition(SERVICE).get("reason") == "AddressConflict", "it is told", WAITING_SECONDS)
+        wait_for("it is told", lambda: green.condition(SERVICE).get("reason") == "AddressConflict", WAITING_SECONDS)
         condition = green.condition(SERVICE)
         assert condition["status"] == "False"
         assert all(word in condition["message"] for word in (source, mac, "remove that host"))
         assert is_in_conflict(kubectl, "outside", source)
-        wait_until(lambda: network_says(kubectl, "outside").get("status") == "False", "its network says so")
+        wait_for("its network says so", lambda: network_says(kubectl, "outside").get("status") == "False")
         assert source in network_says(kubectl, "outside")["message"]
         for told in (
             warned(kubectl, green.name, f"Service/{SERVICE}"),
@@ -136,17 +134,17 @@ def test_a_service_whose_address_a_stranger_takes_is_told_of_and_never_moved(
         ):
             assert any(source in message and mac in message for message in told)
 
-        wait_until(has_outlived, f"the router has waited {longest:.0f} s more", WAITING_SECONDS)
+        wait_for(f"the router has waited {longest:.0f} s more", has_outlived, WAITING_SECONDS)
         assert (status()["restartCount"], status()["ready"]) == (1, False)
-        assert (green.source_ip(SERVICE), lease_of(kubectl, green, SERVICE)["status"]["address"]) == (source, source)
+        assert (green.source_ip(SERVICE), green.lease(SERVICE)["status"]["address"]) == (source, source)
         assert [item["metadata"]["name"] for item in green.egress_pods(SERVICE)] == [name]
         assert f"address {source} is held by {mac}" in green.kubectl.run("-n", green.name, "logs", name)
         assert green.fetch(green.cluster_ip(SERVICE)).refused
     green.wait_ready(SERVICE)
     assert green.fetch(green.cluster_ip(SERVICE)).seen == source
     assert status()["restartCount"] == 1
-    wait_until(lambda: not is_in_conflict(kubectl, "outside", source), "the mark is gone")
-    wait_until(lambda: source not in network_says(kubectl, "outside")["message"], "its network is content")
+    wait_for("the mark is gone", lambda: not is_in_conflict(kubectl, "outside", source))
+    wait_for("its network is content", lambda: source not in network_says(kubectl, "outside")["message"])
 
 
 def test_a_new_service_whose_address_a_stranger_has_gets_another_and_nobody_gets_that_one(
@@ -174,25 +172,27 @@ def test_a_new_service_whose_address_a_stranger_has_gets_another_and_nobody_gets
     try:
         with held_outside(cluster, first) as mac:
             project.create_service("new", wish, **DUAL_STACK)
-            wait_until(lambda: project.condition("new").get("reason") == "AddressConflict", "told", WAITING_SECONDS)
+            wait_for("told", lambda: project.condition("new").get("reason") == "AddressConflict", WAITING_SECONDS)
             assert mac in project.condition("new")["message"]
             assert project.source_ip("new") == first, "there is no other"
             offer(second)
             project.wait_ready("new")
             assert project.source_ip("new") == second
-            wait_until(lambda: project.fetch(cluster_ip(project, "new")).seen == second, "traffic leaves from it")
-            *_earlier, left = lease_of(kubectl, project, "new")["status"]["history"]
+            wait_for(
+                "traffic leaves from it", lambda: project.fetch(project.cluster_ip("new", version=6)).seen == second
+            )
+            *_earlier, left = project.lease("new")["status"]["history"]
             assert (left["address"], left["reason"]) == (first, "Conflict")
             assert is_in_conflict(kubectl, name, first)
         # The stranger is gone, but nobody has said that he will not be back.
         project.create_service("late", wish, **DUAL_STACK)
-        wait_until(lambda: project.condition("late").get("reason") == "PoolExhausted", "the address is passed over")
+        wait_for("the address is passed over", lambda: project.condition("late").get("reason") == "PoolExhausted")
         kubectl.run("delete", "egressaddress", lock_of(kubectl, name, first)["metadata"]["name"])
         project.wait_ready("late")
         assert project.source_ip("late") == first
         kubectl.run("-n", name, "delete", "service", "new", "late")
-        wait_until(lambda: not project.egress_pods("new") + project.egress_pods("late"), "the pods are gone")
-        wait_until(lambda: figures()["bound"] + figures()["released"] == 0, "the addresses are free")
+        wait_for("the pods are gone", lambda: not project.egress_pods("new") + project.egress_pods("late"))
+        wait_for("the addresses are free", lambda: figures()["bound"] + figures()["released"] == 0)
     finally:
         kubectl.run("annotate", "egressnetwork", name, "egress.avi.dev/deletion=allow", check=False)
         kubectl.run("delete", "egressnetwork", name, "--ignore-not-found")

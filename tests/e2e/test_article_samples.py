@@ -23,9 +23,8 @@ from tests.seed import ARTICLE
 from tests.support.client import client_pod, fetch
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
-
-from .conftest import NODES, Project
-from .test_secure_egress_service import wait_until
+from tests.support.project import NODES, Project
+from tests.support.waiting import wait_for
 
 SERVICE = "secure-egress-service"
 CUSTOMIZED = "customized"
@@ -33,27 +32,10 @@ POD = "secure-egress-service-avi-egress-pod"
 NAMES = ("dest-service1.mycompany.com", "ad-service.mycompany.com")
 NODE_LABEL = "external-accessible-node"
 
-# Both ends of the connection as the remote application has them.
-_WITNESS = """
-import sys, urllib.request
-print(urllib.request.urlopen("http://%s/json" % sys.argv[1], timeout=5).read().decode())
-"""
-
-
-def witness(project: Project, host: str, port: int = 80) -> tuple[str, str, int]:
-    """The source address, destination address and destination port that the remote application sees."""
-    command = ("-n", project.name, "exec", f"client-{NODES[0]}", "--", "python3", "-c", _WITNESS, f"{host}:{port}")
-    seen = json.loads(project.kubectl.run(*command))
-    return seen["peer"], seen["localAddress"], seen["localPort"]
-
 
 def create(project: Project, text: str) -> None:
     """``oc create -f secure-egress-service.json``"""
     project.kubectl.run("-n", project.name, "create", "-f", "-", stdin=text)
-
-
-def delete(project: Project, service: str = SERVICE) -> None:
-    project.kubectl.run("-n", project.name, "delete", "service", service, "--ignore-not-found")
 
 
 def describe_condition(project: Project, service: str) -> str:
@@ -73,7 +55,7 @@ def pasted(project: Project) -> Iterator[str]:
     create(project, ARTICLE.service.replace("default-avi-microservicegroup", f"{project.name}-avi-microservicegroup"))
     project.wait_ready(SERVICE)
     yield project.source_ip(SERVICE)
-    delete(project)
+    project.delete(SERVICE)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +79,7 @@ def company_names(kubectl: Kubectl, project: Project, outside: Outside) -> Itera
 
     put(before.replace("    errors\n", f"    errors\n{hosts}", 1))
     try:
-        wait_until(lambda: project.fetch(NAMES[0]).seen, "the names are known")
+        wait_for("the names are known", lambda: project.fetch(NAMES[0]).seen)
         yield
     finally:
         put(before)
@@ -132,21 +114,21 @@ class TestPastedVerbatim:
             elsewhere.wait_ready(SERVICE)
             elsewhere.kubectl.wait("default", "condition=Ready", f"pod/{client}")
             address, source = elsewhere.cluster_ip(SERVICE), elsewhere.source_ip(SERVICE)
-            wait_until(lambda: elsewhere.fetch(address).refused, "the policy is enforced")
+            wait_for("the policy is enforced", lambda: elsewhere.fetch(address).refused)
             assert fetch(elsewhere.kubectl, "default", address, pod=client).seen == source
             assert elsewhere.fetch(address).refused
         finally:
-            delete(elsewhere)
+            elsewhere.delete(SERVICE)
             elsewhere.kubectl.run("-n", "default", "delete", "pod", client, "--wait=false")
 
     def test_with_its_slip_it_is_told_and_nothing_is_made(self, elsewhere: Project) -> None:
-        delete(elsewhere)
-        wait_until(lambda: not made_for(elsewhere), "what was there is gone")
+        elsewhere.delete(SERVICE)
+        wait_for("what was there is gone", lambda: not made_for(elsewhere))
         create(elsewhere, ARTICLE.service_with_its_slip)
         try:
             check_invalid(elsewhere, SERVICE, "avi_proxy", "line 1", "column 102", "a ':' is missing")
         finally:
-            delete(elsewhere)
+            elsewhere.delete(SERVICE)
 
     @pytest.mark.parametrize("key", ["host name", "destinations", "ha"])
     def test_typographic_quotes_are_told_and_nothing_is_made(self, elsewhere: Project, key: str) -> None:
@@ -155,7 +137,7 @@ class TestPastedVerbatim:
         try:
             check_invalid(elsewhere, name, "egress_pod", "line 1", "column 2", "straight quotes")
         finally:
-            delete(elsewhere, name)
+            elsewhere.delete(name)
 
     @pytest.mark.parametrize("key", ["destinations", "ha"])
     def test_a_missing_brace_is_told_and_nothing_is_made(self, elsewhere: Project, key: str) -> None:
@@ -166,7 +148,7 @@ class TestPastedVerbatim:
                 elsewhere, "unclosed", "egress_pod", "line 1", f"column {len(text) + 1}", "1 closing '}' missing"
             )
         finally:
-            delete(elsewhere, "unclosed")
+            elsewhere.delete("unclosed")
 
 
 def made_for(project: Project) -> list[str]:
@@ -181,12 +163,12 @@ def made_for(project: Project) -> list[str]:
 
 def check_invalid(project: Project, service: str, *words: str) -> None:
     """The service's condition and Event tell of an invalid annotation in these words, and nothing is made for it."""
-    wait_until(lambda: project.condition(service).get("reason") == "InvalidAnnotation", "the condition tells")
+    wait_for("the condition tells", lambda: project.condition(service).get("reason") == "InvalidAnnotation")
     condition = project.condition(service)
     assert condition["status"] == "False"
     assert all(word in condition["message"] for word in (f"{project.name}/{service}", *words)), condition["message"]
     selector = f"involvedObject.name={service},reason=InvalidAnnotation,type=Warning"
-    wait_until(lambda: project.json("get", "events", "--field-selector", selector)["items"], "an Event tells, too")
+    wait_for("an Event tells, too", lambda: project.json("get", "events", "--field-selector", selector)["items"])
     assert made_for(project) == []
     found = project.json("get", "service", service)
     assert "selector" not in found["spec"]
@@ -198,7 +180,7 @@ class TestTraffic:
         self, project: Project, pasted: str, outside: Outside
     ) -> None:
         for host in (project.cluster_ip(SERVICE), f"{SERVICE}.{project.name}.svc"):
-            assert witness(project, host) == (pasted, "10.10.10.200", 80)
+            assert project.witness(host) == (pasted, "10.10.10.200", 80)
         assert ipaddress.ip_address(pasted) in ipaddress.ip_network(outside.subnet)
 
     def test_another_service_of_the_project_has_another_source_address(self, project: Project, pasted: str) -> None:
@@ -206,13 +188,13 @@ class TestTraffic:
         try:
             project.wait_ready("another")
             assert project.source_ip("another") != pasted
-            assert witness(project, project.cluster_ip("another")) == (project.source_ip("another"), "10.10.10.200", 80)
-            assert witness(project, project.cluster_ip(SERVICE)) == (pasted, "10.10.10.200", 80)
+            assert project.witness(project.cluster_ip("another")) == (project.source_ip("another"), "10.10.10.200", 80)
+            assert project.witness(project.cluster_ip(SERVICE)) == (pasted, "10.10.10.200", 80)
         finally:
-            delete(project, "another")
+            project.delete("another")
 
     def test_the_policys_second_rule_denies_all_others(self, pasted: str, project: Project, elsewhere: Project) -> None:
-        wait_until(lambda: elsewhere.fetch(project.cluster_ip(SERVICE)).refused, "the policy is enforced")
+        wait_for("the policy is enforced", lambda: elsewhere.fetch(project.cluster_ip(SERVICE)).refused)
         for node in NODES:
             assert elsewhere.fetch(project.cluster_ip(SERVICE), node=node).refused
 
@@ -358,8 +340,8 @@ Customize = Callable[[Any], None]
 def customize(project: Project) -> Iterator[Customize]:
     """Makes the service with a text of ``egress_pod``. One name for all: the same service gets its address again."""
     yield lambda text: project.create_service(CUSTOMIZED, text)
-    delete(project, CUSTOMIZED)
-    wait_until(lambda: not project.egress_pods(CUSTOMIZED), "its pods are gone")
+    project.delete(CUSTOMIZED)
+    wait_for("its pods are gone", lambda: not project.egress_pods(CUSTOMIZED))
 
 
 @pytest.fixture(params=NODES)
@@ -386,7 +368,7 @@ class TestCustomizations:
 
     def test_an_image_that_is_not_allowed_is_told_and_not_run(self, project: Project, customize: Customize) -> None:
         customize(ARTICLE.customization("image"))
-        wait_until(lambda: project.condition(CUSTOMIZED).get("reason") == "ImageNotAllowed", "the condition tells")
+        wait_for("the condition tells", lambda: project.condition(CUSTOMIZED).get("reason") == "ImageNotAllowed")
         message = project.condition(CUSTOMIZED)["message"]
         assert "private-repo:5000/avi-egress-router" in message
         assert "spec.allowedImages" in message
@@ -405,7 +387,7 @@ class TestCustomizations:
     def test_a_node_selector_that_no_node_meets_is_told(self, project: Project, customize: Customize) -> None:
         selector = {"no-such-label": "true"}
         customize({"destination_ip": "10.10.10.200", "nodeSelector": selector})
-        wait_until(lambda: "Unschedulable" in describe_condition(project, CUSTOMIZED), "the condition tells")
+        wait_for("the condition tells", lambda: "Unschedulable" in describe_condition(project, CUSTOMIZED))
         condition = project.condition(CUSTOMIZED)
         assert (condition["status"], condition["reason"]) == ("False", "WaitingForPod")
         assert "didn't match Pod's node affinity/selector" in condition["message"]
@@ -418,7 +400,7 @@ class TestCustomizations:
         destination = {"name": "EGRESS_DESTINATION", "value": "ad-service.mycompany.com"}
         assert destination in pod["spec"]["containers"][0]["env"]
         expected = (project.source_ip(CUSTOMIZED), outside.destination, 80)
-        assert witness(project, project.cluster_ip(CUSTOMIZED)) == expected
+        assert project.witness(project.cluster_ip(CUSTOMIZED)) == expected
 
     @pytest.mark.usefixtures("company_names")
     def test_multiple_destinations_have_a_service_port_each(
@@ -429,19 +411,19 @@ class TestCustomizations:
         vip, source = project.cluster_ip(CUSTOMIZED), project.source_ip(CUSTOMIZED)
         ports = {item["port"] for item in project.json("get", "service", CUSTOMIZED)["spec"]["ports"]}
         assert {8080, 9080} <= ports
-        assert witness(project, vip, 8080) == (source, outside.destination, 80)
-        assert witness(project, vip, 9080) == (source, "10.10.20.20", 80)
+        assert project.witness(vip, 8080) == (source, outside.destination, 80)
+        assert project.witness(vip, 9080) == (source, "10.10.20.20", 80)
 
     @pytest.mark.usefixtures("company_names")
     def test_high_availability_has_two_pods_with_a_source_each(
         self, project: Project, customize: Customize, outside: Outside
     ) -> None:
         customize(ARTICLE.customization("ha"))
-        wait_until(lambda: project.condition(CUSTOMIZED).get("reason") == "EgressReady", "both are ready", 60)
+        wait_for("both are ready", lambda: project.condition(CUSTOMIZED).get("reason") == "EgressReady", 60)
         sources = project.source_ip(CUSTOMIZED).split(",")
         assert len(set(sources)) == 2
         assert len(project.egress_pods(CUSTOMIZED)) == 2
         for port, destination in ((8080, outside.destination), (9080, "10.10.20.20")):
-            source, *to = witness(project, project.cluster_ip(CUSTOMIZED), port)
+            source, *to = project.witness(project.cluster_ip(CUSTOMIZED), port)
             assert source in sources
             assert to == [destination, 80]

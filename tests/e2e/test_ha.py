@@ -11,9 +11,8 @@ import pytest
 from tests.cluster import Cluster
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
-
-from .conftest import NODES, Project
-from .test_secure_egress_service import wait_until
+from tests.support.project import NODES, Project
+from tests.support.waiting import wait_for
 
 SERVICE = "always-there"
 NAME = f"{SERVICE}-avi-egress-pod"
@@ -23,7 +22,7 @@ NAME = f"{SERVICE}-avi-egress-pod"
 def sources(green: Project, outside: Outside) -> Iterator[list[str]]:
     """Both source addresses of the service, which is up."""
     green.create_service(SERVICE, {"ha": True, "destination_ip": outside.destination})
-    wait_until(lambda: green.condition(SERVICE).get("reason") == "EgressReady", "both pods are ready", seconds=60)
+    wait_for("both pods are ready", lambda: green.condition(SERVICE).get("reason") == "EgressReady", seconds=60)
     yield green.source_ip(SERVICE).split(",")
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE, "--ignore-not-found")
 
@@ -59,8 +58,8 @@ def test_the_set_is_what_the_article_shows_and_drains_take_one_at_a_time(green: 
 
 def test_new_connections_go_on_while_one_pod_is_replaced(green: Project, sources: list[str]) -> None:
     green.kubectl.run("-n", green.name, "delete", "pod", f"{NAME}-0", "--wait=true")
-    wait_until(lambda: green.fetch(green.cluster_ip(SERVICE)).seen == sources[1], "the other one serves")
-    wait_until(lambda: green.condition(SERVICE)["reason"] == "EgressReady", "both are ready again", seconds=60)
+    wait_for("the other one serves", lambda: green.fetch(green.cluster_ip(SERVICE)).seen == sources[1])
+    wait_for("both are ready again", lambda: green.condition(SERVICE)["reason"] == "EgressReady", seconds=60)
     assert set(seen(green)) == set(sources)
 
 
@@ -69,8 +68,8 @@ def test_turning_ha_off_leaves_one_pod_and_releases_the_second_address(
 ) -> None:
     single = '{"destination_ip": "10.10.10.200"}'
     green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={single}")
-    wait_until(lambda: green.source_ip(SERVICE) == sources[0], "the second address is no longer told")
-    wait_until(lambda: green.condition(SERVICE)["reason"] == "EgressReady", "the single pod is ready", seconds=60)
+    wait_for("the second address is no longer told", lambda: green.source_ip(SERVICE) == sources[0])
+    wait_for("the single pod is ready", lambda: green.condition(SERVICE)["reason"] == "EgressReady", seconds=60)
     assert set(seen(green, times=10)) == {sources[0]}
 
     def second() -> str:
@@ -78,4 +77,4 @@ def test_turning_ha_off_leaves_one_pod_and_releases_the_second_address(
         (mine,) = (item for item in leases if item["status"].get("address") == sources[1])
         return str(mine["status"]["phase"])
 
-    wait_until(lambda: second() == "Released", "the second lease is released")
+    wait_for("the second lease is released", lambda: second() == "Released")

@@ -23,9 +23,8 @@ from tests.cluster import Cluster
 from tests.support.capture import inside
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
-
-from .conftest import NODES, Project
-from .test_secure_egress_service import wait_until
+from tests.support.project import NODES, Project
+from tests.support.waiting import wait_for
 
 SERVICE = "moving"
 DOWN_SECONDS = 150
@@ -106,7 +105,7 @@ def down(cluster: Cluster, kubectl: Kubectl, node: str) -> Iterator[None]:
         yield
     finally:
         wires("up")
-        wait_until(lambda: is_ready(kubectl.json("get", "node", node)["status"]), f"{node} is back", BACK_SECONDS)
+        wait_for(f"{node} is back", lambda: is_ready(kubectl.json("get", "node", node)["status"]), BACK_SECONDS)
 
 
 @pytest.fixture
@@ -115,7 +114,7 @@ def source(green: Project, outside: Outside) -> Iterator[str]:
     green.wait_ready(SERVICE)
     yield green.source_ip(SERVICE)
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE)
-    wait_until(lambda: not green.egress_pods(SERVICE), "its pod is gone", BACK_SECONDS)
+    wait_for("its pod is gone", lambda: not green.egress_pods(SERVICE), BACK_SECONDS)
 
 
 def test_its_pod_is_replaced_elsewhere_and_nobody_else_answers_for_the_address(
@@ -130,15 +129,15 @@ def test_its_pod_is_replaced_elsewhere_and_nobody_else_answers_for_the_address(
         return next((item for item in found if is_ready(item["status"])), None)
 
     with Holders(cluster, source) as holders:
-        wait_until(holders.turns, "the address is answered for")
+        wait_for("the address is answered for", holders.turns)
         with down(cluster, kubectl, lost):
-            taken_over = wait_until(successor, "another pod serves", DOWN_SECONDS)
+            taken_over = wait_for("another pod serves", successor, DOWN_SECONDS)
             assert taken_over["spec"]["nodeName"] == other
-            wait_until(
-                lambda: green.fetch(green.cluster_ip(SERVICE), node=other).seen == source,
+            wait_for(
                 "the virtual IP leads to it, and the remote sees the same address",
+                lambda: green.fetch(green.cluster_ip(SERVICE), node=other).seen == source,
             )
-        wait_until(lambda: len(green.egress_pods(SERVICE)) == 1, "the former pod is ended on its host", BACK_SECONDS)
+        wait_for("the former pod is ended on its host", lambda: len(green.egress_pods(SERVICE)) == 1, BACK_SECONDS)
         green.wait_ready(SERVICE)
         for node in NODES:
             assert green.fetch(green.cluster_ip(SERVICE), node=node).seen == source

@@ -21,10 +21,9 @@ from tests.cluster import Cluster
 from tests.support import playbook
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
+from tests.support.project import Project
 from tests.support.registry import LOOPBACK, PULLER, PULLER_PASSWORD, PUSHER, PUSHER_PASSWORD, Registry, free_port
-
-from .conftest import Project
-from .test_secure_egress_service import wait_until
+from tests.support.waiting import wait_for
 
 SERVICE = "pulled"
 
@@ -106,7 +105,7 @@ def test_nodes_pull_both_images_by_digest_and_the_service_works(
                 assert answers[-1] == 200
     finally:
         kubectl.run("-n", delivered.name, "delete", "service", SERVICE, "--ignore-not-found")
-        wait_until(lambda: not delivered.egress_pods(SERVICE), "the pod is gone")
+        wait_for("the pod is gone", lambda: not delivered.egress_pods(SERVICE))
 
 
 def controllers(kubectl: Kubectl) -> list[dict[str, Any]]:

@@ -6,49 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv6Address
-from socket import AF_INET6
 from typing import Any
 
 import pytest
-from pyroute2 import IPRoute
 
 from tests.cluster import Cluster
-from tests.support.capture import inside
 from tests.support.kubectl import Kubectl
+from tests.support.node_routes import routed
 from tests.support.outside import Outside
-
-from .conftest import NODES, Project
-from .test_article_samples import delete, witness
-from .test_secure_egress_service import lease_of, wait_until
+from tests.support.project import DUAL_STACK, NODES, Project
+from tests.support.waiting import wait_for
 
 SERVICE = "six"
-DUAL_STACK = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}
 SINGLE_STACK = {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}
-
-
-def cluster_ip(project: Project, service: str, version: int = 6) -> str:
-    """The Service's cluster IP of a family."""
-    found = project.json("get", "service", service)["spec"]["clusterIPs"]
-    (address,) = [item for item in found if (":" in item) == (version == 6)]
-    return str(address)
 
 
 def pod_ips(project: Project, service: str) -> list[str]:
     """The egress pods' IPv6 addresses, in the order of their names."""
     pods = sorted(project.egress_pods(service), key=lambda pod: str(pod["metadata"]["name"]))
     return [item["ip"] for pod in pods for item in pod["status"]["podIPs"] if ":" in item["ip"]]
-
-
-def routed(cluster: Cluster, address: str) -> list[str]:
-    """The nodes that have a route of their own to a leased IPv6 address."""
-    found = []
-    for node in NODES:
-        with inside(cluster.namespace(node)), IPRoute() as netlink:
-            routes = netlink.get_routes(family=AF_INET6, dst_len=128)
-            # Table 255 is the kernel's: it lists the node's own addresses.
-            if any(item.get_attr("RTA_DST") == address and item.get_attr("RTA_TABLE") != 255 for item in routes):
-                found.append(node)
-    return found
 
 
 @pytest.fixture
@@ -62,14 +38,14 @@ def made(green: Project) -> Iterator[Any]:
         green.wait_ready(name)
         sources = green.source_ip(name)
         # Ready is the pod's word; kube-proxy follows a moment later.
-        host = cluster_ip(green, name, version=6 if ":" in sources else 4)
+        host = green.cluster_ip(name, version=6 if ":" in sources else 4)
         port = green.json("get", "service", name)["spec"]["ports"][-1]["port"]
-        wait_until(lambda: green.fetch(host, port).seen in sources.split(","), f"{host} port {port} leads outside")
+        wait_for(f"{host} port {port} leads outside", lambda: green.fetch(host, port).seen in sources.split(","))
         return sources
 
     yield make
     for name in names:
-        delete(green, name)
+        green.delete(name)
 
 
 @pytest.fixture(scope="module")
@@ -78,28 +54,28 @@ def source(green: Project, blue: Project, outside_v6: Outside) -> Iterator[str]:
     green.create_service(SERVICE, {"destination_ip": outside_v6.destination}, **DUAL_STACK)
     green.wait_ready(SERVICE)
     # The pod may be ready a moment before its policy is enforced, as everywhere in Kubernetes.
-    wait_until(lambda: blue.fetch(pod_ips(green, SERVICE)[0]).refused, "the policy is enforced")
+    wait_for("the policy is enforced", lambda: blue.fetch(pod_ips(green, SERVICE)[0]).refused)
     yield green.source_ip(SERVICE)
-    delete(green, SERVICE)
+    green.delete(SERVICE)
 
 
 @pytest.mark.parametrize("node", NODES)
 def test_the_remote_application_sees_the_projects_own_ipv6_address(
     green: Project, source: str, outside_v6: Outside, node: str
 ) -> None:
-    for host in (cluster_ip(green, SERVICE), *pod_ips(green, SERVICE)):
+    for host in (green.cluster_ip(SERVICE, version=6), *pod_ips(green, SERVICE)):
         assert green.fetch(host, node=node).seen == source, host
     assert IPv6Address(outside_v6.begin) <= IPv6Address(source) <= IPv6Address(outside_v6.end)
 
 
 def test_it_is_the_destination_and_port_that_are_reached(green: Project, source: str, outside_v6: Outside) -> None:
-    seen = witness(green, f"[{cluster_ip(green, SERVICE)}]")
+    seen = green.witness(f"[{green.cluster_ip(SERVICE, version=6)}]")
     assert seen == (source, outside_v6.destination, 80)
 
 
 @pytest.mark.parametrize("node", NODES)
 def test_another_project_is_refused(green: Project, blue: Project, source: str, node: str) -> None:
-    for host in (cluster_ip(green, SERVICE), *pod_ips(green, SERVICE)):
+    for host in (green.cluster_ip(SERVICE, version=6), *pod_ips(green, SERVICE)):
         answer = blue.fetch(host, node=node)
         assert answer.refused, (host, answer)
 
@@ -129,7 +105,7 @@ def test_a_host_name_is_looked_up_in_the_services_family(green: Project, made: A
     wish = {"destination_ip": cluster.layout.remote_name, "resolve": "ttl"}
     address = made("named", wish, **DUAL_STACK)
     assert ":" in address
-    seen = witness(green, f"[{cluster_ip(green, 'named')}]")
+    seen = green.witness(f"[{green.cluster_ip('named', version=6)}]")
     assert seen == (address, str(cluster.layout.remote_loopbacks_v6[0]), 80)
 
 
@@ -138,9 +114,9 @@ def test_several_destinations_have_a_service_port_each(green: Project, made: Any
     wish = {"destinations": {one: {"8080": 80}, other: {"9080": "8080"}}}
     ports = [{"name": "foo", "port": 8080}]
     address = made("several", wish, ports=ports, **DUAL_STACK)
-    host = f"[{cluster_ip(green, 'several')}]"
-    assert witness(green, host, 8080) == (address, one, 80)
-    assert witness(green, host, 9080) == (address, other, 8080)
+    host = f"[{green.cluster_ip('several', version=6)}]"
+    assert green.witness(host, 8080) == (address, one, 80)
+    assert green.witness(host, 9080) == (address, other, 8080)
 
 
 def test_services_of_both_families_stand_side_by_side(
@@ -148,15 +124,15 @@ def test_services_of_both_families_stand_side_by_side(
 ) -> None:
     four = made("four", {"destination_ip": outside.destination}, **DUAL_STACK)
     assert ":" not in four
-    assert witness(green, cluster_ip(green, "four", version=4)) == (four, outside.destination, 80)
-    assert witness(green, f"[{cluster_ip(green, SERVICE)}]") == (source, outside_v6.destination, 80)
+    assert green.witness(green.cluster_ip("four", version=4)) == (four, outside.destination, 80)
+    assert green.witness(f"[{green.cluster_ip(SERVICE, version=6)}]") == (source, outside_v6.destination, 80)
 
 
 def test_high_availability_has_two_pods_with_an_ipv6_address_each(
     green: Project, made: Any, outside_v6: Outside
 ) -> None:
     made("both", {"destination_ip": outside_v6.destination, "ha": True}, **DUAL_STACK)
-    wait_until(lambda: green.condition("both")["reason"] == "EgressReady", "both pods are ready", seconds=60)
+    wait_for("both pods are ready", lambda: green.condition("both")["reason"] == "EgressReady", seconds=60)
     sources = green.source_ip("both").split(",")
     assert len(set(sources)) == 2
     assert [green.fetch(host).seen for host in pod_ips(green, "both")] == sources
@@ -167,16 +143,16 @@ def test_a_single_stack_service_is_told_the_remedy_which_works(
 ) -> None:
     green.create_service("single", {"destination_ip": outside_v6.destination}, ipFamilyPolicy="SingleStack")
     try:
-        wait_until(lambda: green.condition("single").get("reason") == "IPFamilyMissing", "the service is told")
+        wait_for("the service is told", lambda: green.condition("single").get("reason") == "IPFamilyMissing")
         told = green.condition("single")["message"]
         assert all(word in told for word in ("IPv4", "IPv6", "ipFamilyPolicy", "PreferDualStack", "ipFamilies")), told
         assert not green.egress_pods("single")
         remedy = '{"spec": {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]}}'
         kubectl.run("-n", green.name, "patch", "service", "single", "--type=merge", "-p", remedy)
         green.wait_ready("single")
-        assert green.fetch(cluster_ip(green, "single")).seen == green.source_ip("single")
+        assert green.fetch(green.cluster_ip("single", version=6)).seen == green.source_ip("single")
     finally:
-        delete(green, "single")
+        green.delete("single")
 
 
 def test_a_mix_of_families_is_told_at_its_field(green: Project, outside: Outside, outside_v6: Outside) -> None:
@@ -184,24 +160,24 @@ def test_a_mix_of_families_is_told_at_its_field(green: Project, outside: Outside
         "mixed", {"destinations": {outside.destination: {"80": 80}, outside_v6.destination: {"81": 80}}}, **DUAL_STACK
     )
     try:
-        wait_until(lambda: green.condition("mixed").get("reason") == "InvalidAnnotation", "the service is told")
+        wait_for("the service is told", lambda: green.condition("mixed").get("reason") == "InvalidAnnotation")
         assert f"egress_pod.destinations is '{outside_v6.destination}'" in green.condition("mixed")["message"]
         assert not green.egress_pods("mixed")
     finally:
-        delete(green, "mixed")
+        green.delete("mixed")
 
 
 def test_deletion_frees_the_address_and_the_same_service_gets_it_again(
     green: Project, source: str, outside_v6: Outside, kubectl: Kubectl, cluster: Cluster
 ) -> None:
     assert len(routed(cluster, source)) == 1
-    delete(green, SERVICE)
-    wait_until(lambda: lease_of(kubectl, green, SERVICE)["status"]["phase"] == "Released", "the lease is released")
-    wait_until(lambda: not green.egress_pods(SERVICE), "the pod is gone")
+    green.delete(SERVICE)
+    wait_for("the lease is released", lambda: green.lease(SERVICE)["status"]["phase"] == "Released")
+    wait_for("the pod is gone", lambda: not green.egress_pods(SERVICE))
     assert routed(cluster, source) == []
 
     green.create_service(SERVICE, {"destination_ip": outside_v6.destination}, **DUAL_STACK)
     green.wait_ready(SERVICE)
     assert green.source_ip(SERVICE) == source
-    assert lease_of(kubectl, green, SERVICE)["status"]["phase"] == "Bound"
-    assert green.fetch(cluster_ip(green, SERVICE)).seen == source
+    assert green.lease(SERVICE)["status"]["phase"] == "Bound"
+    assert green.fetch(green.cluster_ip(SERVICE, version=6)).seen == source

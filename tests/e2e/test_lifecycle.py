@@ -22,10 +22,10 @@ import pytest
 from images.build import Image
 from tests.cluster import Cluster
 from tests.support.kubectl import Kubectl
+from tests.support.node_routes import routed
 from tests.support.outside import Outside
-
-from .conftest import Project
-from .test_secure_egress_service import routed, wait_until
+from tests.support.project import Project
+from tests.support.waiting import wait_for
 
 SERVICE = "living"
 PARTS = ("replicationcontrollers", "statefulsets", "networkpolicies", "poddisruptionbudgets", "pods")
@@ -61,7 +61,7 @@ class Watch:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            wait_until(self.changes, "the watch shows what is there")
+            wait_for("the watch shows what is there", self.changes)
         except AssertionError:
             self.__exit__()
             raise
@@ -77,7 +77,7 @@ class Watch:
 
     def first(self, condition: Callable[[Change], bool], what: str) -> Change:
         """The first change of a kind, which may be still to come."""
-        found: list[Change] = wait_until(lambda: [change for change in self.changes() if condition(change)], what, SLOW)
+        found: list[Change] = wait_for(what, lambda: [change for change in self.changes() if condition(change)], SLOW)
         return found[0]
 
     def pod_ended(self) -> Change:
@@ -180,7 +180,7 @@ class Cloud:
 
     def project(self, title: str) -> Project:
         made: Project = self.new_project(title, included=False, labels={self.mark: "yes"})
-        wait_until(lambda: self.user(made) in self.users(), f"project {made.name} is in the SCC")
+        wait_for(f"project {made.name} is in the SCC", lambda: self.user(made) in self.users())
         return made
 
     def user(self, project: Project) -> str:
@@ -230,8 +230,8 @@ def service(project: Project, outside: Outside) -> Iterator[str]:
     """The source address of a service that is up."""
     yield start(project, outside)
     project.kubectl.run("-n", project.name, "delete", "service", SERVICE, "--ignore-not-found")
-    wait_until(lambda: not parts(project), "nothing of it is left", SLOW)
-    wait_until(lambda: all(map(is_released, leases(project.kubectl, project))), "its leases are released", SLOW)
+    wait_for("nothing of it is left", lambda: not parts(project), SLOW)
+    wait_for("its leases are released", lambda: all(map(is_released, leases(project.kubectl, project))), SLOW)
 
 
 def start(project: Project, outside: Outside) -> str:
@@ -266,7 +266,7 @@ def test_a_deleted_service_frees_its_address_only_after_its_pod(
         pods.gone("the pod")
     assert max(pod_ended.revision, controller_gone.revision) < released.revision
     assert len({change.obj["metadata"]["uid"] for change in pods.changes()}) == 1, "no pod is started any more"
-    wait_until(lambda: not parts(project), "nothing of it is left", SLOW)
+    wait_for("nothing of it is left", lambda: not parts(project), SLOW)
     assert routed(cluster, service) == []
 
 
@@ -283,7 +283,7 @@ def test_a_removed_annotation_scales_to_0_then_deletes_and_leaves_the_user_his_s
     assert scaled.event == "MODIFIED"
     order = [change.revision for change in (scaled, pod_ended, controller_gone, released)]
     assert order == sorted(order), "scaled to 0, its pod ended, deleted, and then the address"
-    wait_until(lambda: not parts(project), "nothing of it is left", SLOW)
+    wait_for("nothing of it is left", lambda: not parts(project), SLOW)
 
     after = project.json("get", "service", SERVICE)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
@@ -301,8 +301,8 @@ def test_a_user_who_chose_his_own_selector_keeps_it(project: Project, service: s
     own = {"app": "client-node1"}
     text = json.dumps({"metadata": {"annotations": {"egress_pod": None}}, "spec": {"selector": {"name": None, **own}}})
     project.kubectl.run("-n", project.name, "patch", "service", SERVICE, "--type=merge", "-p", text)
-    wait_until(lambda: not parts(project), "nothing of it is left", SLOW)
-    wait_until(lambda: not project.condition(SERVICE), "the condition is gone")
+    wait_for("nothing of it is left", lambda: not parts(project), SLOW)
+    wait_for("the condition is gone", lambda: not project.condition(SERVICE))
     assert project.json("get", "service", SERVICE)["spec"]["selector"] == own
 
 
@@ -321,7 +321,7 @@ def test_edits_never_let_two_pods_hold_one_address(
             annotate(project, wish)
             annotate(project, {**wish, "resolve": "once"})  # again, while the first edit is being carried out
             settled = f"the edit {wish} is carried out"
-            wait_until(lambda wish=wish: serves(project, {**wish, "resolve": "once"}), settled, 2 * SLOW)
+            wait_for(settled, lambda wish=wish: serves(project, {**wish, "resolve": "once"}), 2 * SLOW)
             seen = project.fetch(project.cluster_ip(SERVICE)).seen
             assert seen in project.source_ip(SERVICE).split(",")
         assert not overlaps(pods.changes())
@@ -351,7 +351,7 @@ def no_controller(kubectl: Kubectl) -> Iterator[None]:
     before = kubectl.json("get", *CONTROLLER)["spec"]["replicas"]
     kubectl.run("scale", *CONTROLLER, "--replicas=0")
     try:
-        wait_until(lambda: not kubectl.json("-n", "avi-egress", "get", "pods")["items"], "no controller is left", SLOW)
+        wait_for("no controller is left", lambda: not kubectl.json("-n", "avi-egress", "get", "pods")["items"], SLOW)
         yield
     finally:
         kubectl.run("scale", *CONTROLLER, f"--replicas={before}")
@@ -364,17 +364,17 @@ def test_without_a_controller_traffic_goes_on_and_a_deleted_service_is_collected
     with no_controller(kubectl):
         assert project.fetch(project.cluster_ip(SERVICE)).seen == service
         project.kubectl.run("-n", project.name, "delete", "pod", "-l", f"name={SERVICE}-avi-egress-pod")
-        wait_until(
-            lambda: project.fetch(project.cluster_ip(SERVICE)).seen == service,
+        wait_for(
             "Kubernetes replaces a lost pod by itself",
+            lambda: project.fetch(project.cluster_ip(SERVICE)).seen == service,
             SLOW,
         )
 
         project.kubectl.run("-n", project.name, "delete", "service", SERVICE)
-        wait_until(lambda: not parts(project), "the cluster's own garbage collector takes all of it", SLOW)
+        wait_for("the cluster's own garbage collector takes all of it", lambda: not parts(project), SLOW)
         assert routed(cluster, service) == []
         assert phase(kubectl, project) == "Bound", "an address is freed by the controller alone"
-    wait_until(lambda: phase(kubectl, project) == "Released", "the controller is back and releases the lease", SLOW)
+    wait_for("the controller is back and releases the lease", lambda: phase(kubectl, project) == "Released", SLOW)
 
 
 def test_a_project_that_is_deleted_takes_its_account_its_right_and_its_leases_along(
@@ -386,8 +386,8 @@ def test_a_project_that_is_deleted_takes_its_account_its_right_and_its_leases_al
     assert cloud.accounts() == sorted([leaving.name, staying.name])
 
     kubectl.run("delete", "namespace", leaving.name, "--wait=true", timeout=180)
-    wait_until(lambda: phase(kubectl, leaving) == "Released", "its lease is released", SLOW)
-    wait_until(lambda: cloud.users() == [cloud.user(staying)], "its user is out of the SCC", SLOW)
+    wait_for("its lease is released", lambda: phase(kubectl, leaving) == "Released", SLOW)
+    wait_for("its user is out of the SCC", lambda: cloud.users() == [cloud.user(staying)], SLOW)
     assert cloud.accounts() == [staying.name]
     assert staying.fetch(staying.cluster_ip(SERVICE)).seen == kept
     delete_service(staying)
@@ -405,7 +405,7 @@ def test_a_deleted_cloud_takes_its_accounts_and_then_its_scc_along(
     with accounts, sccs:
         kubectl.run("delete", "egresscloud", cloud.name)
         scc_gone = sccs.gone("the SCC")
-        wait_until(lambda: len(accounts.changes("DELETED")) == len(projects), "each project's account is deleted")
+        wait_for("each project's account is deleted", lambda: len(accounts.changes("DELETED")) == len(projects))
     assert all(change.revision < scc_gone.revision for change in accounts.changes("DELETED"))
     assert cloud.accounts() == []
     assert others <= {item["metadata"]["name"] for item in kubectl.json("get", "scc")["items"]}
@@ -414,7 +414,7 @@ def test_a_deleted_cloud_takes_its_accounts_and_then_its_scc_along(
 
     kubectl.apply(cloud.spec(router_image))
     projects[0].wait_ready(SERVICE)
-    wait_until(lambda: cloud.accounts() == sorted(item.name for item in projects), "the accounts are back")
+    wait_for("the accounts are back", lambda: cloud.accounts() == sorted(item.name for item in projects))
     assert projects[0].fetch(projects[0].cluster_ip(SERVICE)).seen == source
 
     kubectl.run("delete", "egresscloud", cloud.name)
@@ -439,28 +439,28 @@ def test_a_project_that_is_no_longer_included_is_told_why(cloud: Cloud, kubectl:
     (pod,) = mine.egress_pods(SERVICE)
     label(kubectl, mine, f"{cloud.mark}-")
     told(mine, "ProjectNotIncluded", "spec.projects")
-    wait_until(lambda: not cloud.users() and not cloud.accounts(), "account and right are gone")
+    wait_for("account and right are gone", lambda: not cloud.users() and not cloud.accounts())
     assert [item["metadata"]["uid"] for item in mine.egress_pods(SERVICE)] == [pod["metadata"]["uid"]]
     assert mine.fetch(mine.cluster_ip(SERVICE)).seen == source
 
     label(kubectl, mine, f"{cloud.mark}=yes")
     mine.wait_ready(SERVICE)
-    wait_until(lambda: cloud.users() == [cloud.user(mine)], "its right is back")
+    wait_for("its right is back", lambda: cloud.users() == [cloud.user(mine)])
     delete_service(mine)
 
 
 def told(project: Project, reason: str, words: str) -> None:
     """The service says why nothing follows, in its condition and by an Event."""
-    wait_until(lambda: project.condition(SERVICE).get("reason") == reason, f"the condition tells {reason}")
+    wait_for(f"the condition tells {reason}", lambda: project.condition(SERVICE).get("reason") == reason)
     condition = project.condition(SERVICE)
     assert condition["status"] == "False"
     assert words in condition["message"]
     selector = f"--field-selector=involvedObject.name={SERVICE},reason={reason}"
-    wait_until(lambda: project.json("get", "events", selector)["items"], "an Event tells it too")
+    wait_for("an Event tells it too", lambda: project.json("get", "events", selector)["items"])
 
 
 def delete_service(project: Project) -> None:
     """Whatever became of its cloud, a deleted service leaves nothing and gives its address back."""
     project.kubectl.run("-n", project.name, "delete", "service", SERVICE)
-    wait_until(lambda: not parts(project), "nothing of it is left", SLOW)
-    wait_until(lambda: phase(project.kubectl, project) == "Released", "its lease is released", SLOW)
+    wait_for("nothing of it is left", lambda: not parts(project), SLOW)
+    wait_for("its lease is released", lambda: phase(project.kubectl, project) == "Released", SLOW)

@@ -29,10 +29,10 @@ from tests.support.capture import inside
 from tests.support.client import client_pod
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
+from tests.support.project import NODES, Project
+from tests.support.waiting import wait_for
 
-from .conftest import NODES, Project
-from .test_secure_egress_service import SERVICE, wait_until
-
+SERVICE = "secure-egress-service"
 SUB_DOMAIN = "sub-domain"
 ZONE = "names.test"
 TTL = 2
@@ -93,7 +93,7 @@ class Dns:
             lines = "".join(f"        {address} {name}.{ZONE}\n" for name, address in records.items())
             self.write(f"{before}{ZONE}:53 {{\n    hosts {{\n{lines}        ttl {TTL}\n    }}\n    reload 2s 1s\n}}\n")
             told = f"CoreDNS answers {records}"
-            wait_until(lambda: all(map(self.answers, records, records.values())), told, COREFILE_SECONDS)
+            wait_for(told, lambda: all(map(self.answers, records, records.values())), COREFILE_SECONDS)
 
         try:
             yield set_records
@@ -149,7 +149,7 @@ def service(project: Project, name: str, egress_pod: dict[str, Any], **spec: Any
         yield
     finally:
         project.kubectl.run("-n", project.name, "delete", "service", name, "--ignore-not-found")
-        wait_until(lambda: not project.egress_pods(name), f"the pods of {name} are gone", 60)
+        wait_for(f"the pods of {name} are gone", lambda: not project.egress_pods(name), 60)
 
 
 # --- the service's own names ------------------------------------------------------------------------------------------
@@ -174,8 +174,8 @@ def named_site(product: Path, site_variables: dict[str, Any], coredns: Dns) -> I
     site = Site(product, site_variables)
     site.run(SUB_DOMAIN)
     try:
-        wait_until(
-            lambda: coredns.address(f"kubernetes.default.{SUB_DOMAIN}"), "CoreDNS knows the names", COREFILE_SECONDS
+        wait_for(
+            "CoreDNS knows the names", lambda: coredns.address(f"kubernetes.default.{SUB_DOMAIN}"), COREFILE_SECONDS
         )
         yield site, before
     finally:
@@ -236,8 +236,8 @@ def test_the_names_are_set_up_once_and_taken_away_with_the_variable(named_site: 
     assert coredns.corefile() != before
     assert site.run("").changed == 1
     assert coredns.corefile() == before
-    wait_until(
-        lambda: coredns.address(f"kubernetes.default.{SUB_DOMAIN}") is None, "the names are gone", COREFILE_SECONDS
+    wait_for(
+        "the names are gone", lambda: coredns.address(f"kubernetes.default.{SUB_DOMAIN}") is None, COREFILE_SECONDS
     )
 
 
@@ -263,7 +263,7 @@ def test_a_destinations_name_is_resolved_in_the_pod_and_followed_without_cutting
         with stream(green, host, seconds) as flow:
             began = time.monotonic()
             zone({"followed": SECOND})
-            wait_until(lambda: ask(green, host)["localAddress"] == SECOND, "the new address", FOLLOWS_SECONDS)
+            wait_for("the new address", lambda: ask(green, host)["localAddress"] == SECOND, FOLLOWS_SECONDS)
             assert ask(green, host)["peer"] == source
             rest, _errors = flow.communicate(timeout=seconds + 15)
             # To its end, from one source: a flow that was cut would have ended early, or with an error.
@@ -291,15 +291,15 @@ def test_resolve_once_keeps_the_first_address_until_the_pod_is_replaced(
 
         (old,) = green.egress_pods("kept")
         green.kubectl.run("-n", green.name, "delete", "pod", old["metadata"]["name"])
-        wait_until(
+        wait_for(
+            "a new pod",
             lambda: (
                 [item["metadata"]["uid"] for item in green.egress_pods("kept")] not in ([old["metadata"]["uid"]], [])
             ),
-            "a new pod",
         )
         new = green.egress_pods("kept")[0]["metadata"]["name"]
         green.kubectl.wait(green.name, "condition=Ready", f"pod/{new}", timeout=60)
-        seen = wait_until(lambda: _answer(green, host), "the Service leads to the new pod")
+        seen = wait_for("the Service leads to the new pod", lambda: _answer(green, host))
         assert (seen["localAddress"], seen["peer"]) == (SECOND, source)
 
 
@@ -314,15 +314,15 @@ def test_a_name_that_does_not_resolve_is_told_and_served_when_it_appears(
     zone({"other": FIRST})
     name = f"late.{ZONE}"
     with service(green, "late", {"destination_ip": name}):
-        wait_until(lambda: green.egress_pods("late"), "a pod")
+        wait_for("a pod", lambda: green.egress_pods("late"))
         pod = green.egress_pods("late")[0]["metadata"]["name"]
 
         def log() -> str:
             return green.kubectl.run("-n", green.name, "logs", pod, check=False)
 
-        wait_until(lambda: f"not ready: no address known for {name}" in log(), "the log tells", 60)
+        wait_for("the log tells", lambda: f"not ready: no address known for {name}" in log(), 60)
         assert f"name {name} was not resolved" in log()
-        wait_until(lambda: "is not ready" in green.condition("late").get("message", ""), "the condition tells")
+        wait_for("the condition tells", lambda: "is not ready" in green.condition("late").get("message", ""))
         condition = green.condition("late")
         assert (condition["status"], condition["reason"]) == ("False", "WaitingForPod")
         assert pod in condition["message"]
@@ -333,6 +333,6 @@ def test_a_name_that_does_not_resolve_is_told_and_served_when_it_appears(
 
         zone({"other": FIRST, "late": SECOND})
         green.wait_ready("late")
-        seen = wait_until(lambda: _answer(green, green.cluster_ip("late")), "the Service leads to the pod")
+        seen = wait_for("the Service leads to the pod", lambda: _answer(green, green.cluster_ip("late")))
         assert (seen["localAddress"], seen["peer"]) == (SECOND, green.source_ip("late"))
         assert [item["metadata"]["name"] for item in green.egress_pods("late")] == [pod], "the same pod"

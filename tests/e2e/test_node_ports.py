@@ -15,9 +15,8 @@ from pyroute2 import IPRoute
 from tests.cluster import Cluster
 from tests.support.capture import inside
 from tests.support.outside import Outside
-
-from .conftest import Project
-from .test_secure_egress_service import wait_until
+from tests.support.project import Project
+from tests.support.waiting import wait_for
 
 SERVICE = "balanced-no-ports"
 NODE_PORT = 30289
@@ -113,7 +112,7 @@ def test_a_node_port_of_an_ordinary_service_lets_the_remote_host_in(
     try:
         for node in cluster.layout.nodes:
             address = str(node.underlay.ip)
-            wait_until(lambda address=address: reached(cluster, address, port), f"{node.name} lets in at {address}")
+            wait_for(f"{node.name} lets in at {address}", lambda address=address: reached(cluster, address, port))
     finally:
         green.kubectl.run("-n", green.name, "delete", "service", name)
 
@@ -135,7 +134,7 @@ def test_the_remote_host_reaches_it_by_no_nodes_address(cluster: Cluster, servic
 
 def test_a_node_port_that_is_asked_for_again_is_freed_again(green: Project, cluster: Cluster, service: str) -> None:
     patch(green, {"ports": [{"name": "foo", "port": 80, "nodePort": NODE_PORT}], "allocateLoadBalancerNodePorts": True})
-    wait_until(lambda: not node_ports(green), "the node port is freed")
+    wait_for("the node port is freed", lambda: not node_ports(green))
     for address in doors(cluster):
         assert not reached(cluster, address), address
     assert green.fetch(green.cluster_ip(SERVICE)).seen == service
@@ -156,7 +155,7 @@ def test_other_doors_are_refused_and_get_no_pod(
     name = "open-door"
     green.create_service(name, {"destination_ip": outside.destination}, **spec)
     try:
-        wait_until(lambda: green.condition(name).get("reason") == "ServiceTypeNotAllowed", "the condition tells")
+        wait_for("the condition tells", lambda: green.condition(name).get("reason") == "ServiceTypeNotAllowed")
         assert field in green.condition(name)["message"]
         assert not green.egress_pods(name)
         for address in doors(cluster):
@@ -167,7 +166,7 @@ def test_other_doors_are_refused_and_get_no_pod(
 
 def test_node_ports_come_back_when_egress_ends(green: Project, service: str) -> None:
     green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "egress_pod-")
-    wait_until(lambda: not green.condition(SERVICE), "the condition goes")
+    wait_for("the condition goes", lambda: not green.condition(SERVICE))
     found = green.json("get", "service", SERVICE)
     assert found["spec"]["allocateLoadBalancerNodePorts"] is True
     assert node_ports(green)

@@ -23,11 +23,10 @@ import pytest
 from tests.cluster import Cluster
 from tests.seed import ARTICLE
 from tests.support.client import Answer
+from tests.support.namespace_client import request
 from tests.support.outside import Outside
-
-from .conftest import NODES, Project
-from .test_access_patterns import request
-from .test_secure_egress_service import wait_until
+from tests.support.project import NODES, Project
+from tests.support.waiting import wait_for
 
 SERVICE = "policed"
 ENFORCED_SECONDS = 30
@@ -83,7 +82,7 @@ class World:
             return seen[-1] == expected
 
         try:
-            wait_until(as_expected, "the policy's outcome", ENFORCED_SECONDS)
+            wait_for("the policy's outcome", as_expected, ENFORCED_SECONDS)
         except AssertionError:
             pytest.fail(f"port {port}: {sorted(seen[-1])} get through, {sorted(expected)} should", pytrace=False)
 
@@ -317,11 +316,11 @@ def test_what_cannot_be_enforced_is_told_and_touches_nothing(world: World, refus
     start_from_the_contrary(world, clients_of("green"))
     world.annotate(allowed)
     world.wait_reached(clients_of("green"))
-    wait_until(lambda: world.green.condition(SERVICE)["status"] == "True", "the service is ready")
+    wait_for("the service is ready", lambda: world.green.condition(SERVICE)["status"] == "True")
     version, pod = world.policy()["metadata"]["resourceVersion"], world.green.egress_pods(SERVICE)[0]["metadata"]["uid"]
 
     world.annotate(refusal.rules(world))
-    wait_until(lambda: world.green.condition(SERVICE)["reason"] == "PolicyNotSupported", "the condition tells")
+    wait_for("the condition tells", lambda: world.green.condition(SERVICE)["reason"] == "PolicyNotSupported")
     told = world.green.condition(SERVICE)
     assert told["status"] == "False"
     assert all(word in told["message"] for word in (SERVICE, "avi_proxy", *refusal.words)), told["message"]
@@ -338,7 +337,7 @@ def test_a_policy_with_a_slip_is_told_with_its_position_and_touches_nothing(worl
     world.wait_reached(clients_of("green"))
     version = world.policy()["metadata"]["resourceVersion"]
     world.annotate(ARTICLE.avi_proxy_with_its_slip)
-    wait_until(lambda: world.green.condition(SERVICE)["reason"] == "InvalidAnnotation", "the condition tells")
+    wait_for("the condition tells", lambda: world.green.condition(SERVICE)["reason"] == "InvalidAnnotation")
     message = world.green.condition(SERVICE)["message"]
     assert all(word in message for word in ("avi_proxy", "line 1", "column 102", "a ':' is missing")), message
     assert world.policy()["metadata"]["resourceVersion"] == version
@@ -356,5 +355,5 @@ def test_a_node_is_let_through_to_its_own_pod_and_by_its_address_to_others(world
     assert request(cluster.namespace(other), world.hosts[1]).refused
     address = str(cluster.layout.node(other).underlay.ip)
     world.annotate([rule(10, "ALLOW", client_ip(addrs=[ip(address)]))])
-    wait_until(lambda: request(cluster.namespace(other), world.hosts[1]).seen == world.source, "the other node, too")
+    wait_for("the other node, too", lambda: request(cluster.namespace(other), world.hosts[1]).seen == world.source)
     world.wait_reached(frozenset())

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.outside import Outside
-
-from .conftest import Project
-from .test_secure_egress_service import wait_until
+from tests.support.project import Project
+from tests.support.waiting import wait_for
 
 SERVICE = "reserved"
 
@@ -42,7 +41,7 @@ def test_only_an_address_that_was_leased_ahead_may_be_asked_for(
     green.create_service(SERVICE, {"destination_ip": outside.destination, "source_ip": wanted})
     slot = {"network": "outside", "namespace": green.name, "service": SERVICE}
     try:
-        wait_until(lambda: green.condition(SERVICE).get("reason") == "AddressNotReserved", "the tenant is told")
+        wait_for("the tenant is told", lambda: green.condition(SERVICE).get("reason") == "AddressNotReserved")
         assert wanted in green.condition(SERVICE)["message"]
         assert not green.egress_pods(SERVICE)
 
@@ -51,5 +50,5 @@ def test_only_an_address_that_was_leased_ahead_may_be_asked_for(
         assert green.fetch(green.cluster_ip(SERVICE)).seen == wanted
     finally:
         green.kubectl.run("-n", green.name, "delete", "service", SERVICE)
-        wait_until(lambda: not green.egress_pods(SERVICE), "the pod is gone")
+        wait_for("the pod is gone", lambda: not green.egress_pods(SERVICE))
         lease(product, **slot, state="absent")

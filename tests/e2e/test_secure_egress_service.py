@@ -5,31 +5,19 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from socket import AF_INET
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pyroute2 import IPRoute
 
 from tests.cluster import Cluster
-from tests.support.capture import inside
 from tests.support.kubectl import Kubectl
+from tests.support.node_routes import routed
 from tests.support.outside import DemoError, Outside
-
-from .conftest import NODES, Project
+from tests.support.project import NODES, Project
+from tests.support.waiting import wait_for
 
 SERVICE = "secure-egress-service"
-
-
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
-    """What the condition says once it says anything; fails with ``what`` when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.2)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +27,6 @@ def source(green: Project, outside: Outside) -> Iterator[str]:
     green.wait_ready(SERVICE)
     yield green.source_ip(SERVICE)
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE, "--ignore-not-found")
-
-
-def lease_of(kubectl: Kubectl, project: Project, service: str = SERVICE) -> dict[str, Any]:
-    leases: list[dict[str, Any]] = kubectl.json("get", "egressleases")["items"]
-    mine = [item for item in leases if (item["spec"]["namespace"], item["spec"]["service"]) == (project.name, service)]
-    assert len(mine) == 1
-    return mine[0]
-
-
-def routed(cluster: Cluster, address: str) -> list[str]:
-    """The nodes that have a route of their own to a leased address."""
-    found = []
-    for node in NODES:
-        with inside(cluster.namespace(node)), IPRoute() as netlink:
-            if any(route.get_attr("RTA_DST") == address for route in netlink.get_routes(family=AF_INET, dst_len=32)):
-                found.append(node)
-    return found
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -103,7 +74,7 @@ def test_a_malformed_annotation_is_told_and_stops_no_traffic(green: Project, sou
     broken = '{"destination_ip" "10.10.10.200"}'
     green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={broken}")
     try:
-        refused = wait_until(lambda: green.condition(SERVICE)["reason"] == "InvalidAnnotation", "the condition tells")
+        refused = wait_for("the condition tells", lambda: green.condition(SERVICE)["reason"] == "InvalidAnnotation")
         assert refused
         message = green.condition(SERVICE)["message"]
         assert all(word in message for word in (SERVICE, "line 1", "column 19", "':'")), message
@@ -127,10 +98,10 @@ def test_secure_egress_mode_off_makes_no_pod_and_says_so(green: Project, source:
     switch(False)
     try:
         green.create_service("second", {"destination_ip": "10.10.10.200"})
-        wait_until(lambda: green.condition("second").get("reason") == "SecureEgressModeOff", "the new service is told")
+        wait_for("the new service is told", lambda: green.condition("second").get("reason") == "SecureEgressModeOff")
         assert "secureEgressMode" in green.condition("second")["message"]
         assert not green.egress_pods("second")
-        wait_until(lambda: green.condition(SERVICE)["reason"] == "SecureEgressModeOff", "the existing one is told")
+        wait_for("the existing one is told", lambda: green.condition(SERVICE)["reason"] == "SecureEgressModeOff")
         assert green.fetch(green.cluster_ip(SERVICE)).seen == source, "what runs stays as it is"
     finally:
         switch(True)
@@ -163,19 +134,19 @@ def test_an_exhausted_network_is_told_with_its_size(new_project: Any, kubectl: K
         project.create_service("first", wish)
         project.wait_ready("first")
         project.create_service("second", wish)
-        wait_until(lambda: project.condition("second").get("reason") == "PoolExhausted", "the second is told")
+        wait_for("the second is told", lambda: project.condition("second").get("reason") == "PoolExhausted")
         assert "all 1 IPv4 addresses" in project.condition("second")["message"]
         # The address frees, and the service that waits gets it by itself.
         kubectl.run("-n", project.name, "delete", "service", "first")
         project.wait_ready("second")
         assert project.source_ip("second") == last
         assert project.fetch(project.cluster_ip("second")).seen == last
-        wait_until(lambda: figures()["bound"] == 1, "the address is counted")
+        wait_for("the address is counted", lambda: figures()["bound"] == 1)
         with pytest.raises(DemoError, match="1 of its addresses are in use and 0 in quarantine"):
             kubectl.run("delete", "egressnetwork", project.name)
         kubectl.run("-n", project.name, "delete", "service", "second")
-        wait_until(lambda: not project.egress_pods("second"), "the pod is gone")
-        wait_until(lambda: figures()["bound"] + figures()["released"] == 0, "the address is free")
+        wait_for("the pod is gone", lambda: not project.egress_pods("second"))
+        wait_for("the address is free", lambda: figures()["bound"] + figures()["released"] == 0)
         kubectl.run("delete", "egressnetwork", project.name)
     finally:
         kubectl.run("annotate", "egressnetwork", project.name, "egress.avi.dev/deletion=allow", check=False)
@@ -187,20 +158,20 @@ def test_deletion_frees_everything_and_the_same_service_gets_its_address_again(
 ) -> None:
     assert len(routed(cluster, source)) == 1
     kubectl.run("-n", green.name, "delete", "service", SERVICE)
-    wait_until(lambda: lease_of(kubectl, green)["status"]["phase"] == "Released", "the lease is released")
-    wait_until(lambda: not green.egress_pods(SERVICE), "the pod is gone")
+    wait_for("the lease is released", lambda: green.lease(SERVICE)["status"]["phase"] == "Released")
+    wait_for("the pod is gone", lambda: not green.egress_pods(SERVICE))
     for kind in ("replicationcontroller", "networkpolicy"):
         name = f"{SERVICE}-avi-egress-pod"
-        wait_until(
-            lambda kind=kind, name=name: not green.json("get", kind, f"--field-selector=metadata.name={name}")["items"],
+        wait_for(
             kind,
+            lambda kind=kind, name=name: not green.json("get", kind, f"--field-selector=metadata.name={name}")["items"],
         )
     assert routed(cluster, source) == []
 
     green.create_service(SERVICE, {"destination_ip": "10.10.10.200"})
     green.wait_ready(SERVICE)
     assert green.source_ip(SERVICE) == source
-    assert lease_of(kubectl, green)["status"]["phase"] == "Bound"
+    assert green.lease(SERVICE)["status"]["phase"] == "Bound"
     assert green.fetch(green.cluster_ip(SERVICE)).seen == source
 
 
@@ -208,9 +179,7 @@ def test_an_edited_annotation_moves_the_traffic_and_keeps_the_address(green: Pro
     pod = green.egress_pods(SERVICE)[0]["metadata"]["name"]
     edited = json.dumps({"destination_ip": "10.10.24.85", "hm_port": "1000"})
     green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={edited}")
-    wait_until(
-        lambda: [item["metadata"]["name"] for item in green.egress_pods(SERVICE)] not in ([pod], []), "a new pod"
-    )
+    wait_for("a new pod", lambda: [item["metadata"]["name"] for item in green.egress_pods(SERVICE)] not in ([pod], []))
     green.wait_ready(SERVICE)
     container = green.egress_pods(SERVICE)[-1]["spec"]["containers"][0]
     assert container["livenessProbe"]["tcpSocket"]["port"] == 1000

@@ -19,8 +19,7 @@ from tests.cluster import Cluster
 from tests.support.capture import Capture
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
-
-from .conftest import NODES, Project
+from tests.support.project import NODES, Project
 
 SERVICE = "hammered"
 RECOVERY_SECONDS = 40

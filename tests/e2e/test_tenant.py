@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.outside import Outside
-
-from .conftest import Project
+from tests.support.project import Project
 
 SERVICE = "tenants-own"
 NAME = f"{SERVICE}-avi-egress-pod"

@@ -9,22 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.tools import KUBERNETES, ensure
 from tests.faults import FaultProxy
 from tests.support.ansible_run import Ansible
-from tests.support.api_server import ApiServer
+from tests.support.api_server import ApiServer, api_server
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """An API server with nothing in it."""
-    ensure(KUBERNETES, print)
-    server = ApiServer(tmp_path_factory.mktemp("api"))
-    try:
-        server.start()
+    with api_server(tmp_path_factory.mktemp("api")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,8 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 
 from tests.support.api_server import ApiServer
 from tests.support.awx_job import Awx
-from tests.support.controller_process import ControllerProcess, wait_for
+from tests.support.controller_process import ControllerProcess
+from tests.support.waiting import wait_for
 
 SITE: dict[str, Any] = {
     "egress_networks": [

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.ansible_run import CHECKOUT, Ansible, Run
+from tests.support.ansible_run import Ansible, Run
+from tests.support.checkout import CHECKOUT
 
 PLAYBOOKS = CHECKOUT / "playbooks"
 TEMPLATES = yaml.safe_load((PLAYBOOKS / "vars/awx.yml").read_text())["egress_awx_templates"]

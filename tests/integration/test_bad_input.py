@@ -27,9 +27,9 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.integration.test_controller import CRDS, define
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ADMIN_TOKEN, TENANT, TENANT_TOKEN, ApiServer
+from tests.support.definitions import CRDS, define
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 NOT_INSTALLED = r"the cluster has no Egress\w+: the role has not been run; run avi\.egress\.site"

@@ -4,22 +4,19 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import signal
 import statistics
 import time
-import uuid
 from datetime import UTC, datetime
-from ipaddress import IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterator
 
 import jinja2
 import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
-    CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
     EGRESS_LEASE,
@@ -28,12 +25,10 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     LEADER_LEASE,
     NAMESPACE,
     NETWORK_POLICY,
-    POD,
     REPLICATION_CONTROLLER,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
-    KubeObject,
     Resource,
     account_name,
     account_user,
@@ -48,20 +43,19 @@ from tests.faults import FaultProxy
 from tests.faults.requests import READS
 from tests.faults.rules import Delay, HoldWatch, Rule
 from tests.support.api_server import ApiServer
+from tests.support.checkout import CHECKOUT
 from tests.support.controller_process import (
-    CHECKOUT,
     LEADS_SECONDS,
     NAMESPACE_OF_CONTROLLER,
     ControllerProcess,
-    wait_for,
+    wait_quiet,
 )
+from tests.support.definitions import CRDS, SCC_CRD, define
 from tests.support.door import Door
+from tests.support.waiting import wait_for
+from tests.support.world import LABEL, World
 
-CRDS = sorted((CHECKOUT / "roles/egress/files/crds").glob("*.yaml"))
-SCC_CRD = CHECKOUT / "tests/cluster/manifests/scc-crd.yaml"
 ACCESS = CHECKOUT / "roles/egress/templates/access.yaml.j2"
-LABEL = "tests.egress.avi.dev/world"
-_subnets = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +87,6 @@ def account(api: ApiServer, cluster: KubeClient, tmp_path_factory: pytest.TempPa
     return kubeconfig
 
 
-def define(cluster: KubeClient, manifests: Iterable[Path]) -> None:
-    """Install CustomResourceDefinitions and wait until they are served."""
-    for manifest in manifests:
-        for body in yaml.safe_load_all(manifest.read_text()):
-            cluster.create(CUSTOM_RESOURCE_DEFINITION, body)
-            name = body["metadata"]["name"]
-            wait_for(f"{name} to be served", lambda name=name: is_served(cluster, name))
-
-
-def is_served(cluster: KubeClient, name: str) -> bool:
-    found = cluster.get(CUSTOM_RESOURCE_DEFINITION, name) or {}
-    conditions = (found.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
-
-
 Replica = Callable[..., ControllerProcess]
 
 
@@ -133,161 +112,6 @@ def controller(replica: Replica) -> ControllerProcess:
     made.start()
     wait_for("it to lead", lambda: made.leads, LEADS_SECONDS)
     return made
-
-
-class World:
-    """A cloud, a network and a project that no other test touches."""
-
-    def __init__(self, cluster: KubeClient) -> None:
-        self.cluster = cluster
-        self.name = f"w{uuid.uuid4().hex[:8]}"
-        self.uuid = str(uuid.uuid4())
-        self.namespace = self.name
-
-    def set_up(
-        self, *, prefix: int = 28, secure: bool = True, quarantine: int = 3600, more: Iterable[str] = (), **fields: Any
-    ) -> World:
-        """``more`` are further subnets of the network, ``fields`` further ones of its spec."""
-        number = next(_subnets)
-        cidr = f"10.{100 + number // 256}.{number % 256}.0/{prefix}"
-        self.subnet = IPv4Network(cidr)
-        self.add_namespace(self.namespace)
-        subnets = [{"cidr": item} for item in (cidr, *more)]
-        # On an uplink of its own, as some tests' networks have the same addresses.
-        spec = {"subnets": subnets, "quarantineSeconds": quarantine, "uplink": self.name, **fields}
-        self.create(EGRESS_NETWORK, self.name, spec)
-        include = {"include": {"matchLabels": {LABEL: self.name}}}
-        self.create(
-            EGRESS_CLOUD,
-            self.name,
-            {"uuid": self.uuid, "secureEgressMode": secure, "projects": include, "networks": [self.name]},
-        )
-        return self
-
-    def add_namespace(self, name: str) -> None:
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: self.name}}}
-        self.cluster.create(NAMESPACE, body)
-
-    def create(self, resource: Any, name: str, spec: dict[str, Any]) -> KubeObject:
-        body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name}, "spec": spec}
-        return self.cluster.create(resource, body)
-
-    def serve(self, name: str, egress_pod: Any = None, **spec: Any) -> None:
-        """Create a secure egress service; a string is the annotation's text as it is."""
-        wish = {"destination_ip": "10.10.10.200"} if egress_pod is None else egress_pod
-        text = wish if isinstance(wish, str) else json.dumps(wish)
-        metadata = {"name": name, "namespace": self.namespace, "annotations": {"egress_pod": text}}
-        body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}], **spec}}
-        self.cluster.create(SERVICE, body)
-
-    def annotate(self, name: str, text: str | None) -> None:
-        self.cluster.patch(SERVICE, name, {"metadata": {"annotations": {"egress_pod": text}}}, self.namespace)
-
-    def delete(self, name: str) -> None:
-        self.cluster.delete_named(SERVICE, name, self.namespace)
-
-    def service(self, name: str) -> KubeObject:
-        found = self.cluster.get(SERVICE, name, self.namespace)
-        assert found is not None
-        return found
-
-    def controller(self, name: str) -> KubeObject | None:
-        return self.cluster.get(REPLICATION_CONTROLLER, f"{name}-avi-egress-pod", self.namespace)
-
-    def condition(self, name: str) -> dict[str, Any]:
-        conditions = self.service(name)["status"].get("conditions") or ()
-        return next((item for item in conditions if item["type"] == "EgressReady"), {})
-
-    def lease(self, name: str) -> KubeObject | None:
-        return self.cluster.get(EGRESS_LEASE, f"{self.name}.{self.namespace}.{name}.0")
-
-    def address(self, name: str) -> str | None:
-        status = (self.lease(name) or {}).get("status") or {}
-        return status.get("address") if status.get("phase") == "Bound" else None
-
-    def phase(self, name: str) -> str | None:
-        found: str | None = ((self.lease(name) or {}).get("status") or {}).get("phase")
-        return found
-
-    def bound(self) -> int:
-        """How many leases of the network are Bound."""
-        return sum((lease.get("status") or {}).get("phase") == "Bound" for lease in self.leases())
-
-    def network_condition(self, kind: str) -> dict[str, Any]:
-        conditions = ((self.cluster.get(EGRESS_NETWORK, self.name) or {}).get("status") or {}).get("conditions") or ()
-        return next((item for item in conditions if item["type"] == kind), {})
-
-    def confirm_mass_release(self) -> None:
-        annotations = {"egress.avi.dev/mass-release": "allow"}
-        self.cluster.patch(EGRESS_NETWORK, self.name, {"metadata": {"annotations": annotations}})
-
-    def locks(self) -> list[KubeObject]:
-        return [item for item in self.cluster.list(EGRESS_ADDRESS) if item["spec"]["network"] == self.name]
-
-    def leases(self) -> list[KubeObject]:
-        return [item for item in self.cluster.list(EGRESS_LEASE) if item["spec"]["network"] == self.name]
-
-    def events(self, name: str) -> list[KubeObject]:
-        """What the controller told; the API server tells of the cluster IPs that it repairs, too."""
-        found = self.cluster.list(EVENT, self.namespace, fields=f"involvedObject.name={name}")
-        return [event for event in found if event["source"].get("component") == "avi-egress-controller"]
-
-    def lease_events(self, name: str) -> set[str]:
-        """The reasons of what was told of a service's lease."""
-        lease = f"{self.name}.{self.namespace}.{name}.0"
-        return {item["reason"] for item in self.cluster.list(EVENT, fields=f"involvedObject.name={lease}")}
-
-    def wait_reason(self, name: str, reason: str, seconds: float = 30) -> dict[str, Any]:
-        def check() -> dict[str, Any] | None:
-            found = self.condition(name)
-            return found if found.get("reason") == reason else None
-
-        found: dict[str, Any] = wait_for(f"{name} to say {reason}", check, seconds, lambda: self.service(name))
-        return found
-
-    def wait_served(self, name: str) -> None:
-        self.wait_reason(name, "WaitingForPod")
-        assert self.service(name)["spec"]["selector"] == {"name": f"{name}-avi-egress-pod"}
-
-    def run_pod(self, name: str, last_words: str | None = None) -> str:
-        """Play the RC's controller and kubelet: a pod of the present template.
-
-        It is ready, or waits after its router has ended once with some last words.
-        """
-        template = (self.controller(name) or {})["spec"]["template"]
-        metadata = {
-            "name": f"{name}-avi-egress-pod-x",
-            "namespace": self.namespace,
-            **{"labels": template["metadata"]["labels"]},
-        }
-        spec = {**template["spec"], "nodeName": "nowhere"}
-        self.cluster.create(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-        status: dict[str, Any] = {"conditions": [{"type": "Ready", "status": str(last_words is None)}]}
-        if last_words is not None:
-            container = {"name": spec["containers"][0]["name"], "image": "x", "imageID": "x", "restartCount": 1}
-            ended = {"terminated": {"exitCode": 75, "message": last_words}}
-            status["containerStatuses"] = [{**container, "ready": False, "started": False, "lastState": ended}]
-        pod = str(metadata["name"])
-        self.cluster.patch(POD, pod, {"status": {"phase": "Running", **status}}, self.namespace, subresource="status")
-        return pod
-
-    def end_pod(self, pod: str) -> None:
-        """Play kubelet: the pod is gone at once."""
-        path = POD.path(self.namespace, pod)
-        self.cluster._request("DELETE", path, POD, None, {"gracePeriodSeconds": 0, "kind": "DeleteOptions"})
-
-
-def wait_quiet(controller: ControllerProcess) -> float:
-    """How many requests it has made, once it makes none for a moment; AssertionError if it never stops."""
-
-    def made() -> float | None:
-        before = controller.metric("api_requests")
-        time.sleep(1.5)
-        return before if controller.metric("api_requests") == before else None
-
-    found = wait_for("an end of its requests", made)
-    assert found is not None
-    return found
 
 
 @pytest.fixture

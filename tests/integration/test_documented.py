@@ -23,9 +23,9 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
-from tests.integration.test_controller import CRDS, SCC_CRD, define
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer
+from tests.support.definitions import CRDS, SCC_CRD, define
 from tests.support.documented import Returned, text
 
 ORDER = (

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.ansible_run import CHECKOUT
+from tests.support.checkout import CHECKOUT
 
 PROGRAMS = Path(sys.executable).parent
 

@@ -27,10 +27,11 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
-from tests.support.ansible_run import CHECKOUT, Ansible, Run
+from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
-from tests.support.controller_process import wait_for
+from tests.support.checkout import CHECKOUT
 from tests.support.registry import PULLER, PULLER_PASSWORD, PUSHER, PUSHER_PASSWORD, Registry
+from tests.support.waiting import wait_for
 
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 SECRET = Resource("", "v1", "Secret", "secrets")

@@ -18,9 +18,9 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import EG
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.faults import FaultProxy
-from tests.integration.test_controller import CRDS, SCC_CRD, define
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
+from tests.support.definitions import CRDS, SCC_CRD, define
 
 Task = dict[str, Any]
 MOMENT = "2026-11-20T06:31:00Z"

@@ -26,11 +26,13 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMI
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease_import
 
-from tests.integration.test_controller import CRDS, SCC_CRD, World, define
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ApiServer
 from tests.support.breaking import BreakingCluster
-from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
+from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess
+from tests.support.definitions import CRDS, SCC_CRD, define
+from tests.support.waiting import wait_for
+from tests.support.world import World
 
 NOW = datetime(2026, 11, 20, 6, 31, tzinfo=UTC)
 MOMENT = "2026-11-20T06:31:00Z"

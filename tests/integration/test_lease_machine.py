@@ -15,8 +15,8 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Lease
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.integration.test_controller import CRDS, define
 from tests.support.api_server import ApiServer
+from tests.support.definitions import CRDS, define
 from tests.support.lease_machine import LeaseMachine
 
 EXAMPLES, STEPS = 8, 40

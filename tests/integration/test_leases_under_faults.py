@@ -49,9 +49,11 @@ from tests.faults.rules import (
     Reset,
     Rule,
 )
-from tests.integration.test_controller import CRDS, SCC_CRD, World, define
 from tests.support.api_server import ApiServer
-from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
+from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess
+from tests.support.definitions import CRDS, SCC_CRD, define
+from tests.support.waiting import wait_for
+from tests.support.world import World
 
 T = TypeVar("T")
 

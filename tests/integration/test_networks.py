@@ -28,7 +28,8 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import rea
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease
 
 from tests.support.api_server import ApiServer
-from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess, wait_for
+from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess
+from tests.support.waiting import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 ROLE = CHECKOUT / "roles/egress"

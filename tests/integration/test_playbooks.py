@@ -28,8 +28,10 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.faults import FaultProxy
-from tests.support.ansible_run import CHECKOUT, Ansible, Run
+from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
+from tests.support.checkout import CHECKOUT
+from tests.support.site import SITE, SUBNET
 
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
@@ -41,16 +43,6 @@ COMPARED = (
     *(CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SERVICE, SERVICE_ACCOUNT, POD),
     *(DEPLOYMENT, CLUSTER_ROLE, CLUSTER_ROLE_BINDING, *OURS),
 )
-SUBNET = {
-    "cidr": "10.70.112.0/24",
-    "gateway": "10.70.112.1",
-    "ranges": [{"begin": "10.70.112.100", "end": "10.70.112.102"}],
-}
-SITE: dict[str, Any] = {
-    "egress_wait": False,
-    "egress_projects": ["green", "blue"],
-    "egress_networks": [{"name": "lan", "uplink": "eth0", "subnets": [SUBNET]}],
-}
 SERVICE_OPTIONS: dict[str, Any] = {
     "egress_service_name": "secure-egress-service",
     "egress_service_namespace": "green",

@@ -17,12 +17,12 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer
-from tests.support.controller_process import wait_for
-from tests.unit.role.test_access import ARTICLE, LEGACY_API_VERSION
+from tests.support.avirole import AVIROLE, LEGACY_API_VERSION
+from tests.support.waiting import wait_for
 
 TODAYS = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
 OPENSHIFTS = Resource(*LEGACY_API_VERSION.split("/"), "ClusterRole", "clusterroles", namespaced=False)
-RULES = [{key: value for key, value in rule.items() if value is not None} for rule in ARTICLE["rules"]]
+RULES = [{key: value for key, value in rule.items() if value is not None} for rule in AVIROLE["rules"]]
 """The article's without ``attributeRestrictions: null``."""
 VARIABLES = {"egress_wait": False, "egress_role_form": "article"}
 
@@ -47,7 +47,7 @@ def openshifts_kind() -> dict[str, Any]:
 
 def test_todays_kind_takes_the_articles_rules_without_the_field_that_it_no_longer_knows(cluster: KubeClient) -> None:
     created = cluster.create(
-        TODAYS, {**ARTICLE, "apiVersion": TODAYS.api_version, "metadata": {"name": "of-the-article"}}
+        TODAYS, {**AVIROLE, "apiVersion": TODAYS.api_version, "metadata": {"name": "of-the-article"}}
     )
 
     assert created["rules"] == RULES
@@ -70,5 +70,5 @@ def test_where_that_is_served_the_role_makes_the_articles(ansible: Ansible, clus
     assert run.stats["failures"] == 0, run.failure
     made = cluster.get(OPENSHIFTS, "avirole")
     assert made is not None
-    assert made["rules"] == ARTICLE["rules"]
+    assert made["rules"] == AVIROLE["rules"]
     assert cluster.get(TODAYS, "avirole") is None

@@ -11,7 +11,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -32,6 +33,18 @@ TENANT_TOKEN = "tenant-token"
 TENANT = "tenant"
 START_SECONDS = 60
 CONTROLLERS = "namespace-controller,garbage-collector-controller,serviceaccount-controller"
+
+
+@contextmanager
+def api_server(folder: Path) -> Iterator[ApiServer]:
+    """A running API server with nothing in it; its programs are built where they are not there yet."""
+    tools.ensure(tools.KUBERNETES, print)
+    server = ApiServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 class ApiServer:

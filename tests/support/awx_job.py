@@ -19,7 +19,8 @@ from typing import Any, Mapping
 import ansible_runner
 import yaml
 
-from tests.support.ansible_run import CHECKOUT, collections
+from tests.support.ansible_run import collections
+from tests.support.checkout import CHECKOUT
 
 SETUP = CHECKOUT / "playbooks/vars/awx.yml"
 TIMEOUT_SECONDS = 300

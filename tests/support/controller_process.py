@@ -13,29 +13,15 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Callable, TypeVar
 
-T = TypeVar("T")
+from tests.support.checkout import CHECKOUT
+from tests.support.waiting import wait_for
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 NAMESPACE_OF_CONTROLLER = "avi-egress"
 LEASE_SECONDS = 3
 """Short, so that a take-over needs not be waited for long."""
 LEADS_SECONDS = LEASE_SECONDS + 27
 """When a replica leads that may, on a busy machine too."""
-
-
-def wait_for(what: str, check: Callable[[], T], seconds: float = 30.0, shown: Callable[[], object] | None = None) -> T:
-    """The first truthy answer of ``check``; AssertionError with the last one, or ``shown``, where time is up."""
-    end = time.monotonic() + seconds
-    answer = check()
-    while not answer:
-        if time.monotonic() > end:
-            seen = shown() if shown else answer
-            raise AssertionError(f"not within {seconds} s: {what}; last seen: {seen!r}")
-        time.sleep(0.02)
-        answer = check()
-    return answer
 
 
 class ControllerProcess:
@@ -124,3 +110,16 @@ def _free_port() -> int:
     """A TCP port of loopback that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def wait_quiet(controller: ControllerProcess) -> float:
+    """How many requests it has made, once it makes none for a moment; AssertionError if it never stops."""
+
+    def made() -> float | None:
+        before = controller.metric("api_requests")
+        time.sleep(1.5)
+        return before if controller.metric("api_requests") == before else None
+
+    found = wait_for("an end of its requests", made)
+    assert found is not None
+    return found

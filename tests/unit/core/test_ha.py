@@ -12,8 +12,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload import manifes
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from tests.support.builders import SOURCE, cloud, network, service, service_object
-
-from .test_plan import carried_out, pod_of
+from tests.support.observed import carried_out, pod_of
 
 SECOND = "10.70.112.156"
 HA = {"destination_ip": "10.0.0.1", "ha": True}

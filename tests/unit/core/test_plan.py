@@ -13,64 +13,20 @@ from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import READY_CONDITION, KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.api.writes import Write
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import READY_CONDITION
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.workload import admission, plan, pods, service_status
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from tests.support.builders import SOURCE, UUID, cloud, namespace, network, service, service_object
+from tests.support.observed import carried_out, pod_of
 
 NETWORKS = {"outside": network()}
-FIELD_OF_KIND = {
-    "Service": "service",
-    "ReplicationController": "controller",
-    "StatefulSet": "stateful_set",
-    "PodDisruptionBudget": "disruption_budget",
-    "NetworkPolicy": "network_policy",
-    "ServiceAccount": "service_account",
-    "SecurityContextConstraints": "scc",
-}
-
-
-def stored(body: KubeObject, version: str = "1") -> KubeObject:
-    """What the API server makes of a body: no nulls, its own metadata."""
-    bare = {key: value for key, value in body.items() if value is not None}
-    return {**bare, "metadata": {"uid": "some-uid", "resourceVersion": version, **body["metadata"]}}
-
-
-def carried_out(observed: Observed, writes: tuple[Write, ...]) -> Observed:
-    """The world after the writes."""
-    for write in writes:
-        field = FIELD_OF_KIND[write.resource.kind]
-        current = getattr(observed, field)
-        if write.verb == "create":
-            assert current is None
-            after = stored(copy.deepcopy(write.body))
-        elif write.verb == "patch":
-            asked = write.body.get("metadata", {}).get("resourceVersion")
-            assert asked in (None, current["metadata"]["resourceVersion"])
-            after = stored(patched(current, write.body))
-        else:
-            assert write.uid == current["metadata"]["uid"]
-            after = None
-        observed = replace(observed, **{field: after})
-    return observed
 
 
 def served(observed: Observed, egress_pod: Any = None, **fields: Any) -> Plan:
     return plan.serve(service(egress_pod, **fields), cloud(), network(), [SOURCE], observed)
-
-
-def pod_of(controller: KubeObject, ready: bool = True, **status: Any) -> KubeObject:
-    template = copy.deepcopy(controller["spec"]["template"])
-    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
-    return {
-        "metadata": {**template["metadata"], "name": "pod-1"},
-        "spec": template["spec"],
-        "status": {"phase": "Running", "conditions": conditions, **status},
-    }
 
 
 def running(egress_pod: Any = None, **fields: Any) -> Observed:

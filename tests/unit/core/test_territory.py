@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.builders import cloud, network, network_object
-
-from .test_addresses import model_of, subnets
+from tests.support.subnets import model_of, subnets
 
 NEARBY = st.integers(0, 40).flatmap(
     lambda number: st.sampled_from(

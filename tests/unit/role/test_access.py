@@ -11,71 +11,9 @@ from typing import Any
 import jinja2
 import yaml
 
+from tests.support.avirole import AVIROLE, LEGACY_API_VERSION
+
 ROLE = Path(__file__).parents[3] / "roles/egress"
-ARTICLE = yaml.safe_load("""
-apiVersion: v1
-kind: ClusterRole
-metadata:
-  name: avirole
-rules:
-- apiGroups:
-  - ""
-  attributeRestrictions: null
-  resources:
-  - pods
-  - replicationcontrollers
-  - secrets
-  - securitycontextconstraints
-  - serviceaccounts
-  - services
-  verbs:
-  - '*'
-- apiGroups:
-  - ""
-  attributeRestrictions: null
-  resources:
-  - '*'
-  verbs:
-  - get
-  - list
-  - watch
-- apiGroups:
-  - ""
-  attributeRestrictions: null
-  resources:
-  - routes/status
-  verbs:
-  - patch
-  - update
-- apiGroups:
-  - extensions
-  attributeRestrictions: null
-  resources:
-  - daemonsets
-  - ingresses
-  verbs:
-  - create
-  - delete
-  - get
-  - list
-  - update
-  - watch
-- apiGroups:
-  - apps
-  attributeRestrictions: null
-  resources:
-  - statefulsets
-  verbs:
-  - create
-  - delete
-  - get
-  - list
-  - update
-  - watch
-""")
-"""The sample of "Prerequisites"; the page that it was taken from has lost its indentation."""
-LEGACY_API_VERSION = "authorization.openshift.io/v1"
-"""What OpenShift 3.6 made of the article's ``v1``, when it gave its kinds groups of their own."""
 TODAYS_GROUPS = {
     "securitycontextconstraints": "security.openshift.io",
     "routes/status": "route.openshift.io",
@@ -107,13 +45,13 @@ def grants(role: dict[str, Any]) -> Counter[tuple[str, str, str]]:
 
 
 def test_the_articles_form_is_the_article_field_by_field() -> None:
-    assert cluster_role(egress_role_form="article") == {**ARTICLE, "apiVersion": LEGACY_API_VERSION}
+    assert cluster_role(egress_role_form="article") == {**AVIROLE, "apiVersion": LEGACY_API_VERSION}
 
 
 def test_todays_form_has_the_articles_rights_each_in_todays_group() -> None:
     role = cluster_role()
     expected = Counter(
-        {(TODAYS_GROUPS.get(right[1], right[0]), *right[1:]): times for right, times in grants(ARTICLE).items()}
+        {(TODAYS_GROUPS.get(right[1], right[0]), *right[1:]): times for right, times in grants(AVIROLE).items()}
     )
     assert grants(role) == expected
     assert {key: role[key] for key in ("apiVersion", "kind", "metadata")} == {

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""A namespace in which a tenant works: its services, what became of them, and its clients."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.client import Answer, fetch
+from tests.support.kubectl import Kubectl
+
+NODES = ("node1", "node2")
+READY_SECONDS = 60
+DUAL_STACK = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}
+
+# Both ends of the connection as the remote application has them.
+_WITNESS = """
+import sys, urllib.request
+print(urllib.request.urlopen("http://%s/json" % sys.argv[1], timeout=5).read().decode())
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A namespace with one client pod on each node."""
+
+    kubectl: Kubectl
+    name: str
+
+    def fetch(self, host: str, port: int = 80, node: str = NODES[0]) -> Answer:
+        return fetch(self.kubectl, self.name, host, port, pod=f"client-{node}")
+
+    def json(self, *arguments: str) -> Any:
+        return self.kubectl.json("-n", self.name, *arguments)
+
+    def create_service(self, name: str, egress_pod: dict[str, Any] | str, **spec: Any) -> None:
+        """A Service as a user writes it, without a selector."""
+        text = egress_pod if isinstance(egress_pod, str) else json.dumps(egress_pod)
+        metadata = {"name": name, "namespace": self.name, "annotations": {"egress_pod": text}}
+        body = {"ports": [{"name": "foo", "port": 80}], **spec}
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": body})
+
+    def wait_ready(self, service: str) -> None:
+        self.kubectl.wait(self.name, "condition=EgressReady", f"service/{service}", timeout=READY_SECONDS)
+
+    def condition(self, service: str) -> dict[str, str]:
+        conditions = self.json("get", "service", service)["status"].get("conditions") or []
+        return next((item for item in conditions if item["type"] == "EgressReady"), {})
+
+    def cluster_ip(self, service: str, version: int | None = None) -> str:
+        """The Service's first cluster IP, or that of a family."""
+        found = self.json("get", "service", service)["spec"]["clusterIPs"]
+        of_family = [item for item in found if version is None or (":" in item) == (version == 6)]
+        return str(of_family[0])
+
+    def lease(self, service: str) -> dict[str, Any]:
+        """The one lease of a service; AssertionError where there are more, or none."""
+        found: list[dict[str, Any]] = self.kubectl.json("get", "egressleases")["items"]
+        wanted = (self.name, service)
+        (mine,) = [item for item in found if (item["spec"]["namespace"], item["spec"]["service"]) == wanted]
+        return mine
+
+    def delete(self, service: str) -> None:
+        self.kubectl.run("-n", self.name, "delete", "service", service, "--ignore-not-found")
+
+    def witness(self, host: str, port: int = 80) -> tuple[str, str, int]:
+        """The source address, destination address and destination port that the remote application sees."""
+        command = ("-n", self.name, "exec", f"client-{NODES[0]}", "--", "python3", "-c", _WITNESS, f"{host}:{port}")
+        seen = json.loads(self.kubectl.run(*command))
+        return seen["peer"], seen["localAddress"], seen["localPort"]
+
+    def source_ip(self, service: str) -> str:
+        return str(self.json("get", "service", service)["metadata"]["annotations"]["egress.avi.dev/source-ips"])
+
+    def egress_pods(self, service: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.json("get", "pods", "-l", f"name={service}-avi-egress-pod")["items"]
+        return found
