@@ -122,7 +122,7 @@ def built(recipe: Recipe, settings: BuildSettings) -> Image:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One build at a time below a folder, whoever asks for it."""
+    """One build at a time below a folder, in whatever process."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

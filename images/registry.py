@@ -128,7 +128,7 @@ def opened(login: RegistryLogin) -> Iterator[Registry]:
 
 def _cause(complaint: str, user: str, purpose: str) -> str:
     """What is wrong, and which variable mends it."""
-    who = user or "whoever is logged in"
+    who = user or "the user who is logged in"
     remedy = (
         f"the login of {user} is refused; mend egress_registry_username or egress_registry_password"
         if user

@@ -86,7 +86,7 @@ class Rule:
         return self.ports is None or (port in self.ports.numbers) == self.ports.is_in
 
     def includes(self, project: str | None) -> bool:
-        """Whether a project's pods (None: whoever is in no group) meet its ``microservice``."""
+        """Whether a project's pods (None: pods in no group) meet its ``microservice``."""
         return self.group is None or (self.group.project == project) == self.group.is_in
 
 

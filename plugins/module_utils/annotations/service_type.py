@@ -22,14 +22,14 @@ def check(service: KubeObject, subject: str) -> None:
     spec = service.get("spec") or {}
     kind = spec.get("type", "ClusterIP")
     if kind not in ALLOWED_TYPES:
-        why = "which opens it to whoever reaches a node" if kind == "NodePort" else "which has no virtual IP"
+        why = "which opens it to anybody who reaches a node" if kind == "NodePort" else "which has no virtual IP"
         raise _refused(subject, "type", kind, f"{why}; give {' or '.join(ALLOWED_TYPES)}")
     if spec.get("clusterIP") == "None":
         raise _refused(subject, "clusterIP", "None", "which has no virtual IP; leave it out")
     foreign = sorted(set(spec.get("externalIPs") or ()) - _balancer_addresses(service))
     if foreign:
         raise _refused(
-            subject, "externalIPs", ", ".join(foreign), "which opens it to whoever reaches a node; leave it out"
+            subject, "externalIPs", ", ".join(foreign), "which opens it to anybody who reaches a node; leave it out"
         )
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What can go wrong, as the operator is told of it.
+"""Errors whose text is one sentence for the operator.
 
 Every error is one sentence that names the object, the field, the value seen and what would be right.
 """
@@ -87,7 +87,7 @@ class AlreadyExists(ApiError):
 
 
 class Forbidden(ApiError):
-    """The rights of whoever asks do not reach so far."""
+    """The rights of the account that asks do not reach so far."""
 
 
 class Expired(ApiError):

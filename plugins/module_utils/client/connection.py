@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""How to reach and to be known to the API server: options and environment as kubernetes.core names them."""
+"""Connection and authentication options, named as in kubernetes.core, and the API client that they make."""
 
 from __future__ import annotations
 

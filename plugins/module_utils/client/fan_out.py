@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Requests that do not depend on each other, several at a time, with one outcome whatever their order."""
+"""Independent requests made several at a time, with one outcome whatever their order."""
 
 from __future__ import annotations
 

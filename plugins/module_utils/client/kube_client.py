@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The one place that talks to the API server: JSON in, JSON out, errors as sentences.
+"""The client of the API server: JSON in, JSON out, errors as sentences; nothing else here talks to it.
 
 Objects stay plain dicts. The official client brings configuration, authentication, TLS and connection pooling; its
 models are left out, for they cost most of the time and memory of reading many objects (docs/explanation).

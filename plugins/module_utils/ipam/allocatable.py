@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What is left of the networks' addresses for leasing: less what the cluster itself lives at and others may lease."""
+"""The allocatable addresses of networks: what is left of them without node addresses and what older networks lease."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def write_status(store: LeaseStore, lease: KubeObject, status: lease_status.Stat
 def begin(store: LeaseStore, lease: KubeObject, claimed_by: str) -> KubeObject:
     """A lease that is not Bound as the claimant's, about to lock an address.
 
-    An Expired one is made another version first: whoever finds its new lock to be nobody's and deletes it does so
+    An Expired one is made another version first: a pass that finds its new lock to be nobody's and deletes it does so
     because the lease is over, and a claim that paused for longer than that must not bind it afterwards.
     """
     if lease_status.is_expired(lease):
@@ -211,7 +211,7 @@ def project_labels(slot: Slot) -> str:
 
 
 def check_wanted(network: EgressNetwork, namespace: str, wanted: str) -> None:
-    """Refused where a project can't have an address of the network, whoever holds it."""
+    """Refused where a project can't have an address of the network, be it held or not."""
     if wanted not in network.pool:
         raise Refused(
             Reason.ADDRESS_NOT_IN_NETWORK, f"EgressNetwork {network.name}: {wanted} is none of its leasable addresses"

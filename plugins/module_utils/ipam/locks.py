@@ -46,7 +46,7 @@ def lock(store: LeaseStore, lease: KubeObject, address: str) -> KubeObject | Non
 
 
 def lock_again(store: LeaseStore, found: KubeObject, lease: KubeObject) -> None:
-    """Write a lock for a lease: whoever decided to delete it meets a newer version, and the count makes it one."""
+    """Write a lock for a lease: a decision to delete it meets a newer version, and the count makes it one."""
     spec = address_object(found["spec"]["network"], found["spec"]["address"], lease)["spec"]
     store.replace(EGRESS_ADDRESS, {**found, "spec": {**spec, "claims": found["spec"].get("claims", 1) + 1}})
 

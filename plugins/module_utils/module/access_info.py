@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Whether an account may do what a playbook is about to do: what ``avi_access_info`` tells."""
+"""``avi_access_info``: whether an account may do what a playbook is about to do."""
 
 from __future__ import annotations
 

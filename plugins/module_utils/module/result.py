@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What an operation came to: the result and the diff, made the same way for check mode and for real."""
+"""The result of a module and its diff, made the same way for check mode and for real."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Brings projects' ServiceAccounts, and their place in the cloud's SCC, into the state that a playbook asks for."""
+"""``avi_scc_account``: brings projects' ServiceAccounts and their place in the cloud's SCC into the state asked for."""
 
 from __future__ import annotations
 

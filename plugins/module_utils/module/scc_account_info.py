@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Which projects of a cloud may run egress pods, and what they lack: what ``avi_scc_account_info`` tells."""
+"""``avi_scc_account_info``: which projects of a cloud may run egress pods, and what they lack."""
 
 from __future__ import annotations
 

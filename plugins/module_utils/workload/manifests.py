@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What a secure egress service is made of: its controller, NetworkPolicy and the Service's own part.
+"""The objects that make up a secure egress service: pod controller, NetworkPolicy and the Service's own part.
 
 Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
 EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK and EGRESS_RESOLVE, a readiness probe

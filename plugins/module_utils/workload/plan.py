@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Desired against observed for one secure egress service: who admits it, and which writes are still to be done.
+"""The plan for one secure egress service: desired against observed, and the writes still to be done.
 
 Level-triggered: each function looks at what is there now and gives the writes that lead on from it, none where all
 is in place. Nothing here talks to a server: a plan is carried out by ``apply``, or shown by check mode.
@@ -208,7 +208,7 @@ def _service_without_egress(service: KubeObject, namespace: str, name: str) -> K
 def _service_writes(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
     """The write to a Service that is there; one that is gone is never made anew.
 
-    ``ports`` is one list, written as a whole: such a write is for exactly the version that was read, lest a port that
+    ``ports`` is one list, written as a whole: such a write is for exactly the version that was read, and no port that
     the user adds meanwhile is lost.
     """
     if observed is None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Brings secure egress services into the state that a playbook asks for.
+"""``avi_egress_service``: brings secure egress services into the state that a playbook asks for.
 
 All writes are decided, and tried by the API server, before the first is made: what is refused leaves nothing behind.
 """

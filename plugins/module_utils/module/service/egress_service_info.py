@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Which secure egress services there are, and how they fare: what ``avi_egress_service_info`` tells."""
+"""``avi_egress_service_info``: which secure egress services there are, and how they fare."""
 
 from __future__ import annotations
 

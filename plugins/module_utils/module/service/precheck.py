@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What the egress controller would refuse of what a task's options name, told before a Service is written."""
+"""The controller's refusals, made before a Service is written: networks and addresses that options name."""
 
 from __future__ import annotations
 
