@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.imports import BASE, REPOSITORY, Import, closure, imports_of, modules_of
-from tests.support.layers import WINGS
+from tests.support.layers import ROOMS, WINGS
 
 CORE = "plugins/module_utils"
 CONTROLLER = "images/egress_controller/egress_controller"
@@ -20,6 +20,8 @@ REACHES_OUT = {
     "selectors", "shutil", "socketserver", "ssl", "subprocess", "tempfile", "threading", "urllib3",
 }  # fmt: skip
 """Top-level packages by which a module reaches a client, threads, files or Ansible."""
+OF_EGRESS = ("annotations", "ipam", "workload")
+"""Wings that know what egress is: the controller's runtime imports none of them."""
 
 
 def wing(module: str) -> str:
@@ -59,6 +61,21 @@ def test_the_client_knows_no_ansible() -> None:
     found = [item for path in modules_of(f"{CORE}/client") for item in imports_of(path)]
     out = [item for item in found if item.module.partition(".")[0] == "ansible"]
     assert not out, told(out, "the controller's image has no Ansible")
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_folder_of_the_controller_imports_the_folders_below_it_alone(name: str) -> None:
+    found = [item for path in modules_of(f"{CONTROLLER}/{name}") for item in imports_of(path)]
+    own = [item for item in found if item.module.startswith("egress_controller.")]
+    above = [item for item in own if item.module.split(".")[1] not in {name} | ROOMS[name] | {"logs", "settings"}]
+    assert found, f"nothing in {CONTROLLER}/{name} imports anything: has it moved?"
+    assert not above, told(above, f"{name} may import {sorted(ROOMS[name])}; move what both need down")
+
+
+def test_the_controllers_runtime_knows_nothing_of_egress() -> None:
+    found = [item for path in modules_of(f"{CONTROLLER}/runtime") for item in imports_of(path)]
+    core = [item for item in found if item.module.startswith(BASE) and wing(item.module) in OF_EGRESS]
+    assert not core, told(core, "runtime may import api and client; a reconciler knows egress")
 
 
 def test_the_controller_imports_no_module_of_ansibles() -> None:

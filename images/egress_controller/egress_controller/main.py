@@ -17,6 +17,7 @@ from egress_controller.cache.caches import Caches
 from egress_controller.cache.event_handlers import Triggers
 from egress_controller.cache.listers import Inventory
 from egress_controller.cache.waiting_services import Waiting
+from egress_controller.ipam import lease_metrics
 from egress_controller.ipam.brake import Brake
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.conflicts import Conflicts
@@ -116,8 +117,7 @@ class Controller:
             "api_requests", "Requests to the API server, the election's aside.", lambda: self._cluster.requests
         )
         metrics.watch("api_writes", "Writes to the API server, the election's aside.", lambda: self._cluster.writes)
-        metrics.watch_leases(self._caches.leases.all)
-        metrics.watch_conflicts(self._caches.addresses.all)
+        lease_metrics.register(metrics, self._caches.leases.all, self._caches.addresses.all)
         HealthServer(
             self._settings.health_address,
             self._settings.health_port,

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What Prometheus may ask."""
+"""The controller's metrics, in Prometheus' text format."""
 
 from __future__ import annotations
 
 from collections import Counter as Tally
 from typing import Callable, Iterable, Iterator, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
@@ -35,19 +33,11 @@ class Metrics:
         """A figure that is read whenever it is asked for."""
         Gauge(f"{PREFIX}_{name}", description, registry=self._registry).set_function(read)
 
-    def watch_leases(self, leases: Callable[[], Iterable[KubeObject]]) -> None:
-        def read() -> Iterator[tuple[str, ...]]:
-            for lease in leases():
-                yield lease["spec"]["network"], (lease.get("status") or {}).get("phase", "Pending")
-
-        self._registry.register(_Tallied("leases", "Leases by network and phase.", ["network", "phase"], read))
-
-    def watch_conflicts(self, addresses: Callable[[], Iterable[KubeObject]]) -> None:
-        def read() -> Iterator[tuple[str, ...]]:
-            return ((address["spec"]["network"],) for address in addresses() if in_conflict(address))
-
-        told = "Addresses that another host on the outside LAN answers for, by network."
-        self._registry.register(_Tallied("conflicts", told, ["network"], read))
+    def tally(
+        self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[tuple[str, ...]]]
+    ) -> None:
+        """How many there are of each combination of labels, counted whenever it is asked for."""
+        self._registry.register(_Tallied(name, description, labels, read))
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
@@ -55,7 +45,7 @@ class Metrics:
 
 
 class _Tallied:
-    """Objects of a cache by their labels, counted when they are asked for."""
+    """Things by their labels, counted when they are asked for."""
 
     def __init__(
         self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[tuple[str, ...]]]
