@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from threading import Lock
 from time import monotonic, sleep
 from typing import Any, Callable, Iterator, List, Mapping
@@ -24,6 +25,16 @@ REQUEST_TIMEOUT_SECONDS = 30
 TOO_MANY_REQUESTS = 429
 LIST_PAGE_SIZE = 1000
 """A page is in memory whole, each object several times as large as what is kept of it."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The objects of one kind that a watch is about."""
+
+    resource: Resource
+    namespace: str | None = None
+    labels: str | None = None
+    fields: str | None = None
 
 
 class KubeClient:
@@ -77,21 +88,12 @@ class KubeClient:
                 return items, metadata["resourceVersion"]
             query["continue"] = metadata["continue"]
 
-    def watch(
-        self,
-        resource: Resource,
-        namespace: str | None = None,
-        *,
-        version: str,
-        labels: str | None = None,
-        fields: str | None = None,
-        timeout: float,
-    ) -> Iterator[tuple[str, KubeObject]]:
+    def watch(self, selection: Selection, *, version: str, timeout: float) -> Iterator[tuple[str, KubeObject]]:
         """Events (``ADDED``, ``MODIFIED``, ``DELETED``) after a version until ``timeout`` seconds are over.
 
         Raises Expired when the version is too old, ConnectionFailed when the connection breaks.
         """
-        response = self.open_watch(resource, namespace, version=version, labels=labels, fields=fields, timeout=timeout)
+        resource, response = selection.resource, self.open_watch(selection, version=version, timeout=timeout)
         try:
             for line in _lines(response):
                 event = json.loads(line)
@@ -103,28 +105,19 @@ class KubeClient:
         finally:
             response.close()
 
-    def open_watch(
-        self,
-        resource: Resource,
-        namespace: str | None = None,
-        *,
-        version: str,
-        labels: str | None = None,
-        fields: str | None = None,
-        timeout: float,
-        bookmarks: bool = False,
-    ) -> Any:
+    def open_watch(self, selection: Selection, *, version: str, timeout: float, bookmarks: bool = False) -> Any:
         """The streamed answer (urllib3's) to a watch: one JSON event a line; for an informer, which reads it itself."""
         query = {
             "watch": "true",
             "resourceVersion": version,
-            "labelSelector": labels,
-            "fieldSelector": fields,
+            "labelSelector": selection.labels,
+            "fieldSelector": selection.fields,
             "timeoutSeconds": max(1, int(timeout)),
             "allowWatchBookmarks": "true" if bookmarks else None,
         }
-        response = self._send("GET", resource.path(namespace), query, None, None, (10, timeout + 5))
-        self._check(response, "GET", resource)
+        path = selection.resource.path(selection.namespace)
+        response = self._send("GET", path, query, None, None, (10, timeout + 5))
+        self._check(response, "GET", selection.resource)
         return response.response
 
     def create(self, resource: Resource, body: KubeObject, *, dry_run: bool = False) -> KubeObject:

@@ -21,11 +21,10 @@ from ..api.resources import (
     SERVICE,
     STATEFUL_SET,
     KubeObject,
-    Resource,
     egress_pod_name,
 )
 from ..client.connection import ConnectionFailed
-from ..client.kube_client import KubeClient
+from ..client.kube_client import KubeClient, Selection
 from ..ipam.lease_status import BOUND
 
 SETTLE_SECONDS = 3.0
@@ -38,16 +37,6 @@ class TimedOut(EgressError):
     """What was waited for did not happen in time."""
 
     reason = Reason.TIMED_OUT
-
-
-@dataclass(frozen=True)
-class Watched:
-    """The objects that are watched."""
-
-    resource: Resource
-    namespace: str | None = None
-    labels: str | None = None
-    fields: str | None = None
 
 
 Objects = Dict[str, KubeObject]
@@ -78,7 +67,7 @@ def key(metadata: Mapping[str, Any]) -> str:
     return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])
 
 
-def until(cluster: KubeClient, watched: Watched, done: Callable[[Objects], bool], deadline: float) -> Objects:
+def until(cluster: KubeClient, watched: Selection, done: Callable[[Objects], bool], deadline: float) -> Objects:
     """The watched objects as soon as ``done`` is true of them, or as they are at the deadline (``monotonic()``)."""
     while True:
         items, version = cluster.list_with_version(
@@ -95,22 +84,14 @@ def until(cluster: KubeClient, watched: Watched, done: Callable[[Objects], bool]
 
 def _follow(
     cluster: KubeClient,
-    watched: Watched,
+    watched: Selection,
     objects: Objects,
     version: str,
     done: Callable[[Objects], bool],
     seconds: float,
 ) -> str:
     """Keep ``objects`` current by one watch request, until they are done or it ends; the version to go on from."""
-    events = cluster.watch(
-        watched.resource,
-        watched.namespace,
-        version=version,
-        labels=watched.labels,
-        fields=watched.fields,
-        timeout=seconds,
-    )
-    with closing(events):  # type: ignore[type-var]
+    with closing(cluster.watch(watched, version=version, timeout=seconds)) as events:  # type: ignore[type-var]
         for kind, obj in events:
             metadata = obj["metadata"]
             version = metadata["resourceVersion"]
@@ -133,7 +114,7 @@ def is_ready(service: KubeObject) -> bool:
     return is_true(service, READY_CONDITION)
 
 
-def until_decided(cluster: KubeClient, watched: Watched, awaited: Sequence[Awaited], deadline: float) -> Objects:
+def until_decided(cluster: KubeClient, watched: Selection, awaited: Sequence[Awaited], deadline: float) -> Objects:
     """What is there of the watched Services once each awaited one is ready, refused or gone, or at the deadline.
 
     A condition that was there before a change may still speak of the past, and so may a refusal whose cause has
@@ -188,7 +169,7 @@ def what_stays(
     controllers = {f"{project}/{egress_pod_name(name)}": (project, name) for project, name in services}
     one = f"metadata.name={egress_pod_name(next(iter(services))[1])}" if len(services) == 1 else None
     for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
-        watched = Watched(resource, namespace, fields=one)
+        watched = Selection(resource, namespace, fields=one)
         found = until(cluster, watched, lambda found: not controllers.keys() & found.keys(), deadline)
         if left := [(project, name) for item, (project, name) in controllers.items() if item in found]:
             why = f"is still there after {timeout:g} s; its egress pod may be on a node that does not answer"
@@ -196,7 +177,7 @@ def what_stays(
                 (project, name): f"Service {project}/{name}: {resource.kind} {egress_pod_name(name)} {why}"
                 for project, name in left
             }
-    watched = Watched(EGRESS_LEASE, labels=f"{NAMESPACE_LABEL}={namespace}" if namespace else None)
+    watched = Selection(EGRESS_LEASE, labels=f"{NAMESPACE_LABEL}={namespace}" if namespace else None)
     bound = bound_leases(until(cluster, watched, lambda found: not bound_leases(found, services), deadline), services)
     why = f"is still Bound after {timeout:g} s; is the egress controller running?"
     return {

@@ -25,6 +25,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
     Resource,
 )
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Selection
 from ansible_collections.avi.egress.plugins.module_utils.module import waiting
 from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
@@ -112,7 +113,8 @@ class Server:
         if not dry_run:
             del self.found[resource][f"{namespace}/{name}"]
 
-    def watch(self, resource: Resource, namespace: str | None, **_options: Any) -> Iterator[tuple[str, KubeObject]]:
+    def watch(self, selection: Selection, **_options: Any) -> Iterator[tuple[str, KubeObject]]:
+        resource, namespace = selection.resource, selection.namespace
         self._asked(f"watch {resource.kind} {namespace}")
         for obj in self.list(resource, namespace) if resource is SERVICE else ():
             said = self.controller(obj)

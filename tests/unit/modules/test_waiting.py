@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, EgressError, Expired, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EVENT, SERVICE, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Selection
 from ansible_collections.avi.egress.plugins.module_utils.module import waiting
 
 
@@ -59,7 +60,7 @@ class Playback:
 def wait(cluster: Playback, changed: bool = True, timeout: float = 0.2) -> KubeObject:
     """The first of the objects once it is ready; else the reason why not."""
     server, awaited = cast("Any", cluster), [waiting.Awaited(cluster.objects[0], changed)]
-    found = waiting.until_decided(server, waiting.Watched(SERVICE, "green"), awaited, time.monotonic() + timeout)
+    found = waiting.until_decided(server, Selection(SERVICE, "green"), awaited, time.monotonic() + timeout)
     service = found.get("green/x")
     if service and waiting.is_ready(service):
         return service
@@ -123,7 +124,7 @@ def test_of_many_each_may_move_and_come_back_while_others_are_still_as_before() 
     cluster = Playback(None, [("MODIFIED", move) for move in moves], [("MODIFIED", before[1])])
     cluster.objects = before
     awaited = [waiting.Awaited(found, True) for found in before]
-    watched = waiting.Watched(SERVICE, "green")
+    watched = Selection(SERVICE, "green")
 
     found = waiting.until_decided(cast("Any", cluster), watched, awaited, time.monotonic() + 60)
 

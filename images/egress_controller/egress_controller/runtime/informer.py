@@ -16,7 +16,7 @@ from typing import Any, Callable, Hashable, Mapping
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, Expired
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
 from kubernetes.client.exceptions import ApiException
 from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
 
@@ -206,7 +206,10 @@ class Informer:
         timeout = random.uniform(*WATCH_SECONDS)
         try:
             return self._cluster.open_watch(
-                self._resource, version=version, labels=labels, fields=fields, timeout=timeout, bookmarks=True
+                Selection(self._resource, labels=labels, fields=fields),
+                version=version,
+                timeout=timeout,
+                bookmarks=True,
             )
         except Expired as error:
             raise ApiException(status=error.status, reason=str(error)) from error

@@ -17,10 +17,10 @@ from ...api.resources import SERVICE, KubeObject
 from ...api.writes import Write
 from ...client.apply import Change, settle
 from ...client.fan_out import each, fan_out
-from ...client.kube_client import KubeClient
+from ...client.kube_client import KubeClient, Selection
 from .. import waiting
 from ..item_errors import SHOWN, after_changes, of_item, some
-from ..waiting import Awaited, Objects, ServiceName, TimedOut, Watched
+from ..waiting import Awaited, Objects, ServiceName, TimedOut
 
 Places = Sequence[str | None]
 """Where to look for the Services of a task: namespaces, or None for the whole cluster."""
@@ -189,12 +189,12 @@ def _is_ready(service: KubeObject | None) -> bool:
     return service is not None and waiting.is_ready(service)
 
 
-def _watched(place: str | None, steps: Sequence[Step]) -> Watched:
+def _watched(place: str | None, steps: Sequence[Step]) -> Selection:
     """One Service alone, where only one is waited for."""
     if len(steps) > 1:
-        return Watched(SERVICE, place)
+        return Selection(SERVICE, place)
     namespace, name = steps[0].wish.name
-    return Watched(SERVICE, namespace, fields=f"metadata.name={name}")
+    return Selection(SERVICE, namespace, fields=f"metadata.name={name}")
 
 
 def _refuse_unfinished(
