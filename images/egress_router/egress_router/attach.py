@@ -43,6 +43,9 @@ _IFA_F_DEPRECATED: Final = 0x20
 _IFA_F_TENTATIVE: Final = 0x40
 
 _RULE_PRIORITY: Final = 100
+# Seconds. A half-closed connection is kept for as long as kube-proxy keeps it; RFC 4787 §4.3 has a datagram's answer
+# wait for two minutes at least.
+_TIMEOUTS: Final = (("tcp_timeout_close_wait", "3600"), ("udp_timeout", "120"), ("udp_timeout_stream", "120"))
 # Behind every other route of the table, and after the main table could never be asked.
 _LAST_METRIC: Final = 0xFF000000
 
@@ -246,6 +249,7 @@ class Attachment:
                 lambda: netlink.rule("add", family=family.socket, fwmark=MARK, table=MARK, priority=_RULE_PRIORITY),
             ),
             self._sysctl(self._pod_namespace, family.forwarding, "1"),
+            *(self._sysctl(self._pod_namespace, f"netfilter/nf_conntrack_{name}", value) for name, value in _TIMEOUTS),
         )
 
     def _node_pieces(self, pod_index: int, index: int, uplink: Uplink) -> tuple[_Piece, ...]:

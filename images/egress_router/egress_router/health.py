@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from egress_router import ruleset
 from egress_router.config import Destination, ServedPort
+from egress_router.nat import Counters
 
 # Seconds that one client may take; requests are answered one after the other.
 _PATIENCE: Final = 1.0
@@ -33,12 +34,11 @@ log = logging.getLogger(__name__)
 class Status:
     """What the router tells of itself. ``problem`` is None when everything is served.
 
-    ``counters``: packets and bytes by nftables counter; ``lookup_failures``: by host name; the others
-    count since start.
+    ``lookup_failures``: by host name; the others count since start.
     """
 
     problem: str | None
-    counters: Mapping[str, tuple[int, int]]
+    counters: Counters
     lookup_failures: Mapping[str, int]
     claims: int
     conflicts: int
@@ -59,7 +59,7 @@ class StatusCollector(Collector):
             "egress_router_ready", "1 if every destination is served.", value=float(status.problem is None)
         )
         yield from self._forwarded(status.counters)
-        yield _dropped(status.counters)
+        yield _dropped(status.counters.drops)
         yield CounterMetricFamily(
             "egress_router_claims", "Times the source address was taken over.", value=status.claims
         )
@@ -72,23 +72,23 @@ class StatusCollector(Collector):
             failures.add_metric([name], count)
         yield failures
 
-    def _forwarded(self, counters: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
+    def _forwarded(self, counters: Counters) -> Iterator[Metric]:
         labels = ["port", "destination", "direction"]
         packets = CounterMetricFamily("egress_router_packets", "Packets forwarded.", labels=labels)
         octets = CounterMetricFamily("egress_router_bytes", "Bytes forwarded.", labels=labels)
         for port, to in self._routes.items():
-            for direction, name in (("request", ruleset.request_counter(port)), ("reply", ruleset.reply_counter(port))):
-                counted = counters.get(name, (0, 0))
-                packets.add_metric([str(port), str(to), direction], counted[0])
-                octets.add_metric([str(port), str(to), direction], counted[1])
+            for direction, counted in (("request", counters.requests), ("reply", counters.replies)):
+                of_port = counted.get(port, (0, 0))
+                packets.add_metric([str(port), str(to), direction], of_port[0])
+                octets.add_metric([str(port), str(to), direction], of_port[1])
         yield packets
         yield octets
 
 
-def _dropped(counters: Mapping[str, tuple[int, int]]) -> Metric:
+def _dropped(drops: Mapping[str, int]) -> Metric:
     family = CounterMetricFamily("egress_router_dropped_packets", "Packets dropped by the rule set.", labels=["reason"])
     for name in ruleset.DROPS:
-        family.add_metric([name.removeprefix("dropped_")], counters.get(name, (0, 0))[0])
+        family.add_metric([name.removeprefix("dropped_")], drops.get(name, 0))
     return family
 
 

@@ -5,14 +5,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
 from egress_router import ruleset
 from egress_router.config import Config, ServedPort
 from egress_router.family import Address
 from egress_router.namespace import Namespace
-from egress_router.nftables import Nftables, NftablesError
-from egress_router.ruleset import Json, PodInterface
+from egress_router.nftables import Generation, Nftables, NftablesError
+from egress_router.ruleset import PodInterface, Route
+
+Counted = Mapping[ServedPort, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Packets and bytes by served port, and packets dropped by the counter's name."""
+
+    requests: Counted = field(default_factory=dict)
+    replies: Counted = field(default_factory=dict)
+    drops: Mapping[str, int] = field(default_factory=dict)
 
 
 class Nat:
@@ -22,19 +34,21 @@ class Nat:
         self._config = config
         self._pod = pod
         self._nftables = Nftables()
+        self._generation = Generation()
+        self._seen: int | None = None
         self._addresses: dict[ServedPort, Address] = {}
-        self._fingerprint: Json = {}
+        self._text = b""
 
     def load(self, addresses: Mapping[ServedPort, Address]) -> None:
         """Replace the whole table, atomically; raise ``NftablesError``."""
-        self._nftables.run(ruleset.load(self._config, self._pod, addresses))
+        self._nftables.run(ruleset.load(self._config, self._pod, self._routes(addresses)))
         self._remember(addresses)
 
     def redirect_to(self, addresses: Mapping[ServedPort, Address]) -> bool:
         """Change the destinations' addresses in place if they differ; whether they did."""
         if dict(addresses) == self._addresses:
             return False
-        self._nftables.run(ruleset.redirect_to(addresses))
+        self._nftables.run(ruleset.redirect(self._routes(self._addresses), self._routes(addresses)))
         self._remember(addresses)
         return True
 
@@ -43,29 +57,47 @@ class Nat:
         return self._addresses
 
     def is_intact(self) -> bool:
-        """Whether the table is as it was when this object last wrote it."""
+        """Whether the table is as it was when this object last wrote it.
+
+        It is read only if there was a transaction since, so a look costs the same for one port as for a thousand.
+        """
         try:
-            return ruleset.fingerprint(self._nftables.run(ruleset.listing())) == self._fingerprint
+            generation = self._generation.now()
+            if generation != self._seen:
+                if self._nftables.text(ruleset.listing()) != self._text:
+                    return False
+                self._seen = generation
         except NftablesError:
             return False
+        return True
 
     def installed(self) -> dict[ServedPort, Address]:
         """The destinations' addresses in the table as it stands: after a restart, those of the router before."""
         try:
-            return ruleset.addresses_in(self._nftables.run(ruleset.listing()))
+            return ruleset.addresses_in(self._nftables.read(ruleset.reading("map", ruleset.DESTINATIONS)))
         except NftablesError:
             return {}
 
-    def counters(self) -> dict[str, tuple[int, int]]:
-        """Packets and bytes by counter name; nothing if the table is gone."""
+    def counters(self) -> Counters:
+        """What was counted so far; nothing if the table is gone."""
+        read = self._nftables.read
         try:
-            return ruleset.counters_in(self._nftables.run(ruleset.listing()))
+            return Counters(
+                ruleset.counted_in(read(ruleset.reading("set", ruleset.REQUESTS))),
+                ruleset.counted_in(read(ruleset.reading("set", ruleset.REPLIES))),
+                ruleset.drops_in(read(ruleset.reading_drops())),
+            )
         except NftablesError:
-            return {}
+            return Counters()
+
+    def _routes(self, addresses: Mapping[ServedPort, Address]) -> dict[ServedPort, Route]:
+        return {port: (address, self._config.routes[port].port) for port, address in addresses.items()}
 
     def _remember(self, addresses: Mapping[ServedPort, Address]) -> None:
         self._addresses = dict(addresses)
-        self._fingerprint = ruleset.fingerprint(self._nftables.run(ruleset.listing()))
+        # In this order: what changes in between is seen at the next look.
+        self._seen = self._generation.now()
+        self._text = self._nftables.text(ruleset.listing())
 
 
 class ConflictMark:
@@ -77,7 +109,7 @@ class ConflictMark:
     def is_set(self) -> bool:
         """Whether an earlier router of this pod has told."""
         try:
-            self._nftables.run(ruleset.listing(ruleset.TOLD_TABLE))
+            self._nftables.text(ruleset.listing(ruleset.TOLD_TABLE))
         except NftablesError:
             return False
         return True
@@ -100,32 +132,32 @@ class NodeGuard:
         self._link = link
         self._source = source
         self._nftables = Nftables()
-        self._fingerprint: Json | None = None
+        self._text: bytes | None = None
 
     @property
     def is_loaded(self) -> bool:
         """Whether this object ever wrote the table."""
-        return self._fingerprint is not None
+        return self._text is not None
 
     def load(self) -> None:
         """Replace the table, atomically; raise ``NftablesError``."""
         with self._node.entered():
             self._nftables.run(ruleset.guard_node(self._link, self._link, self._source))
-        self._fingerprint = self._listed()
+        self._text = self._listed()
 
     def is_intact(self) -> bool:
         """Whether the table is as it was when this object last wrote it."""
-        return self._fingerprint is not None and self._listed() == self._fingerprint
+        return self._text is not None and self._listed() == self._text
 
     def remove(self) -> None:
         """Leave nothing behind; raise ``NftablesError``."""
         with self._node.entered():
             self._nftables.run(ruleset.remove(self._link))
-        self._fingerprint = None
+        self._text = None
 
-    def _listed(self) -> Json | None:
+    def _listed(self) -> bytes | None:
         try:
             with self._node.entered():
-                return ruleset.fingerprint(self._nftables.run(ruleset.listing(self._link)))
+                return self._nftables.text(ruleset.listing(self._link))
         except NftablesError:
             return None

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""libnftables: runs JSON commands as one transaction, all or nothing.
+"""libnftables: runs a script of nft(8) as one transaction, all or nothing.
 
 The library is called directly: its C interface is the same in every release of ``libnftables.so.1``, while Debian's
 Python binding is bound to one Python and brings a JSON schema validator along.
@@ -10,12 +10,19 @@ from __future__ import annotations
 
 import ctypes
 import json
+import struct
 from threading import Lock
 from typing import Final
 
+from egress_router import netlink
 from egress_router.ruleset import Json
 
+# nftables/libnftables.h
+_OUTPUT_STATELESS: Final = 1 << 2
 _OUTPUT_JSON: Final = 1 << 4
+# linux/netfilter/nf_tables.h, nfnetlink.h: the subsystem is the upper byte of a message's type.
+_GET_GENERATION: Final = 10 << 8 | 16
+_GENERATION_ID: Final = 1
 
 
 class NftablesError(OSError):
@@ -30,26 +37,49 @@ class Nftables:
         # The health port's thread reads counters while the main one may be loading.
         self._lock = Lock()
 
-    def run(self, commands: Json) -> Json:
-        """The answer to ``commands``; raise ``NftablesError``."""
+    def run(self, script: str) -> None:
+        """Change the rule set; raise ``NftablesError``."""
+        self._answer(script, 0)
+
+    def read(self, script: str) -> Json:
+        """What the script lists, as libnftables-json(5); raise ``NftablesError``."""
+        answer: Json = json.loads(self._answer(script, _OUTPUT_JSON) or b"{}")
+        return answer
+
+    def text(self, script: str) -> bytes:
+        """What the script lists, without counts and handles: if equal, it is untouched; raise ``NftablesError``."""
+        return self._answer(script, _OUTPUT_STATELESS)
+
+    def _answer(self, script: str, flags: int) -> bytes:
+        library = self._library
         with self._lock:
             # A context caches what it saw of the ruleset; a fresh one can't be stale.
-            context = self._library.nft_ctx_new(0)
+            context = library.nft_ctx_new(0)
             try:
-                return self._run_in(context, json.dumps(commands).encode())
+                library.nft_ctx_buffer_output(context)
+                library.nft_ctx_buffer_error(context)
+                library.nft_ctx_output_set_flags(context, flags)
+                if library.nft_run_cmd_from_buffer(context, script.encode()) != 0:
+                    message = library.nft_ctx_get_error_buffer(context).decode(errors="replace")
+                    raise NftablesError(f"nftables: {' '.join(message.split())}")
+                return bytes(library.nft_ctx_get_output_buffer(context) or b"")
             finally:
-                self._library.nft_ctx_free(context)
+                library.nft_ctx_free(context)
 
-    def _run_in(self, context: int, commands: bytes) -> Json:
-        library = self._library
-        library.nft_ctx_buffer_output(context)
-        library.nft_ctx_buffer_error(context)
-        library.nft_ctx_output_set_flags(context, _OUTPUT_JSON)
-        if library.nft_run_cmd_from_buffer(context, commands) != 0:
-            message = library.nft_ctx_get_error_buffer(context).decode(errors="replace")
-            raise NftablesError(f"nftables: {' '.join(message.split())}")
-        answer: Json = json.loads(library.nft_ctx_get_output_buffer(context) or b"{}")
-        return answer
+
+class Generation:
+    """Tells by a number of the kernel's whether anything in the rule set of a network namespace has changed."""
+
+    def __init__(self) -> None:
+        """For the namespace in which this is called; raise OSError."""
+        self._socket = netlink.NetlinkSocket(netlink.NETFILTER)
+
+    def now(self) -> int:
+        """Counts transactions, of whichever table; raise OSError."""
+        for answer in self._socket.ask(_GET_GENERATION, bytes(4), 0):
+            (number,) = struct.unpack("!I", netlink.attributes(answer[4:])[_GENERATION_ID])
+            return int(number)
+        raise OSError("the kernel told no generation of its rule set")
 
 
 def _library() -> ctypes.CDLL:

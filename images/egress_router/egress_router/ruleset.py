@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The nftables tables of the pod and, for IPv6, of the node, as the JSON commands of libnftables-json(5).
+"""The nftables tables of the pod and, for IPv6, of the node, in the language of nft(8).
 
-Pure: values in, commands out.
+Pure: values in, scripts out. All that goes into a script is a parsed address, number or protocol, or the name of an
+interface of ours or of the kernel's, in quotes.
 
 The order of hooks is the argument why no packet leaves with a wrong source (docs: data-path):
 
-``mark``     prerouting: connections to a served port get a mark, by which ``ip rule`` chooses the egress routing table
-``redirect`` DNAT to the destination; a port without a known address is left alone and so refused by the pod itself
-``forward``  policy DROP; DNATed connections go pod interface -> egress0, their replies and ICMP errors come back
-``input``    nothing that comes in by egress0 is for the pod itself
-``errors``   ICMP errors that the pod makes about replies go back by egress0
-``source``   SNAT to EGRESS_SOURCE
-``guard``    last: whatever still has another source is dropped and counted, as is EGRESS_SOURCE on any other interface
+``untracked``  the health port bypasses connection tracking, so that a full table fails no probe
+``steer``      prerouting: connections to a served port get a mark, by which ``ip rule`` chooses a routing table
+``translate``  DNAT to the destination; a port without a known address is left alone and so refused by the pod itself
+``forward``    policy DROP; DNATed connections go pod interface -> egress0, their replies and ICMP errors come back
+``input``      nothing that comes in by egress0 is for the pod itself
+``errors``     ICMP errors that the pod makes about replies go back by egress0
+``source``     SNAT to EGRESS_SOURCE
+``guard``      last: what still has another source is dropped and counted, as is EGRESS_SOURCE on another interface
+
+Served ports are elements of sets and maps, never rules of their own: the last of a thousand costs what the first does.
 
 The node's table does for IPv6 what the kernel does for IPv4 by itself (``guard_node``).
 """
@@ -25,12 +29,12 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any, Final
 
 from egress_router.config import Config, Protocol, ServedPort
-from egress_router.family import IPV4, IPV6, Address, Family, family_of
+from egress_router.family import IPV4, IPV6, Address, Family
 from egress_router.ndp import solicited_node
 
 Json = dict[str, Any]
+Route = tuple[Address, int]
 
-INET: Final = "inet"
 TABLE: Final = "egress"
 # Empty: that it is there says that the pod has told of a conflict. The other table is replaced by each router.
 TOLD_TABLE: Final = "egress_told"
@@ -38,15 +42,20 @@ EGRESS_INTERFACE: Final = "egress0"
 # "AV": any number that no other part of a pod's namespace uses; it is the mark and the routing table's id alike.
 MARK: Final = 0x4156
 
-_ADDRESSES: Final = "address"
-_PORTS: Final = "port"
-_SERVED: Final = "served"
+# Where each served port leads, by ``protocol . port``. The first set has the ports of the map, the second all; both
+# count what passes.
+DESTINATIONS: Final = "destinations"
+REQUESTS: Final = "requests"
+REPLIES: Final = "replies"
 
 DROPPED_FORWARD: Final = "dropped_forward"
 DROPPED_INPUT: Final = "dropped_input"
 DROPPED_SOURCE: Final = "dropped_source"
 DROPPED_LEAK: Final = "dropped_leak"
-DROPS: Final = (DROPPED_FORWARD, DROPPED_INPUT, DROPPED_SOURCE, DROPPED_LEAK)
+DROPPED_INVALID: Final = "dropped_invalid"
+DROPS: Final = (DROPPED_FORWARD, DROPPED_INPUT, DROPPED_SOURCE, DROPPED_LEAK, DROPPED_INVALID)
+
+_KEY: Final = "inet_proto . inet_service"
 
 
 @dataclass(frozen=True)
@@ -57,39 +66,107 @@ class PodInterface:
     address: Address
 
 
-def request_counter(port: ServedPort) -> str:
-    """Name of the counter of packets towards the destination of ``port``."""
-    return f"request_{port.port}_{port.protocol.value}"
+def load(config: Config, pod: PodInterface, routes: Mapping[ServedPort, Route]) -> str:
+    """A script that replaces the whole table in one transaction.
 
-
-def reply_counter(port: ServedPort) -> str:
-    """Name of the counter of packets back from the destination of ``port``."""
-    return f"reply_{port.port}_{port.protocol.value}"
-
-
-def load(config: Config, pod: PodInterface, addresses: Mapping[ServedPort, Address]) -> Json:
-    """Commands that replace the whole table in one transaction.
-
-    ``addresses``: what each served port is redirected to at first; ports missing here refuse connections.
+    ``routes``: address and port that each served port is redirected to at first; ports missing here refuse connections.
     """
-    commands: list[Json] = [
-        *_anew(TABLE),
-        *(_add("counter", name=name) for name in _counters(config)),
-        *_sets(config),
-        *_fill(addresses),
-        *_chain("mark", "filter", "prerouting", -150, [_mark(pod)]),
-        *_chain("redirect", "nat", "prerouting", -100, [_redirect(pod)]),
-        *_chain("forward", "filter", "forward", 0, _forward(config, pod), policy="drop"),
-        *_chain("input", "filter", "input", 0, _input(config.family)),
-        *_chain("errors", "route", "output", -150, [_errors(config.family)]),
-        *_chain("source", "nat", "postrouting", 100, [_source(config)]),
-        *_chain("guard", "filter", "postrouting", 300, _guard(config)),
-    ]
-    return {"nftables": commands}
+    family = config.family
+    ip, other = family.nft, IPV6 if family is IPV4 else IPV4
+    clients = f'iifname "{pod.name}" {ip} daddr {pod.address}'
+    out = f'iifname "{pod.name}" oifname "{EGRESS_INTERFACE}" ct status dnat'
+    back = f'iifname "{EGRESS_INTERFACE}" oifname "{pod.name}" ct status dnat'
+    # RFC 1191, RFC 8201: without the errors about their packets neither end would learn the path's MTU.
+    errors = f"ct state related meta l4proto {family.icmp}"
+    return f"""
+{_anew(TABLE)}
+table inet {TABLE} {{
+  {_lines(f"counter {name} {{ }}" for name in DROPS)}
+  map {DESTINATIONS} {{
+    type {_KEY} : {family.nft_address} . inet_service
+    {_elements(map(_route, routes.items()))}
+  }}
+  set {REQUESTS} {{
+    type {_KEY}; counter
+    {_elements(map(_key, routes))}
+  }}
+  set {REPLIES} {{
+    type {_KEY}; counter
+    {_elements(map(_key, config.routes))}
+  }}
+
+  chain untracked {{
+    type filter hook prerouting priority -300
+    {clients} tcp dport {config.health_port} notrack
+  }}
+  chain untracked_replies {{
+    type filter hook output priority -300
+    oifname "{pod.name}" {ip} saddr {pod.address} tcp sport {config.health_port} notrack
+  }}
+  chain steer {{
+    type filter hook prerouting priority -150
+    # NAT leaves such a segment alone; the pod, whose address it then has, would reset the client's connection.
+    meta l4proto tcp ct state invalid {_drop(DROPPED_INVALID)}
+    {clients} meta l4proto . th dport @{REQUESTS} meta mark set {MARK}
+  }}
+  chain translate {{
+    type nat hook prerouting priority -100
+    {clients} dnat {ip} to meta l4proto . th dport map @{DESTINATIONS}
+  }}
+  chain forward {{
+    type filter hook forward priority 0; policy drop
+    {out} ct direction original ct state new,established accept
+    {back} ct direction reply ct state established accept
+    {out} {errors} accept
+    {back} {errors} accept
+    {_drop(DROPPED_FORWARD)}
+  }}
+  chain input {{
+    type filter hook input priority 0
+    {_unheard(f'iifname "{EGRESS_INTERFACE}"', family)}
+    iifname "{EGRESS_INTERFACE}" {_drop(DROPPED_INPUT)}
+    # Refused here, a datagram leaves no entry behind that would keep its sender from a destination known later.
+    {clients} meta l4proto udp ct state new reject
+  }}
+  chain errors {{
+    type route hook output priority -150
+    # The pod's own "fragmentation needed" or "packet too big" about a reply is addressed to the remote application,
+    # which the main table would look for behind the pod's interface.
+    {errors} ct direction original ct status dnat meta mark set {MARK}
+  }}
+  chain source {{
+    type nat hook postrouting priority 100
+    oifname "{EGRESS_INTERFACE}" snat {ip} to {config.source} fully-random
+  }}
+  chain guard {{
+    type filter hook postrouting priority 300
+    {_unheard(f'oifname "{EGRESS_INTERFACE}"', family)}
+    oifname "{EGRESS_INTERFACE}" meta nfproto {str(other).lower()} {_drop(DROPPED_SOURCE)}
+    oifname "{EGRESS_INTERFACE}" {ip} saddr != {config.source} {_drop(DROPPED_SOURCE)}
+    # Loopback: the pod may ask for its own health by any of its addresses.
+    oifname != {{ "{EGRESS_INTERFACE}", "lo" }} {ip} saddr {config.source} {_drop(DROPPED_LEAK)}
+    # Behind NAT, where a reply has the served port again.
+    oifname "{pod.name}" ct status dnat ct direction reply meta l4proto . th sport @{REPLIES}
+  }}
+}}
+"""
 
 
-def guard_node(table: str, link: str, source: IPv6Address) -> Json:
-    """Commands that replace the node's table for an IPv6 ``source`` whose veth has the name ``link`` on the node.
+def redirect(before: Mapping[ServedPort, Route], after: Mapping[ServedPort, Route]) -> str:
+    """A script that changes in place where served ports lead, in one transaction; established flows keep theirs."""
+    changed = [port for port, route in after.items() if before.get(port) != route]
+    return _lines(
+        (
+            *_edit("delete", DESTINATIONS, (_key(port) for port, route in before.items() if after.get(port) != route)),
+            *_edit("delete", REQUESTS, (_key(port) for port in before if port not in after)),
+            *_edit("add", DESTINATIONS, (_route((port, after[port])) for port in changed)),
+            *_edit("add", REQUESTS, (_key(port) for port in after if port not in before)),
+        )
+    )
+
+
+def guard_node(table: str, link: str, source: IPv6Address) -> str:
+    """A script that replaces the node's table for an IPv6 ``source`` whose veth has the name ``link`` on the node.
 
     IPv6 has no reverse path filter and its proxy entries answer whether or not there is a route, so:
 
@@ -99,75 +176,98 @@ def guard_node(table: str, link: str, source: IPv6Address) -> Json:
       becomes the solicited-node group, also for a unicast solicitation, which asks whether the neighbour is still
       there: the kernel would proxy that one only if proxying were on for all interfaces.
     """
-    asked = _match({"payload": {"base": "th", "offset": 64, "len": 128}}, f"0x{source.packed.hex()}")
-    solicitation = _match({"payload": {"protocol": "icmpv6", "field": "type"}}, "nd-neighbor-solicit")
-    elsewhere = _match({"fib": {"result": "oifname", "flags": ["daddr"]}}, link, "!=")
-    drop: Json = {"drop": None}
-    steps = ([_set_destination(source)], [elsewhere, drop], [_set_destination(solicited_node(source))])
-    checks = (
-        [_interface("iifname", link), _nfproto(IPV4), drop],
-        [_interface("iifname", link), _ip("saddr", source, "!="), drop],
-        [solicitation, asked, {"goto": {"target": "asked"}}],
-    )
-    return {
-        "nftables": [
-            *_anew(table),
-            {"add": {"chain": {"family": INET, "table": table, "name": "asked"}}},
-            *(_rule("asked", step, table) for step in steps),
-            *_chain("entrance", "filter", "prerouting", -300, checks, table=table),
-        ]
-    }
+    return f"""
+{_anew(table)}
+table inet {table} {{
+  chain asked {{
+    ip6 daddr set {source}
+    fib daddr oifname != "{link}" drop
+    ip6 daddr set {solicited_node(source)}
+  }}
+  chain entrance {{
+    type filter hook prerouting priority -300
+    iifname "{link}" meta nfproto ipv4 drop
+    iifname "{link}" ip6 saddr != {source} drop
+    icmpv6 type nd-neighbor-solicit @th,64,128 0x{source.packed.hex()} goto asked
+  }}
+}}
+"""
 
 
-def mark(table: str) -> Json:
-    """Commands that see to it that a table is there."""
-    return {"nftables": _anew(table)[:1]}
+def mark(table: str) -> str:
+    """A script that sees to it that a table is there."""
+    return f"add table inet {table}"
 
 
-def remove(table: str) -> Json:
-    """Commands that remove a table, whether or not it is there."""
-    return {"nftables": _anew(table)[:2]}
+def remove(table: str) -> str:
+    """A script that removes a table, whether or not it is there. Adding first makes the deletion work in any case."""
+    return f"add table inet {table}\ndelete table inet {table}"
 
 
-def redirect_to(addresses: Mapping[ServedPort, Address]) -> Json:
-    """Commands that change the destinations' addresses in place, in one transaction; established flows keep theirs."""
-    return {"nftables": [{"flush": {"map": _named(_ADDRESSES)}}, *_fill(addresses)]}
+def listing(table: str = TABLE) -> str:
+    """A script that reads a whole table back."""
+    return f"list table inet {table}"
 
 
-def listing(table: str = TABLE) -> Json:
-    """Commands that read a whole table back."""
-    return {"nftables": [{"list": {"table": {"family": INET, "name": table}}}]}
+def reading(kind: str, name: str) -> str:
+    """A script that reads a set or map of the pod's table back, as Json."""
+    return f"list {kind} inet {TABLE} {name}"
+
+
+def reading_drops() -> str:
+    """A script that reads the counters of what was dropped back, as Json."""
+    return f"list counters table inet {TABLE}"
 
 
 def addresses_in(listed: Json) -> dict[ServedPort, Address]:
-    """The destinations' addresses in the answer to ``listing``: what an earlier router of this pod had found out."""
-    for item in listed["nftables"]:
-        found = item.get("map")
-        if found and found["name"] == _ADDRESSES:
-            return {_served_port(key): ip_address(value) for key, value in found.get("elem", [])}
-    return {}
-
-
-def counters_in(listed: Json) -> dict[str, tuple[int, int]]:
-    """Packets and bytes by the counter's name in the answer to ``listing``."""
-    counters = (item["counter"] for item in listed["nftables"] if "counter" in item)
-    return {counter["name"]: (counter["packets"], counter["bytes"]) for counter in counters}
-
-
-def fingerprint(listed: Json) -> Json:
-    """The answer to ``listing`` without what changes by itself: if equal, the table is untouched."""
-    return {"nftables": [_without_counts(item) for item in listed["nftables"]]}
-
-
-def _without_counts(item: Json) -> Json:
+    """The destinations' addresses in the map that was read: what an earlier router of this pod had found out."""
     return {
-        kind: {
-            key: sorted(value, key=repr) if key == "elem" else value
-            for key, value in body.items()
-            if key not in ("handle", "packets", "bytes")
-        }
-        for kind, body in item.items()
+        _served_port(key): ip_address(route["concat"][0])
+        for item in listed["nftables"]
+        for key, route in item.get("map", {}).get("elem", ())
     }
+
+
+def counted_in(listed: Json) -> dict[ServedPort, tuple[int, int]]:
+    """Packets and bytes by served port in the set that was read."""
+    return {
+        _served_port(entry["elem"]["val"]): (entry["elem"]["counter"]["packets"], entry["elem"]["counter"]["bytes"])
+        for item in listed["nftables"]
+        for entry in item.get("set", {}).get("elem", ())
+    }
+
+
+def drops_in(listed: Json) -> dict[str, int]:
+    """Packets by the counter's name in the answer to ``reading_drops``."""
+    counters = (item["counter"] for item in listed["nftables"] if "counter" in item)
+    return {counter["name"]: counter["packets"] for counter in counters}
+
+
+def _anew(table: str) -> str:
+    return f"{remove(table)}\nadd table inet {table}"
+
+
+def _elements(elements: Iterable[str]) -> str:
+    text = ", ".join(elements)
+    return f"elements = {{ {text} }}" if text else ""
+
+
+def _lines(commands: Iterable[str]) -> str:
+    return "\n".join(commands)
+
+
+def _edit(verb: str, name: str, elements: Iterable[str]) -> Iterable[str]:
+    text = ", ".join(elements)
+    return [f"{verb} element inet {TABLE} {name} {{ {text} }}"] if text else []
+
+
+def _key(port: ServedPort) -> str:
+    return f"{port.protocol.value} . {port.port}"
+
+
+def _route(entry: tuple[ServedPort, Route]) -> str:
+    port, (address, to_port) = entry
+    return f"{_key(port)} : {address} . {to_port}"
 
 
 def _served_port(key: Json) -> ServedPort:
@@ -175,186 +275,13 @@ def _served_port(key: Json) -> ServedPort:
     return ServedPort(int(port), Protocol(protocol))
 
 
-def _anew(table: str) -> list[Json]:
-    """An empty table. Adding first makes the deletion work whether or not there was one."""
-    body = {"table": {"family": INET, "name": table}}
-    return [{"add": body}, {"delete": body}, {"add": body}]
+def _drop(counter: str) -> str:
+    return f"counter name {counter} drop"
 
 
-def _named(name: str) -> Json:
-    return {"family": INET, "table": TABLE, "name": name}
-
-
-def _add(kind: str, table: str = TABLE, **body: Any) -> Json:
-    return {"add": {kind: {"family": INET, "table": table, **body}}}
-
-
-def _rule(chain: str, rule: list[Json], table: str) -> Json:
-    return _add("rule", table, chain=chain, expr=rule)
-
-
-def _counters(config: Config) -> list[str]:
-    per_port = [name for port in config.routes for name in (request_counter(port), reply_counter(port))]
-    return [*DROPS, *per_port]
-
-
-def _key(port: ServedPort) -> Json:
-    return {"concat": [port.protocol.value, port.port]}
-
-
-def _sets(config: Config) -> list[Json]:
-    """Two maps with one key instead of one map to ``address . port``: nftables 1.0 can't declare the latter in JSON."""
-    key_type = ["inet_proto", "inet_service"]
-    ports = [[_key(port), to.port] for port, to in config.routes.items()]
-    return [
-        _add("set", name=_SERVED, type=key_type, elem=[_key(port) for port in config.routes]),
-        _add("map", name=_ADDRESSES, type=key_type, map=config.family.nft_address),
-        _add("map", name=_PORTS, type=key_type, map="inet_service", elem=ports),
-    ]
-
-
-def _fill(addresses: Mapping[ServedPort, Address]) -> list[Json]:
-    elements = [[_key(port), str(address)] for port, address in addresses.items()]
-    return [_add("element", name=_ADDRESSES, elem=elements)] if elements else []
-
-
-def _chain(
-    name: str,
-    kind: str,
-    hook: str,
-    priority: int,
-    rules: Iterable[list[Json]],
-    *,
-    policy: str = "accept",
-    table: str = TABLE,
-) -> list[Json]:
-    return [
-        _add("chain", table, name=name, type=kind, hook=hook, prio=priority, policy=policy),
-        *(_rule(name, rule, table) for rule in rules),
-    ]
-
-
-def _match(left: Json, right: Any, op: str = "==") -> Json:
-    return {"match": {"op": op, "left": left, "right": right}}
-
-
-def _interface(key: str, name: str, op: str = "==") -> Json:
-    return _match({"meta": {"key": key}}, name, op)
-
-
-def _ip(field: str, address: Address, op: str = "==") -> Json:
-    return _match({"payload": {"protocol": family_of(address).nft, "field": field}}, str(address), op)
-
-
-def _ct(key: str, right: str | int, op: str = "==", **more: str) -> Json:
-    return _match({"ct": {"key": key, **more}}, right, op)
-
-
-def _icmp(family: Family) -> Json:
-    return _match({"meta": {"key": "l4proto"}}, family.icmp)
-
-
-def _nfproto(family: Family) -> Json:
-    return _match({"meta": {"key": "nfproto"}}, str(family).lower())
-
-
-def _set_destination(address: IPv6Address) -> Json:
-    return {"mangle": {"key": {"payload": {"protocol": "ip6", "field": "daddr"}}, "value": str(address)}}
-
-
-def _set_mark() -> Json:
-    return {"mangle": {"key": {"meta": {"key": "mark"}}, "value": MARK}}
-
-
-def _drop(counter: str) -> list[Json]:
-    return [{"counter": counter}, {"drop": None}]
-
-
-def _l4_key() -> Json:
-    return {"concat": [{"meta": {"key": "l4proto"}}, {"payload": {"protocol": "th", "field": "dport"}}]}
-
-
-def _mark(pod: PodInterface) -> list[Json]:
-    return [_interface("iifname", pod.name), _ip("daddr", pod.address), _match(_l4_key(), f"@{_SERVED}"), _set_mark()]
-
-
-def _redirect(pod: PodInterface) -> list[Json]:
-    return [
-        _interface("iifname", pod.name),
-        _ip("daddr", pod.address),
-        {
-            "dnat": {
-                "family": family_of(pod.address).nft,
-                "addr": {"map": {"key": _l4_key(), "data": f"@{_ADDRESSES}"}},
-                "port": {"map": {"key": _l4_key(), "data": f"@{_PORTS}"}},
-            }
-        },
-    ]
-
-
-def _forward(config: Config, pod: PodInterface) -> list[list[Json]]:
-    out = [_interface("iifname", pod.name), _interface("oifname", EGRESS_INTERFACE), _ct("status", "dnat", "in")]
-    back = [_interface("iifname", EGRESS_INTERFACE), _interface("oifname", pod.name), _ct("status", "dnat", "in")]
-    accept: Json = {"accept": None}
-    rules: list[list[Json]] = []
-    for port in config.routes:
-        of_port = [
-            _match({"meta": {"key": "l4proto"}}, port.protocol.value),
-            _ct("proto-dst", port.port, dir="original"),
-        ]
-        established = [_ct("direction", "reply"), _ct("state", "established", "in")]
-        rules.append([*out, *of_port, {"counter": request_counter(port)}, accept])
-        rules.append([*back, *established, *of_port, {"counter": reply_counter(port)}, accept])
-    # RFC 1191, RFC 8201: without the errors about their packets neither end would learn the path's MTU.
-    errors = [_ct("state", "related", "in"), _icmp(config.family), accept]
-    return [*rules, [*out, *errors], [*back, *errors], _drop(DROPPED_FORWARD)]
-
-
-def _input(family: Family) -> list[list[Json]]:
-    by_egress = _interface("iifname", EGRESS_INTERFACE)
-    return [*_unheard([by_egress], family), [by_egress, *_drop(DROPPED_INPUT)]]
-
-
-def _unheard(where: list[Json], family: Family) -> list[list[Json]]:
+def _unheard(where: str, family: Family) -> str:
     """The kernel's multicast reports about a link without neighbours go nowhere; no sign of anything, so not counted.
 
     Version 2 of them is what every kernel sends unless told otherwise (RFC 3810 §5.2).
     """
-    if family is IPV4:
-        return []
-    report = _match({"payload": {"protocol": "icmpv6", "field": "type"}}, "mld2-listener-report")
-    return [[*where, report, {"drop": None}]]
-
-
-def _errors(family: Family) -> list[Json]:
-    # The pod's own "fragmentation needed" or "packet too big" about a reply is addressed to the remote application,
-    # which the main table would look for behind the pod's interface.
-    return [
-        _ct("state", "related", "in"),
-        _icmp(family),
-        _ct("direction", "original"),
-        _ct("status", "dnat", "in"),
-        _set_mark(),
-    ]
-
-
-def _source(config: Config) -> list[Json]:
-    return [
-        _interface("oifname", EGRESS_INTERFACE),
-        {"snat": {"family": config.family.nft, "addr": str(config.source)}},
-    ]
-
-
-def _guard(config: Config) -> list[list[Json]]:
-    by_egress = _interface("oifname", EGRESS_INTERFACE)
-    return [
-        *_unheard([by_egress], config.family),
-        [by_egress, _nfproto(IPV6 if config.family is IPV4 else IPV4), *_drop(DROPPED_SOURCE)],
-        [by_egress, _ip("saddr", config.source, "!="), *_drop(DROPPED_SOURCE)],
-        # Loopback: the pod may ask for its own health by any of its addresses.
-        [
-            _match({"meta": {"key": "oifname"}}, {"set": [EGRESS_INTERFACE, "lo"]}, "!="),
-            _ip("saddr", config.source),
-            *_drop(DROPPED_LEAK),
-        ],
-    ]
+    return "" if family is IPV4 else f"{where} icmpv6 type mld2-listener-report drop"

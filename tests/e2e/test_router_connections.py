@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Connection tracking in the egress pod: what it forgets, refuses and leaves alone."""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.capture import inside
+from tests.support.router_lab.dns_server import DnsServer
+from tests.support.router_lab.lab import Lab
+from tests.support.router_lab.namespaces import run
+from tests.support.router_lab.net import Net, both_families
+from tests.support.router_lab.pod import Pod, talk
+from tests.support.router_lab.router import HEALTH
+from tests.support.router_lab.wait import wait_until
+
+# linux/tcp.h
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+RECEIVED, SENT = 1, 2
+REPAIR_ON, REPAIR_OFF_WITHOUT_PROBE = 1, -1
+ACK = 0x10
+
+
+def tracked(pod: Pod, *options: str) -> list[str]:
+    """The pod's entries, a line each."""
+    family = "ipv4" if pod.net.version == 4 else "ipv6"
+    return run("ip", "netns", "exec", pod.name, "conntrack", "-L", "-f", family, *options).splitlines()
+
+
+def seconds_left(entry: str) -> int:
+    """How long an entry lives on without a packet."""
+    return int(entry.split()[2])
+
+
+def sequence_numbers(connection: socket.socket) -> tuple[int, int]:
+    """Of a client's connection: what it sends next, and what it expects next."""
+    connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_ON)
+    numbers = []
+    for queue in (SENT, RECEIVED):
+        connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, queue)
+        numbers.append(connection.getsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ) & 0xFFFFFFFF)
+    connection.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF_WITHOUT_PROBE)
+    return numbers[0], numbers[1]
+
+
+def send_segment(pod: Pod, client_port: int, sequence: int, acknowledged: int) -> None:
+    """A bare acknowledgement, as one of the client's connection to port 80."""
+    sender, receiver = (socket.inet_pton(pod.net.family, address) for address in (pod.net.client, pod.net.pod))
+    segment = struct.pack("!HHIIBBHHH", client_port, 80, sequence, acknowledged, 5 << 4, ACK, 512, 0, 0)
+    summed = sender + receiver + struct.pack("!II", len(segment), socket.IPPROTO_TCP) + segment
+    total = sum(struct.unpack(f"!{len(summed) // 2}H", summed))
+    segment = segment[:16] + struct.pack("!H", 0xFFFF - total % 0xFFFF) + segment[18:]
+    with inside(pod.client):
+        raw = socket.socket(pod.net.family, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    with raw:
+        if pod.net.version == 6:
+            raw.bind((pod.net.client, 0))
+        raw.sendto(segment, (pod.net.pod, 0))
+
+
+@both_families
+def test_a_segment_outside_the_window_ends_no_connection(net: Net, lab: Lab, pod: Pod) -> None:
+    """NAT leaves it alone, so without a rule the pod itself would answer it with a reset."""
+    pod.start().wait_ready()
+    with pod.connect() as connection:
+        assert talk(connection).split()[0] == net.source
+        sends, expects = sequence_numbers(connection)
+        send_segment(pod, connection.getsockname()[1], sends + (1 << 30) & 0xFFFFFFFF, expects)
+        wait_until(
+            lambda: pod.metric('egress_router_dropped_packets_total{reason="invalid"}') == 1, 2.0, "it is counted"
+        )
+        assert talk(connection).split()[0] == net.source
+    lab.assert_no_other_source()
+
+
+@both_families
+def test_a_half_closed_connection_may_be_silent_for_an_hour(net: Net, pod: Pod) -> None:
+    pod.start().wait_ready()
+    with pod.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        while connection.recv(1024):
+            pass
+        wait_until(
+            lambda: bool(tracked(pod, "-p", "tcp", "--state", "CLOSE_WAIT")),
+            2.0,
+            "the remote application has closed its half",
+        )
+        (entry,) = tracked(pod, "-p", "tcp", "--state", "CLOSE_WAIT")
+        assert seconds_left(entry) > 3500, entry
+
+
+@both_families
+def test_a_datagrams_answer_may_take_two_minutes(net: Net, pod: Pod) -> None:
+    """RFC 4787 §4.3: a mapping must not expire in less."""
+    pod.start().wait_ready()
+    assert pod.udp().decode().split()[0] == net.source
+    (entry,) = tracked(pod, "-p", "udp", "--dport", "53")
+    assert seconds_left(entry) > 110, entry
+
+
+@both_families
+def test_source_ports_are_chosen_at_random(net: Net, pod: Pod) -> None:
+    """RFC 6056: who knows a client's port doesn't know the one that the remote application sees."""
+    pod.start().wait_ready()
+    with ExitStack() as stack:
+        for _number in range(4):
+            stack.enter_context(pod.connect())
+        ports = [re.findall(r"[sd]port=(\d+)", entry) for entry in tracked(pod, "-p", "tcp", "--dport", "80")]
+    assert len(ports) == 4
+    assert not any(original == translated for original, _to, _from, translated in ports), ports
+
+
+@both_families
+def test_the_health_port_needs_no_connection_tracking(net: Net, pod: Pod) -> None:
+    """So a full table neither shuts it nor has the kubelet restart the container."""
+    pod.start().wait_ready()
+    assert pod.http("/readyz")[0] == 200
+    assert not tracked(pod, "-p", "tcp", "--dport", str(HEALTH))
+
+
+@pytest.fixture
+def name_server(pod: Pod) -> Iterator[DnsServer]:
+    server = DnsServer(pod.client, pod.net)
+    yield server
+    server.close()
+
+
+@both_families
+def test_a_sender_of_datagrams_follows_a_name_that_gets_its_address_later(
+    net: Net, pod: Pod, name_server: DnsServer, tmp_path: Path
+) -> None:
+    """It never pauses, so an entry made while there was no address would never end."""
+    file = tmp_path / "resolv.conf"
+    file.write_text(f"nameserver {net.client}\n", encoding="ascii")
+    name_server.address = None
+    ports = f"80/tcp={net.at(net.remote, 8080)},53/udp=dest.example:5353"
+    pod.start(EGRESS_PORTS=ports, resolv_conf=str(file)).wait_ready()
+    with inside(pod.client):
+        sender = socket.socket(net.family, socket.SOCK_DGRAM)
+    with sender:
+        sender.settimeout(0.1)
+        sender.connect((net.pod, 53))
+
+        def is_answered() -> bool:
+            with suppress(OSError):
+                sender.send(b"?")
+                return sender.recv(100).decode().split() == [net.source, net.remote]
+            return False
+
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            assert not is_answered()
+        name_server.address = net.remote
+        wait_until(is_answered, 10.0, "the datagrams of the same sender are answered")
