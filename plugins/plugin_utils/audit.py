@@ -12,7 +12,10 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.accounts impor
 Told = Mapping[str, Any]
 """A service, lease, network or cloud as the information modules return it."""
 
-ADMISSION_POLICIES = ("avi-egress-accounts", "avi-egress-entrance", "avi-egress-networks")
+ADMISSION_POLICIES = (
+    *("avi-egress-accounts", "avi-egress-managed", "avi-egress-requests", "avi-egress-entrance"),
+    *("avi-egress-bindings", "avi-egress-networks"),
+)
 VERSION_LABEL = "app.kubernetes.io/version"
 
 

@@ -13,9 +13,7 @@ from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-import jinja2
 import pytest
-import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
@@ -29,7 +27,6 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
-    Resource,
     account_name,
     account_user,
     scc_name,
@@ -43,7 +40,6 @@ from tests.faults import FaultProxy
 from tests.faults.requests import READS
 from tests.faults.rules import Delay, HoldWatch, Rule
 from tests.support.api_server import ApiServer
-from tests.support.checkout import CHECKOUT
 from tests.support.controller_process import (
     LEADS_SECONDS,
     NAMESPACE_OF_CONTROLLER,
@@ -52,10 +48,9 @@ from tests.support.controller_process import (
 )
 from tests.support.definitions import CRDS, SCC_CRD, define
 from tests.support.door import Door
+from tests.support.installed import install_account
 from tests.support.waiting import wait_for
 from tests.support.world import LABEL, World
-
-ACCESS = CHECKOUT / "roles/egress/templates/access.yaml.j2"
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +64,7 @@ def cluster(api: ApiServer) -> KubeClient:
 @pytest.fixture(scope="module")
 def account(api: ApiServer, cluster: KubeClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kubeconfig of the account that the role makes: every test runs with its rights and no more."""
-    environment = jinja2.Environment()
-    environment.filters["bool"] = bool
-    template = environment.from_string(ACCESS.read_text())
-    rendered = template.render(egress_namespace=NAMESPACE_OF_CONTROLLER, egress_cluster_admin=False)
-    for body in yaml.safe_load_all(rendered):
-        group, _slash, version = body["apiVersion"].rpartition("/")
-        namespaced = "namespace" in body["metadata"]
-        cluster.create(Resource(group, version, body["kind"], f"{body['kind'].lower()}s", namespaced), body)
-    path = SERVICE_ACCOUNT.path(NAMESPACE_OF_CONTROLLER, "avi-egress-controller", "token")
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    token = cluster._request("POST", path, SERVICE_ACCOUNT, None, request)["status"]["token"]
-    config = yaml.safe_load(api.kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": token}
-    kubeconfig = tmp_path_factory.mktemp("account") / "kubeconfig"
-    kubeconfig.write_text(yaml.safe_dump(config))
-    return kubeconfig
+    return install_account(api, cluster, tmp_path_factory.mktemp("account"))
 
 
 Replica = Callable[..., ControllerProcess]

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
 import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, PoolExhausted, Refused
@@ -29,6 +28,7 @@ from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipa
 
 from tests.support.api_server import ApiServer
 from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess
+from tests.support.installed import install_policies
 from tests.support.waiting import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
@@ -214,11 +214,7 @@ def test_an_address_in_use_in_another_network_is_not_leased(cluster: KubeClient)
 @pytest.fixture(scope="module")
 def guarded(cluster: KubeClient) -> None:
     """From here on, the role's admission policies are in force."""
-    template = jinja2.Environment().from_string((ROLE / "templates/admission.yaml.j2").read_text())
-    for body in yaml.safe_load_all(template.render(egress_namespace=NAMESPACE_OF_CONTROLLER)):
-        plural = body["kind"].lower().replace("policy", "policies") if body["kind"].endswith("Policy") else None
-        kind = Resource("admissionregistration.k8s.io", "v1", body["kind"], plural or f"{body['kind'].lower()}s", False)
-        cluster.create(kind, body)
+    install_policies(cluster)
     probe = network(cluster, "10.75.0.0/30")
     cluster.patch(EGRESS_NETWORK, probe, {"status": {"bound": 1}}, subresource="status")
     wait_for("the policy to be in force", lambda: why_not_deleted(cluster, probe, dry_run=True))

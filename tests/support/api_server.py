@@ -32,7 +32,14 @@ ADMIN_TOKEN = "admin-token"
 TENANT_TOKEN = "tenant-token"
 TENANT = "tenant"
 START_SECONDS = 60
-CONTROLLERS = "namespace-controller,garbage-collector-controller,serviceaccount-controller"
+CONTROLLERS = ",".join(
+    [
+        "namespace-controller",
+        "garbage-collector-controller",
+        "serviceaccount-controller",
+        "clusterrole-aggregation-controller",
+    ]
+)
 
 
 @contextmanager
@@ -48,7 +55,7 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
 
 
 class ApiServer:
-    """etcd, kube-apiserver and the controllers that delete what belongs to something deleted."""
+    """etcd, kube-apiserver and the controllers of what is deleted with something, and of the ClusterRoles for users."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -12,6 +12,9 @@ from typing import Any, Dict
 NAMESPACE_NAME = re.compile(r"(?=.{1,63}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 """What a namespace may be called: a DNS label (RFC 1123)."""
 
+LABEL_LENGTH = 63
+"""Characters of a DNS label, such as a Service's name, and of a label's value at most."""
+
 KubeObject = Dict[str, Any]
 """A Kubernetes object as the API server speaks it: JSON as a dict."""
 
@@ -33,6 +36,10 @@ CLAIMED_BY_LABEL = f"{API_GROUP}/claimed-by"
 
 CLOUD_LABEL = f"{API_GROUP}/cloud"
 """On ServiceAccounts and the SCC: the uuid of their EgressCloud, by which they are found when it is gone."""
+
+MANAGED_LABEL = f"{API_GROUP}/managed-by"
+"""On what the egress controller makes in projects; an admission policy lets nobody else set it."""
+MANAGER = "egress-controller"
 
 READY_CONDITION = "EgressReady"
 SERVED_CONDITION = "EgressServed"
@@ -100,6 +107,15 @@ _BY_KIND = {value.kind: value for value in list(globals().values()) if isinstanc
 def egress_pod_name(service: str) -> str:
     """The name of the RC and of its ``name`` label (article, "Post Secure Service Creation", action 1)."""
     return f"{service}-avi-egress-pod"
+
+
+def longest_service_name(ha: bool) -> int:
+    """How long the name of a secure egress service may be: its pods' names hold it uncut, which they are known by.
+
+    Kubernetes cuts a generated name to 58 characters before it adds its own 5. A StatefulSet's pods are not named so,
+    but have a label of its name and another 11.
+    """
+    return min(58 - len(egress_pod_name("-")), LABEL_LENGTH - len(egress_pod_name("")) - (11 if ha else 0))
 
 
 def account_name(cloud_uuid: str) -> str:

@@ -9,14 +9,10 @@ from typing import Collection, Iterable, Mapping, Sequence
 from ..annotations.egress_service import EgressService
 from ..api.errors import InvalidInput, Refused
 from ..api.reasons import Reason
-from ..api.resources import EGRESS_POD_ANNOTATION, KubeObject, egress_pod_name
+from ..api.resources import EGRESS_POD_ANNOTATION, KubeObject, longest_service_name
 from ..ipam.cloud import EgressCloud, choose_network
 from ..ipam.network import EgressNetwork
 from . import manifests
-
-MAX_LABEL_LENGTH = 63
-REVISION_HASH_LENGTH = 11
-"""What a StatefulSet adds to its name in its pods' label ``controller-revision-hash``."""
 
 
 def admit(
@@ -92,10 +88,13 @@ def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held:
 
 def _check_supported(service: EgressService, subject: str) -> None:
     """Refuse what the egress pod or its leases cannot do, before anything is made for it."""
-    longest = MAX_LABEL_LENGTH - len(egress_pod_name("")) - (REVISION_HASH_LENGTH if service.egress_pod.ha else 0)
+    longest = longest_service_name(service.egress_pod.ha)
     if len(service.name) > longest:
         raise InvalidInput(
-            subject, "metadata.name", service.name, f"give a name of up to {longest} characters: a pod label holds it"
+            subject,
+            "metadata.name",
+            service.name,
+            f"give a name of up to {longest} characters: the names and labels of its pods hold it",
         )
     if service.ip_family not in service.ip_families:
         raise Refused(

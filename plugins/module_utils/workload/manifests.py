@@ -20,6 +20,8 @@ from ..annotations.egress_service import Destination, EgressService
 from ..api.errors import Refused
 from ..api.reasons import Reason
 from ..api.resources import (
+    MANAGED_LABEL,
+    MANAGER,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     REPLICATION_CONTROLLER,
@@ -183,7 +185,7 @@ def _part(resource: Resource, service: EgressService) -> KubeObject:
         "metadata": {
             "name": name,
             "namespace": service.namespace,
-            "labels": {"name": name},
+            "labels": {"name": name, MANAGED_LABEL: MANAGER},
             "ownerReferences": [owner_reference(service)],
         },
     }

@@ -14,9 +14,11 @@ from typing import Iterable, Sequence
 from ..annotations.egress_service import EgressService
 from ..api.conditions import Condition
 from ..api.errors import EgressError, Refused
-from ..api.merge_patch import patched
+from ..api.merge_patch import merge_patch, patched
 from ..api.reasons import Reason
 from ..api.resources import (
+    MANAGED_LABEL,
+    MANAGER,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     REPLICATION_CONTROLLER,
@@ -25,6 +27,7 @@ from ..api.resources import (
     STATEFUL_SET,
     KubeObject,
     Resource,
+    account_name,
     egress_pod_name,
     object_key,
     resource_of,
@@ -32,7 +35,7 @@ from ..api.resources import (
 from ..api.writes import Write, delete, ensure
 from ..ipam.cloud import EgressCloud
 from ..ipam.network import EgressNetwork
-from . import manifests, node_ports
+from . import manifests, node_ports, pod_template
 from .accounts import scc_users, security_context_constraints, service_account
 from .pods import is_finished, made_by, readiness
 
@@ -85,7 +88,7 @@ def serve(
     another controller made have to end first.
     """
     for part in observed.parts():
-        _check_owned(service, part)
+        _check_ours(service, cloud, part)
     render = manifests.stateful_set if service.egress_pod.ha else manifests.replication_controller
     rendered = render(service, cloud, network, sources)
     running = [pod for pod in observed.pods if not is_finished(pod)]
@@ -97,7 +100,7 @@ def serve(
         *account_writes(cloud.uuid, service.namespace, observed),
         *ensure(manifests.network_policy(service), observed.network_policy),
         *_end(observed.controller if service.egress_pod.ha else observed.stateful_set, observed.pods),
-        *ensure(rendered, observed.stateful_set if service.egress_pod.ha else observed.controller),
+        *_controller_writes(rendered, observed.stateful_set if service.egress_pod.ha else observed.controller),
         *_budget_writes(service, observed.disruption_budget),
         *_service_writes(_service_part(service, sources, observed.service), observed.service),
     ]
@@ -114,10 +117,10 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
     writes: list[Write] = []
     ended = all(is_finished(pod) for pod in observed.pods)
     for controller in (observed.controller, observed.stateful_set):
-        if controller and _owned_by_service(controller, name):
+        if controller and (_is_marked(controller) or _owned_by_service(controller, name)):
             writes += _end(controller, observed.pods)
     for guard in (observed.network_policy, observed.disruption_budget):
-        if guard and _owned_by_service(guard, name) and ended:
+        if guard and (_is_marked(guard) or _owned_by_service(guard, name)) and ended:
             writes += [delete(guard)]
     if observed.service:
         writes += _service_writes(_service_without_egress(observed.service, namespace, name), observed.service)
@@ -166,19 +169,43 @@ def _end(controller: KubeObject | None, pods: Sequence[KubeObject]) -> list[Writ
     return [] if left else [delete(controller)]
 
 
+def _controller_writes(desired: KubeObject, observed: KubeObject | None) -> list[Write]:
+    """As ``ensure``, and what somebody has added to the pod template goes."""
+    if observed is None:
+        return ensure(desired, None)
+    wanted, found = desired["spec"]["template"], observed["spec"].get("template") or {}
+    if pod_template.is_exact(wanted, found):
+        return ensure(desired, observed)
+    patch = merge_patch(desired, observed)
+    spec = {**patch.get("spec", {}), "template": pod_template.replacement(wanted, found)}
+    return [_patch(observed, {**patch, "spec": spec})]
+
+
 def _budget_writes(service: EgressService, observed: KubeObject | None) -> list[Write]:
     if service.egress_pod.ha:
         return ensure(manifests.disruption_budget(service), observed)
     return [delete(observed)] if observed else []
 
 
-def _check_owned(service: EgressService, obj: KubeObject | None) -> None:
-    if obj and not _owned_by_service(obj, service.name):
+def _check_ours(service: EgressService, cloud: EgressCloud, obj: KubeObject) -> None:
+    """Refused for what the controller has not made; owner references are no proof of that, as a tenant may set them.
+
+    Releases before 0.2.0 set no mark. Their objects are known by owner, and those that make pods by the account too,
+    which no tenant could give to an object of his.
+    """
+    pod_spec = obj["spec"].get("template", {}).get("spec")
+    account = account_name(cloud.uuid)
+    unmarked = _owned_by_service(obj, service.name) and (not pod_spec or pod_spec.get("serviceAccountName") == account)
+    if not (_is_marked(obj) or unmarked):
         raise Refused(
             Reason.NAME_TAKEN,
             f"Service {service.namespace}/{service.name}: {object_key(obj)} exists and is not the egress controller's; "
             "rename or delete it",
         )
+
+
+def _is_marked(obj: KubeObject) -> bool:
+    return (obj["metadata"].get("labels") or {}).get(MANAGED_LABEL) == MANAGER
 
 
 def _owned_by_service(obj: KubeObject, service: str) -> bool:

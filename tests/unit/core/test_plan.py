@@ -13,7 +13,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import READY_CONDITION
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import MANAGED_LABEL, READY_CONDITION
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.workload import admission, plan, pods, service_status
@@ -159,9 +159,9 @@ def test_the_systems_own_namespaces_are_never_served(name: str) -> None:
 
 
 def test_a_name_that_does_not_fit_into_the_pods_label_is_refused() -> None:
-    admission.admit(service(name="x" * 48), [cloud()], NETWORKS, namespace())
-    with pytest.raises(InvalidInput, match="48 characters"):
-        admission.admit(service(name="x" * 49), [cloud()], NETWORKS, namespace())
+    admission.admit(service(name="x" * 42), [cloud()], NETWORKS, namespace())
+    with pytest.raises(InvalidInput, match="42 characters"):
+        admission.admit(service(name="x" * 43), [cloud()], NETWORKS, namespace())
     two = {"destination_ip": "10.0.0.1", "ha": True}
     admission.admit(service(two, name="x" * 37), [cloud()], NETWORKS, namespace())
     with pytest.raises(InvalidInput, match="37 characters"):
@@ -233,13 +233,47 @@ def test_a_plain_kubernetes_gets_no_scc() -> None:
 def test_an_object_of_somebody_else_is_not_touched(field: str, owners: Any) -> None:
     observed = running()
     theirs = copy.deepcopy(getattr(observed, field))
-    theirs["metadata"]["ownerReferences"] = owners
+    theirs["metadata"] |= {"ownerReferences": owners, "labels": {}}
     with pytest.raises(Refused, match="is not the egress controller's") as caught:
         served(replace(observed, **{field: theirs}))
     assert caught.value.reason == "NameTaken"
     theirs_kind = theirs["kind"]
     gone = plan.withdraw("default", "secure-egress-service", replace(observed, pods=(), **{field: theirs}))
     assert theirs_kind not in {write.resource.kind for write in gone.writes}
+
+
+def test_a_controller_is_not_adopted_for_its_owner_reference() -> None:
+    observed = running()
+    forged = copy.deepcopy(observed.controller)
+    assert forged is not None
+    del forged["metadata"]["labels"][MANAGED_LABEL]
+    forged["spec"]["template"]["spec"]["serviceAccountName"] = "default"
+    with pytest.raises(Refused, match="is not the egress controller's"):
+        served(replace(observed, controller=forged))
+
+
+def test_what_the_former_release_made_is_marked() -> None:
+    observed = running()
+    assert observed.controller is not None
+    assert observed.network_policy is not None
+    for field in ("controller", "network_policy"):
+        former = copy.deepcopy(getattr(observed, field))
+        del former["metadata"]["labels"][MANAGED_LABEL]
+        (write,) = served(replace(observed, **{field: former})).writes
+        assert write.body == {"metadata": {"labels": {MANAGED_LABEL: "egress-controller"}}}
+
+
+def test_an_orphaned_part_is_put_right_and_ends_with_its_service() -> None:
+    observed = running()
+    orphan = copy.deepcopy(observed.controller)
+    assert orphan is not None
+    owners = orphan["metadata"].pop("ownerReferences")
+    (write,) = served(replace(observed, controller=orphan)).writes
+    assert write.body == {"metadata": {"ownerReferences": owners}}
+    gone = plan.withdraw("default", "secure-egress-service", Observed(controller=orphan))
+    assert [str(write) for write in gone.writes] == [
+        "patch ReplicationController default/secure-egress-service-avi-egress-pod"
+    ]
 
 
 def test_while_an_outdated_pod_is_there_no_other_is_asked_to_hold_its_address() -> None:

@@ -18,17 +18,16 @@ from ...api.resources import (
     API_GROUP,
     AVI_PROXY_ANNOTATION,
     EGRESS_POD_ANNOTATION,
+    LABEL_LENGTH,
     NAMESPACE_NAME,
     SERVICE,
     KubeObject,
-    egress_pod_name,
+    longest_service_name,
 )
 from ...workload.manifests import missing_ports
 
 Options = Mapping[str, Any]
 
-_LABEL_LENGTH = 63
-_LONGEST_NAME = _LABEL_LENGTH - len(egress_pod_name(""))
 _SERVICE_NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _ANNOTATION_KEYS = {
     "destination_ip": "destination_ip",
@@ -49,9 +48,10 @@ def validate(options: Options) -> None:
     subject = _subject(options)
     if not NAMESPACE_NAME.fullmatch(options["namespace"]):
         raise InvalidInput(subject, "namespace", options["namespace"], "give the name of a project")
-    if len(options["name"]) > _LONGEST_NAME or not _SERVICE_NAME.fullmatch(options["name"]):
+    longest = LABEL_LENGTH if options["state"] == "absent" else longest_service_name(options["ha"])
+    if len(options["name"]) > longest or not _SERVICE_NAME.fullmatch(options["name"]):
         raise InvalidInput(
-            subject, "name", options["name"], f"give a DNS label that starts with a letter, up to {_LONGEST_NAME} long"
+            subject, "name", options["name"], f"give a DNS label that starts with a letter, up to {longest} long"
         )
     if options["state"] == "absent":
         return
