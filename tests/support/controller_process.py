@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.checkout import CHECKOUT
@@ -123,3 +124,7 @@ def wait_quiet(controller: ControllerProcess) -> float:
     found = wait_for("an end of its requests", made)
     assert found is not None
     return found
+
+
+Replica = Callable[..., ControllerProcess]
+"""Makes a replica with flags, not yet started."""

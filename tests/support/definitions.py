@@ -17,6 +17,8 @@ from tests.support.waiting import wait_for
 
 CRDS = sorted((CHECKOUT / "roles/egress/files/crds").glob("*.yaml"))
 SCC_CRD = CHECKOUT / "tests/cluster/manifests/scc-crd.yaml"
+SCC = "securitycontextconstraints.security.openshift.io"
+"""The name of the definition in it."""
 
 
 def define(cluster: KubeClient, manifests: Iterable[Path]) -> None:

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Which network a service has its address of, and that no edit sends it to another."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+)
+
+from tests.support.controller_process import (
+    ControllerProcess,
+)
+from tests.support.waiting import wait_for
+from tests.support.world import World
+
+
+def test_a_network_that_cannot_be_read_is_what_the_service_says(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"subnets": [{"cidr": "10.1.2.0/99"}]}})
+    world.serve("shop")
+    told = world.wait_reason("shop", "InvalidInput")
+    assert f"EgressNetwork {world.name}" in told["message"]
+
+
+def test_a_service_that_is_sent_to_another_network_moves_as_a_whole(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up()
+    second = f"{world.name}-b"
+    world.create(EGRESS_NETWORK, second, {"subnets": [{"cidr": "10.90.0.0/29"}]})
+    world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"networks": [world.name, second]}})
+    world.serve("shop")
+    world.wait_served("shop")
+    pod = world.run_pod("shop")
+    world.wait_reason("shop", "EgressReady")
+    world.annotate("shop", json.dumps({"destination_ip": "10.10.10.200", "network": second}))
+    world.wait_reason("shop", "Replacing")
+    assert world.phase("shop") == "Bound", "the old pod may still send from its address"
+    world.end_pod(pod)
+    wait_for("the old lease to be Released", lambda: world.phase("shop") == "Released")
+    moved = world.cluster.get(EGRESS_LEASE, f"{second}.{world.namespace}.shop.0") or {}
+    assert world.service("shop")["metadata"]["annotations"]["egress.avi.dev/source-ips"] == moved["status"]["address"]
+
+
+@pytest.mark.parametrize("edit", ["not listed", "not allowed", "unreadable", "gone"])
+def test_no_edit_of_its_network_sends_a_service_to_another(
+    world: World, controller: ControllerProcess, edit: str
+) -> None:
+    world.set_up()
+    second = f"{world.name}-b"
+    world.create(EGRESS_NETWORK, second, {"subnets": [{"cidr": "10.91.0.0/29"}], "uplink": f"{world.name}-b"})
+    world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"networks": [world.name, second]}})
+    world.serve("shop")
+    world.wait_served("shop")
+    address, before = world.address("shop"), world.controller("shop")
+    if edit == "not listed":
+        world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"networks": [second]}})
+    elif edit == "not allowed":
+        world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"allowedNamespaces": {"names": ["other"]}}})
+    elif edit == "unreadable":
+        world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"subnets": [{"cidr": "10.1.2.0/99"}]}})
+    else:
+        world.cluster.delete_named(EGRESS_NETWORK, world.name)
+    world.wait_reason("shop", "InvalidInput" if edit == "unreadable" else "NetworkNotAllowed")
+    assert world.address("shop") == address
+    assert (world.controller("shop") or {})["spec"] == (before or {})["spec"]
+    assert world.cluster.get(EGRESS_LEASE, f"{second}.{world.namespace}.shop.0") is None

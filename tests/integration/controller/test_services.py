@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What becomes of a service: what is made for it, what it is told, and what ends with it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_ADDRESS,
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
+    EVENT,
+    NETWORK_POLICY,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    account_name,
+)
+
+from tests.support.controller_process import (
+    ControllerProcess,
+    wait_quiet,
+)
+from tests.support.waiting import wait_for
+from tests.support.world import World
+
+
+def test_an_annotated_service_gets_all_that_the_article_shows(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    address = world.address("shop")
+    assert address is not None
+    locks = world.locks()
+    assert [lock["spec"]["address"] for lock in locks] == [address]
+    assert locks[0]["spec"]["lease"] == f"{world.name}.{world.namespace}.shop.0"
+    account = world.cluster.get(SERVICE_ACCOUNT, account_name(world.uuid), world.namespace)
+    assert account is not None
+    assert account["automountServiceAccountToken"] is False
+    assert world.cluster.get(NETWORK_POLICY, "shop-avi-egress-pod", world.namespace) is not None
+    made = world.controller("shop")
+    assert made is not None
+    assert made["spec"]["replicas"] == 1
+    pod = made["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == account_name(world.uuid)
+    env = {item["name"]: item.get("value") for item in pod["containers"][0]["env"]}
+    assert env["EGRESS_SOURCE"] == address
+    assert env["EGRESS_DESTINATION"] == "10.10.10.200"
+    service = world.service("shop")
+    assert service["metadata"]["annotations"]["egress.avi.dev/source-ips"] == address
+    assert world.condition("shop")["status"] == "False"
+    events = wait_for("the Event", lambda: world.events("shop"))
+    assert [event["reason"] for event in events] == ["WaitingForPod"]
+
+
+def test_a_ready_pod_makes_the_service_ready(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    pod = world.run_pod("shop")
+    ready = world.wait_reason("shop", "EgressReady")
+    assert ready["status"] == "True"
+    world.end_pod(pod)
+    world.wait_reason("shop", "WaitingForPod")
+
+    def told() -> set[tuple[str, str]]:
+        return {(event["type"], event["reason"]) for event in world.events("shop")}
+
+    # The loss of a ready pod is a warning, its first start is not.
+    expected = {("Normal", "WaitingForPod"), ("Normal", "EgressReady"), ("Warning", "WaitingForPod")}
+    wait_for("the three Events", lambda: told() >= expected)
+    assert told() == expected
+
+
+def test_a_malformed_annotation_is_told_and_touches_nothing(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    before = world.controller("shop")
+    address = world.address("shop")
+    world.annotate("shop", '{"destination_ip" "10.10.10.200"}')
+    told = world.wait_reason("shop", "InvalidAnnotation")
+    assert told["status"] == "False"
+    assert "column 19" in told["message"]
+    assert "':' is missing" in told["message"]
+    wait_for("the Event", lambda: [e for e in world.events("shop") if e["reason"] == "InvalidAnnotation"])
+    time.sleep(1)
+    warnings = [event for event in world.events("shop") if event["reason"] == "InvalidAnnotation"]
+    assert len(warnings) == 1
+    assert warnings[0]["type"] == "Warning"
+    assert world.controller("shop") == before
+    assert world.address("shop") == address
+    world.annotate("shop", '{"destination_ip": "10.10.10.201"}')
+    world.wait_served("shop")
+
+
+def test_a_service_without_the_annotation_is_left_as_it_was(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    world.annotate("shop", None)
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    service = wait_for("the condition to go", lambda: not world.condition("shop") and world.service("shop"))
+    assert "selector" not in service["spec"]
+    assert "egress.avi.dev/source-ips" not in (service["metadata"].get("annotations") or {})
+    assert world.controller("shop") is None
+
+
+def test_a_change_replaces_the_pod_only_after_the_old_one(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    pod = world.run_pod("shop")
+    world.wait_reason("shop", "EgressReady")
+    world.annotate("shop", '{"destination_ip": "10.10.10.201"}')
+    world.wait_reason("shop", "Replacing")
+    assert (world.controller("shop") or {})["spec"]["replicas"] == 0
+    world.end_pod(pod)
+    wait_for("the RC to be scaled to 1", lambda: (world.controller("shop") or {})["spec"]["replicas"] == 1)
+    world.wait_reason("shop", "WaitingForPod")
+
+
+def test_a_foreign_object_of_the_name_is_spared(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    name = "shop-avi-egress-pod"
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    foreign = {
+        "apiVersion": "v1",
+        "kind": "ReplicationController",
+        "metadata": {"name": name, "namespace": world.namespace},
+        "spec": {"replicas": 0, "selector": {"a": "b"}, "template": template},
+    }
+    before = world.cluster.create(REPLICATION_CONTROLLER, foreign)
+    world.serve("shop")
+    world.wait_reason("shop", "NameTaken")
+    world.delete("shop")
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    assert world.controller("shop") == before
+
+
+def test_hostile_annotations_stop_nobody_else(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    hostile = [
+        "",
+        "null",
+        "[]",
+        "{" * 5000,
+        '{"destination_ip": "\\u0000\\n time=now level=INFO forged"}',
+        '{"destinations": {"a": {"1": "0"}}}',
+        '{"destination_ip": 1e999}',
+        '{"destination_ip": "10.10.10.200", "image": "$(reboot)"}',
+        '{"destination_ip": "10.10.10.200", "nodeSelector": {"a": {"b": []}}}',
+        '{"destination_ip": "10.10.10.200", "network": "../../pods"}',
+        "x" * 200_000,
+    ]
+    for number, text in enumerate(hostile):
+        world.serve(f"bad{number}", text)
+    world.serve("good")
+    world.wait_served("good")
+    for number in range(len(hostile)):
+        assert world.wait_reason(f"bad{number}", "InvalidAnnotation")["status"] == "False"
+    assert "Traceback" not in controller.log()
+    assert all(line.startswith("time=") for line in controller.log().splitlines())
+
+
+def test_it_reconciles_within_a_second(world: World, controller: ControllerProcess) -> None:
+    world.set_up(prefix=24)
+    seconds = []
+    for number in range(15):
+        name = f"s{number}"
+        started = time.monotonic()
+        world.serve(name)
+        wait_for("the condition", lambda name=name: world.condition(name))
+        seconds.append(time.monotonic() - started)
+    print(f"create to condition: median {statistics.median(seconds):.3f} s, worst {max(seconds):.3f} s")
+    assert statistics.median(seconds) < 1.0
+
+
+def test_in_the_steady_state_it_writes_nothing(world: World, controller: ControllerProcess) -> None:
+    world.set_up(prefix=24)
+    for number in range(5):
+        world.serve(f"s{number}")
+    world.serve("bad", "{")
+    for number in range(5):
+        world.wait_served(f"s{number}")
+    world.wait_reason("bad", "InvalidAnnotation")
+    wait_quiet(controller)
+
+    def versions() -> dict[str, str]:
+        kinds = (SERVICE, EGRESS_LEASE, EGRESS_ADDRESS, EGRESS_CLOUD, EGRESS_NETWORK, SERVICE_ACCOUNT, EVENT)
+        objects = [obj for kind in kinds for obj in world.cluster.list(kind)]
+        return {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for obj in objects}
+
+    before, writes, requests = versions(), controller.metric("api_writes"), controller.metric("api_requests")
+    time.sleep(5)
+    assert controller.metric("api_writes") == writes
+    assert controller.metric("api_requests") == requests, "nor does it ask anything: its caches know"
+    assert versions() == before
+
+
+def test_services_that_wait_for_an_address_ask_nothing_until_one_is_free(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up(prefix=30, quarantine=0)
+    names = [f"s{number}" for number in range(12)]
+    for name in names:
+        world.serve(name)
+
+    def those(reason: str) -> list[str]:
+        return [name for name in names if world.condition(name).get("reason") == reason]
+
+    wait_for("2 to be served", lambda: (len(those("WaitingForPod")), len(those("PoolExhausted"))) == (2, 10))
+    asked = wait_quiet(controller)
+    time.sleep(3)
+    assert controller.metric("api_requests") == asked
+    served = those("WaitingForPod")[0]
+    names.remove(served)
+    world.delete(served)
+    wait_for("another to be served in its place", lambda: len(those("WaitingForPod")) == 2)
+    quiet = wait_quiet(controller)
+    storm = quiet - asked
+    print(f"requests for one address that came free, of 10 services that waited: {storm:.0f}")
+    assert storm < 100, "each that waited looked once or twice, and one was served"
+    time.sleep(3)
+    assert controller.metric("api_requests") == quiet
