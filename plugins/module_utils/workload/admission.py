@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Collection, Iterable, Mapping, Sequence
 
 from ..annotations.egress_service import EgressService
-from ..api.errors import InvalidInput, Refused
+from ..api.errors import InvalidAnnotation, InvalidInput, Refused
 from ..api.reasons import Reason
 from ..api.resources import EGRESS_POD_ANNOTATION, KubeObject, longest_service_name
 from ..ipam.cloud import EgressCloud, choose_network
@@ -44,6 +44,7 @@ def admit(
             f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true for egress pods",
         )
     _check_supported(service, subject)
+    _check_bridge(service, cloud, subject)
     manifests.router_image(cloud, service)
     manifests.network_policy(service)
     check_named(service, networks)
@@ -84,6 +85,14 @@ def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held:
         f"which project {service.namespace} may not lease from any more; allow it there again, or send the service to "
         "another one by egress_pod.network",
     )
+
+
+def _check_bridge(service: EgressService, cloud: EgressCloud, subject: str) -> None:
+    """Refuse the node's own end of the routers' links as a destination: it is no application outside."""
+    bridge = cloud.bridges[service.ip_family].address
+    if bridge in service.egress_pod.hosts:
+        expected = f"this is the address of the bridge of EgressCloud {cloud.name}; name an application outside"
+        raise InvalidAnnotation(subject, EGRESS_POD_ANNOTATION, bridge, f"{expected} the cluster")
 
 
 def _check_supported(service: EgressService, subject: str) -> None:
