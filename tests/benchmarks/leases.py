@@ -22,10 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import urllib3
-import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     API_GROUP,
-    CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
     EGRESS_LEASE,
 )
@@ -39,8 +37,8 @@ from tests.benchmarks import knowing, machine
 from tests.benchmarks.claimants import CLAIM, CREATE, MODULE_CLAIM, Claimants, Report, Sample, Task, network_of
 from tests.cluster.tools import KUBERNETES, ensure
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
+from tests.support.definitions import CRDS, define
 
-CRDS = Path(__file__).parents[2] / "roles/egress/files/crds"
 SERVERS = ("kube-apiserver", "etcd", "kube-controller-manager")
 CLIENTS, OTHERS = "clients", "others"
 PROCESSES = 4
@@ -159,13 +157,7 @@ class Bench:
 
     def install(self) -> None:
         """Have the lease kinds served."""
-        for path in sorted(CRDS.glob("*.yaml")):
-            self.cluster.create(CUSTOM_RESOURCE_DEFINITION, yaml.safe_load(path.read_text()))
-        deadline = time.monotonic() + 30
-        while not all(self.cluster.serves(resource) for resource in (EGRESS_LEASE, EGRESS_ADDRESS)):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the API server does not serve the lease kinds")
-            time.sleep(0.1)
+        define(self.cluster, CRDS)
 
     def new_network(self) -> str:
         self._networks += 1

@@ -26,7 +26,7 @@ from tests.conventions.programs import printed_by
 from tests.conventions.trixie import ENVIRONMENT, PYTHON, Trixie
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer
-from tests.support.checkout import CHECKOUT
+from tests.support.checkout import CHECKOUT, files
 from tests.support.site import SITE
 
 SMOKE = Path(__file__).with_name("smoke.yml")
@@ -63,7 +63,7 @@ def test_ansible_test_sanity_of_the_newest_core_finds_nothing_either(tmp_path: P
 
 
 def test_unit_tests_pass_under_the_newest_core(trixie: Trixie) -> None:
-    paths = [CHECKOUT, CHECKOUT / ".collections", *(CHECKOUT / "images").glob("egress_*")]
+    paths = [CHECKOUT, CHECKOUT / ".collections", *files("images/egress_*")]
     environment = ["PYTHONDONTWRITEBYTECODE=1", f"PYTHONPATH={':'.join(map(str, paths))}"]
     pytest_run = [f"{ENVIRONMENT}/bin/python", "-m", "pytest", "-o", "cache_dir=/tmp/pytest", "-q", *UNIT_TESTS]
     command = trixie.command(
@@ -102,7 +102,7 @@ def smoke(ansible: Ansible, sent: Path, core: str, python: Path) -> None:
     assert run.result("Say that all went as it should")["msg"] == "both ways"
     modules = Counter(path.stem.removeprefix("AnsiballZ_") for path in sent.rglob("AnsiballZ_avi_*"))
     assert modules == TASKS, "one way of the two"
-    assert modules.keys() == {path.stem for path in (CHECKOUT / "plugins/modules").glob("avi_*.py")}
+    assert modules.keys() == {path.stem for path in files("plugins/modules/avi_*.py")}
 
 
 def test_a_playbook_runs_every_module_both_ways(

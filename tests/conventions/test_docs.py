@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.conventions.programs import printed_by
-from tests.support.checkout import CHECKOUT
+from tests.support.checkout import CHECKOUT, files
 
 
 def test_the_docs_of_modules_role_and_filter_are_well_formed(collection: Path) -> None:
@@ -23,6 +23,6 @@ def test_the_reference_site_is_built_without_a_warning(collection: Path, tmp_pat
 
     assert "WARNING" not in text, text
     site = tmp_path / "html"
-    modules = [path.stem for path in (CHECKOUT / "plugins/modules").glob("avi_*.py")]
+    modules = [path.stem for path in files("plugins/modules/avi_*.py")]
     expected = [*(f"{name}_module.html" for name in modules), "egress_role.html", "changelog.html", "index.html"]
     assert [name for name in expected if not (site / name).is_file()] == []

@@ -27,11 +27,12 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import rea
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import ipam_lease
 
 from tests.support.api_server import ApiServer
+from tests.support.checkout import CHECKOUT
 from tests.support.controller_process import LEADS_SECONDS, NAMESPACE_OF_CONTROLLER, ControllerProcess
+from tests.support.definitions import CRDS, define
 from tests.support.installed import install_policies
 from tests.support.waiting import wait_for
 
-CHECKOUT = Path(__file__).parents[2]
 ROLE = CHECKOUT / "roles/egress"
 HOW_TO = CHECKOUT / "docs/how-to/networks.md"
 
@@ -40,10 +41,7 @@ HOW_TO = CHECKOUT / "docs/how-to/networks.md"
 def cluster(api: ApiServer) -> KubeClient:
     """With the kinds of objects that the role installs."""
     found = api.cluster()
-    for path in sorted((ROLE / "files/crds").glob("*.yaml")):
-        body = yaml.safe_load(path.read_text())
-        found.create(CUSTOM_RESOURCE_DEFINITION, body)
-        wait_for(f"{body['metadata']['name']} to be served", lambda body=body: is_served(found, body))
+    define(found, CRDS)
     create(found, NAMESPACE, "green")
     create(found, NAMESPACE, NAMESPACE_OF_CONTROLLER)
     return found

@@ -30,7 +30,7 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from tests.faults import FaultProxy
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
-from tests.support.checkout import CHECKOUT
+from tests.support.checkout import files
 from tests.support.site import SITE, SUBNET
 
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
@@ -62,7 +62,7 @@ NEED_THE_SITE = {
 """What those say that nothing can be foreseen of before the installation."""
 ELSEWHERE = ("awx_setup", "images")
 """They have nothing to do with a cluster, or only with its registry (``test_images.py``)."""
-PLAYBOOKS = {path.stem for path in (CHECKOUT / "playbooks").glob("*.yml")} - set(ELSEWHERE)
+PLAYBOOKS = {path.stem for path in files("playbooks/*.yml")} - set(ELSEWHERE)
 
 
 LISTED = (

@@ -14,9 +14,10 @@ import pytest
 
 from images.build import REPOSITORY
 from tests.cluster import Cluster
+from tests.support.checkout import files
 from tests.support.kubectl import Kubectl
 
-SCENARIOS = sorted(path.parent.name for path in REPOSITORY.glob("extensions/molecule/*/molecule.yml"))
+SCENARIOS = sorted(path.parent.name for path in files("extensions/molecule/*/molecule.yml"))
 LIMIT_SECONDS = 1200
 INSTALLED = (
     ("deployment", "avi-egress-controller", "-n", "avi-egress"),

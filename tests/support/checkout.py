@@ -2,6 +2,19 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Where the files of this checkout are."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def files(*patterns: str, below: Path = CHECKOUT) -> list[Path]:
+    """The files that glob patterns find, each pattern's in order; AssertionError where one of them finds nothing.
+
+    A test that looks at no file would pass for ever after a move.
+    """
+    found = [sorted(below.glob(pattern)) for pattern in patterns]
+    empty = [pattern for pattern, paths in zip(patterns, found) if not paths]
+    assert not empty, f"nothing in {below} is named {', '.join(empty)}: where has it moved?"
+    return [path for paths in found for path in paths]

@@ -12,10 +12,10 @@ import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import CUSTOM_RESOURCE_DEFINITION
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
-from tests.support.checkout import CHECKOUT
+from tests.support.checkout import CHECKOUT, files
 from tests.support.waiting import wait_for
 
-CRDS = sorted((CHECKOUT / "roles/egress/files/crds").glob("*.yaml"))
+CRDS = files("roles/egress/files/crds/*.yaml")
 SCC_CRD = CHECKOUT / "tests/cluster/manifests/scc-crd.yaml"
 SCC = "securitycontextconstraints.security.openshift.io"
 """The name of the definition in it."""

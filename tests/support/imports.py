@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.support.checkout import files
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BASE = "ansible_collections.avi.egress.plugins.module_utils"
 _CORE = REPOSITORY / "plugins/module_utils"
@@ -27,7 +29,7 @@ class Import:
 
 def modules_of(folder: str) -> list[Path]:
     """The Python files below a folder of the repository, but empty ``__init__.py``."""
-    return sorted(path for path in (REPOSITORY / folder).rglob("*.py") if path.stat().st_size)
+    return [path for path in files(f"{folder}/**/*.py") if path.stat().st_size]
 
 
 @cache

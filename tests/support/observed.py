@@ -11,7 +11,10 @@ from typing import Any
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.api.writes import Write
-from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed
+from ansible_collections.avi.egress.plugins.module_utils.workload import plan
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
+
+from tests.support.builders import SOURCE, cloud, network, service, service_object
 
 FIELD_OF_KIND = {
     "Service": "service",
@@ -58,3 +61,15 @@ def pod_of(controller: KubeObject, ready: bool = True, **status: Any) -> KubeObj
         "spec": template["spec"],
         "status": {"phase": "Running", "conditions": conditions, **status},
     }
+
+
+def served(observed: Observed, egress_pod: Any = None, **fields: Any) -> Plan:
+    return plan.serve(service(egress_pod, **fields), cloud(), network(), [SOURCE], observed)
+
+
+def running(egress_pod: Any = None, **fields: Any) -> Observed:
+    """A service that is served, its pod ready."""
+    start = Observed(service=service_object(egress_pod, **fields), has_scc=True)
+    observed = carried_out(start, served(start, egress_pod).writes)
+    assert observed.controller is not None
+    return replace(observed, pods=(pod_of(observed.controller),))

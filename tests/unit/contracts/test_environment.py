@@ -23,11 +23,11 @@ from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from tests.support.builders import cloud, namespace, network, service_object
-from tests.support.checkout import CHECKOUT
+from tests.support.checkout import files
 
 SOURCES = {4: ("10.70.112.155", "10.70.112.156"), 6: ("fd70:112::155", "fd70:112::156")}
 BRIDGES = {4: ("172.18.0.1/16", "100.64.118.1/24"), 6: ("fd00:172:18::1/64", "fd00:99::1/112")}
-CRD = yaml.safe_load(next((CHECKOUT / "roles/egress/files/crds").glob("*egressnetwork*")).read_text())
+CRD = yaml.safe_load(files("roles/egress/files/crds/*egressnetwork*")[0].read_text())
 UPLINK: dict[str, Any] = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][
     "uplink"
 ]

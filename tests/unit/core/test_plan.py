@@ -20,21 +20,9 @@ from ansible_collections.avi.egress.plugins.module_utils.workload import admissi
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from tests.support.builders import SOURCE, UUID, cloud, namespace, network, service, service_object
-from tests.support.observed import carried_out, pod_of
+from tests.support.observed import carried_out, pod_of, running, served
 
 NETWORKS = {"outside": network()}
-
-
-def served(observed: Observed, egress_pod: Any = None, **fields: Any) -> Plan:
-    return plan.serve(service(egress_pod, **fields), cloud(), network(), [SOURCE], observed)
-
-
-def running(egress_pod: Any = None, **fields: Any) -> Observed:
-    """A service that is served, its pod ready."""
-    start = Observed(service=service_object(egress_pod, **fields), has_scc=True)
-    observed = carried_out(start, served(start, egress_pod).writes)
-    assert observed.controller is not None
-    return replace(observed, pods=(pod_of(observed.controller),))
 
 
 # --- admit ---

@@ -12,9 +12,7 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
 from ansible_collections.avi.egress.plugins.module_utils.workload.pod_template import is_exact, replacement
 
-from tests.support.observed import carried_out
-
-from .test_plan import running, served
+from tests.support.observed import carried_out, running, served
 
 TEMPLATE = {"metadata": {"labels": {"name": "x"}}, "spec": {"containers": [{"name": "c", "env": []}], "volumes": []}}
 FOREIGN: list[tuple[tuple[Any, ...], dict[str, Any]]] = [

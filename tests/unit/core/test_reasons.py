@@ -12,8 +12,10 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api import errors, reasons
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 
+from tests.support.checkout import files
+
 REPOSITORY = Path(reasons.__file__).resolve().parents[3]
-SOURCES = [*(REPOSITORY / "plugins").rglob("*.py"), *(REPOSITORY / "images/egress_controller").rglob("*.py")]
+SOURCES = files("plugins/**/*.py", "images/egress_controller/**/*.py")
 
 
 def test_every_refusal_ends_a_wait() -> None:

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import files
 from tests.support.imports import REPOSITORY
 from tests.support.layers import ROOMS, WINGS
 
-PAGES = sorted([*(REPOSITORY / "docs").rglob("*.md"), *REPOSITORY.glob("*.md"), *REPOSITORY.glob("roles/*/*.md")])
+PAGES = files("docs/**/*.md", "*.md", "roles/*/*.md")
 FOLDERS = ("plugins", "images", "roles", "playbooks", "tests", "extensions", "docs")
 SOURCES = sorted(
     path
     for folder in FOLDERS
-    for path in (REPOSITORY / folder).rglob("*")
+    for path in files(f"{folder}/**/*")
     if path.suffix in (".py", ".yml", ".yaml", ".j2", ".md", ".sh") and path != Path(__file__)
 )
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")

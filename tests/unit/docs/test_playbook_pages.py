@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.checkout import files
+
 COLLECTION = Path(__file__).parents[3]
 ROLE = COLLECTION / "roles/egress"
 PAGES = COLLECTION / "docs/playbooks"
-PLAYBOOKS = sorted(path.stem for path in (COLLECTION / "playbooks").glob("*.yml"))
+PLAYBOOKS = sorted(path.stem for path in files("playbooks/*.yml"))
 VARIABLE = re.compile(r"\begress_[a-z0-9_]+\b")
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \|", re.M)
 ANNOTATION = "egress_pod"
@@ -76,7 +78,7 @@ def of_plays(playbook: str) -> set[str]:
 def of_role() -> set[str]:
     """What the role makes for itself."""
     names = set(parsed(ROLE / "vars/main.yml"))
-    for path in (ROLE / "tasks").glob("*.yml"):
+    for path in files("tasks/*.yml", below=ROLE):
         names |= made_by(parsed(path)) | {name for key, value in walk(parsed(path)) if key == "vars" for name in value}
     return names
 
@@ -107,7 +109,7 @@ def section(playbook: str, title: str) -> str:
 
 
 def test_every_playbook_has_a_page_and_every_page_a_playbook() -> None:
-    assert sorted(path.stem for path in PAGES.glob("*.md")) == PLAYBOOKS
+    assert sorted(path.stem for path in files("*.md", below=PAGES)) == PLAYBOOKS
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)

@@ -20,6 +20,8 @@ from ansible_collections.avi.egress.plugins.module_utils.module.lease import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service, egress_service_info
 
+from tests.support.checkout import files
+
 COLLECTION = Path(__file__).parents[3]
 MODULES = {
     "avi_access_info": access_info.SPEC,
@@ -75,9 +77,9 @@ def test_connection_options_are_documented_as_they_are() -> None:
 
 def test_every_module_is_in_the_action_group() -> None:
     runtime = yaml.safe_load((COLLECTION / "meta/runtime.yml").read_text())
-    files = {path.stem for path in (COLLECTION / "plugins/modules").glob("avi_*.py")}
+    modules = {path.stem for path in files("plugins/modules/avi_*.py")}
 
-    assert set(runtime["action_groups"]["all"]) == files == set(MODULES)
+    assert set(runtime["action_groups"]["all"]) == modules == set(MODULES)
 
 
 def test_role_defaults_are_documented_as_they_are() -> None:

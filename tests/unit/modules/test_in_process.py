@@ -30,6 +30,8 @@ from ansible_collections.avi.egress.plugins.modules import avi_ipam_lease_info
 from ansible_collections.avi.egress.plugins.plugin_utils import in_process
 from ansible_collections.avi.egress.plugins.plugin_utils.in_process import InProcessAction
 
+from tests.support.checkout import files
+
 COLLECTION = Path(__file__).parents[3]
 REQUESTS = 3
 """Of ``avi_ipam_lease_info``: a list of each kind of object."""
@@ -286,6 +288,6 @@ def test_a_worker_leaves_no_key_of_a_kubeconfig_behind(
 
 def test_every_module_has_its_action() -> None:
     runtime = yaml.safe_load((COLLECTION / "meta/runtime.yml").read_text())
-    actions = {path.stem for path in (COLLECTION / "plugins/action").glob("avi_*.py")}
+    actions = {path.stem for path in files("plugins/action/avi_*.py")}
 
     assert actions == set(runtime["action_groups"]["all"])

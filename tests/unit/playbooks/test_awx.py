@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 import pytest
@@ -20,10 +19,11 @@ from ansible_collections.avi.egress.plugins.module_utils.module.service import e
 from ansible_collections.awx.awx.plugins.modules import workflow_job_template
 from dateutil.rrule import rrulestr
 
+from tests.support.checkout import CHECKOUT, files
+
 Question = Mapping[str, Any]
 Option = Mapping[str, Any]
 
-CHECKOUT = Path(__file__).parents[3]
 ROLE = CHECKOUT / "roles/egress"
 SETUP: dict[str, Any] = yaml.safe_load((CHECKOUT / "playbooks/vars/awx.yml").read_text())
 PLAY: dict[str, Any] = yaml.safe_load((CHECKOUT / "playbooks/awx_setup.yml").read_text())[0]
@@ -97,7 +97,7 @@ def code_of(playbook: str) -> str:
 
 @cache
 def code_of_role() -> str:
-    paths = [path for folder in ("tasks", "templates", "vars") for path in sorted((ROLE / folder).rglob("*.*"))]
+    paths = files("tasks/**/*.*", "templates/**/*.*", "vars/**/*.*", below=ROLE)
     return "\n".join(path.read_text() for path in paths)
 
 
@@ -192,7 +192,7 @@ def test_a_question_that_is_not_answered_changes_nothing(survey: str, question: 
 
 
 def test_every_playbook_has_its_template() -> None:
-    playbooks = {f"playbooks/{path.name}" for path in (CHECKOUT / "playbooks").glob("*.yml")}
+    playbooks = {f"playbooks/{path.name}" for path in files("playbooks/*.yml")}
 
     assert sorted(item["playbook"] for item in TEMPLATES.values()) == sorted(playbooks - {"playbooks/awx_setup.yml"})
 

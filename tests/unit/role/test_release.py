@@ -9,6 +9,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.checkout import files
+
 COLLECTION = Path(__file__).parents[3]
 IMAGE = re.compile(r"registry\.example/avi-egress-\w+:([\w.]+)")
 
@@ -22,6 +24,6 @@ def test_the_role_brings_the_collections_version() -> None:
 
 
 def test_the_documentation_names_images_of_this_version() -> None:
-    pages = [path.read_text() for path in (COLLECTION / "docs").rglob("*.md")]
+    pages = [path.read_text() for path in files("docs/**/*.md")]
 
     assert {tag for page in pages for tag in IMAGE.findall(page)} == {version()}
