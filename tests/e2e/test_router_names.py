@@ -86,7 +86,7 @@ def test_other_destinations_are_served_while_a_name_has_no_address(
     ports = f"80/tcp=dest.example:8080,81/tcp={REMOTE}:8080"
     pod.start(**{**named, "EGRESS_PORTS": ports, "EGRESS_DESTINATION": f"dest.example,{REMOTE}"}).wait_ready(15)
     assert pod.ask(81) == f"{SOURCE} {REMOTE}"
-    assert pod.http("/readyz") == (503, "no address known for dest.example\n")
+    assert pod.http("/readyz") == (503, "no address known for dest.example (dest.example: SERVFAIL)\n")
 
 
 def test_restart_keeps_the_address_of_a_name_while_the_name_server_is_away(

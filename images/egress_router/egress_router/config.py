@@ -9,12 +9,13 @@ Pure: text in, values out. ``parse`` either returns a ``Config`` that every othe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface, ip_network
+from typing import Final
 
-from egress_router.family import IPV4, IPV6, Address, Family, family_of
+from egress_router.family import IPV4, IPV6, Address, Family, Network, family_of
 
 # The article: "it defaults to port 4 if not set".
 DEFAULT_HEALTH_PORT = "4"
@@ -24,6 +25,15 @@ _INTERFACE = re.compile(r"[^\s/:]{1,15}")
 # RFC 1123 §2.1 labels; the whole is limited to 253 characters by RFC 1035 §2.3.4.
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _ORDINAL = re.compile(r".*-(\d+)")
+# Beside 169.254.0.0/16, which is link-local: the metadata services of AWS and Google by IPv6, Azure's and Alibaba's.
+_METADATA: Final = frozenset(
+    {
+        IPv6Address("fd00:ec2::254"),
+        IPv6Address("fd20:ce::254"),
+        IPv4Address("168.63.129.16"),
+        IPv4Address("100.100.100.200"),
+    }
+)
 
 
 class ConfigError(ValueError):
@@ -72,7 +82,8 @@ class Config:
 
     ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is the node's end of
     the point-to-point link; its prefix length is kept for the contract's sake, the link itself uses single addresses
-    (docs/explanation/data-path.md). All addresses are of the source's family.
+    (docs/explanation/data-path.md). ``refused`` are the cluster's own networks, of either family; all addresses are of
+    the source's family.
     """
 
     source: Address
@@ -81,6 +92,7 @@ class Config:
     health_port: int
     uplink: str | None
     resolve: Resolve
+    refused: tuple[Network, ...] = ()
 
     @property
     def family(self) -> Family:
@@ -90,6 +102,10 @@ class Config:
     def literals(self) -> dict[ServedPort, Address]:
         """The served ports whose destination needs no look-up."""
         return {port: to.host for port, to in self.routes.items() if not isinstance(to.host, str)}
+
+    def objection(self, address: Address, own: Collection[Address] = ()) -> str | None:
+        """Why ``address`` may be no destination, as the end of a sentence about it; ``own``: the router's addresses."""
+        return objection(address, self.refused, {self.source, self.bridge.ip, *own})
 
     def names(self) -> tuple[str, ...]:
         """The host names to look up, each once, sorted."""
@@ -103,8 +119,9 @@ def parse(env: Mapping[str, str]) -> Config:
     bridge = _bridge(env.get("BRIDGE_IP_ADDR", address), env.get("BRIDGE_NETMASK", bits), source)
     routes = _routes(_required(env, "EGRESS_PORTS", "<podport>/<tcp|udp>=<host>:<port>, comma-separated"))
     _check_destination(env.get("EGRESS_DESTINATION"), family_of(source))
+    refused = _networks("EGRESS_REFUSED", env.get("EGRESS_REFUSED", ""))
     for port, to in routes.items():
-        _check_reachable(port, to, (source, bridge.ip))
+        _check_reachable(port, to, (source, bridge.ip), refused)
     return Config(
         source=source,
         routes=routes,
@@ -112,6 +129,7 @@ def parse(env: Mapping[str, str]) -> Config:
         health_port=_health_port(env.get("TCP_HM_PORT", DEFAULT_HEALTH_PORT), routes),
         uplink=_uplink(env.get("EGRESS_UPLINK")),
         resolve=_resolve(env.get("EGRESS_RESOLVE", Resolve.TTL.value)),
+        refused=refused,
     )
 
 
@@ -128,10 +146,12 @@ def parse_ports(text: str) -> dict[ServedPort, Destination]:
 def is_usable(address: Address) -> bool:
     """Whether traffic may be sent to ``address``.
 
-    Loopback, link-local (where clouds keep a node's credentials), multicast and the like are no destinations. The same
+    Loopback, link-local, multicast and the like are no destinations, nor is where clouds keep credentials. The same
     test is applied to literal destinations and to answers of the name server. Of IPv6, ::/8 stands for IPv4 addresses
     (mapped, compatible, NAT64's well-known prefix), and a zone (RFC 4007 §11) has a meaning on one machine only.
     """
+    if address in _METADATA:
+        return False
     # Python 3.13 asks the mapped IPv4 address whether it is reserved, so ::/8 is looked at here.
     if isinstance(address, IPv6Address) and (address.scope_id is not None or address.packed[0] == 0):
         return False
@@ -142,6 +162,27 @@ def is_usable(address: Address) -> bool:
         or address.is_unspecified
         or address.is_reserved
     )
+
+
+def objection(address: Address, refused: Collection[Network], own: Collection[Address]) -> str | None:
+    """Why ``address`` may be no destination, as the end of a sentence about it; None if it may be one."""
+    if address in own:
+        return "is this pod's or its node's own"
+    if not is_usable(address):
+        return "is not a unicast address of an outside application"
+    # Of one family: an address is in no network of the other.
+    network = next((network for network in refused if address in network), None)
+    return None if network is None else f"is in {network}, where the cluster's nodes, pods or Services are"
+
+
+def _networks(variable: str, text: str) -> tuple[Network, ...]:
+    found = []
+    for entry in text.split(",") if text.strip() else ():
+        try:
+            found.append(ip_network(entry.strip()))
+        except ValueError:
+            raise _error(variable, text, "give networks such as 10.128.0.0/14 or fd01::/48, comma-separated") from None
+    return tuple(found)
 
 
 def _error(variable: str, value: str, right: str) -> ConfigError:
@@ -276,15 +317,15 @@ def _check_family(variable: str, text: str, host: Address | str, family: Family)
         raise _error(variable, text, right)
 
 
-def _check_reachable(port: ServedPort, to: Destination, own: tuple[Address, Address]) -> None:
+def _check_reachable(port: ServedPort, to: Destination, own: Collection[Address], refused: Collection[Network]) -> None:
     if isinstance(to.host, str):
         return
     entry = f"{port}={to}"
-    _check_family("EGRESS_PORTS", entry, to.host, family_of(own[0]))
-    if to.host in own or not is_usable(to.host):
-        raise _error(
-            "EGRESS_PORTS", entry, "the destination must be a unicast address outside the cluster and the node"
-        )
+    _check_family("EGRESS_PORTS", entry, to.host, family_of(next(iter(own))))
+    problem = objection(to.host, refused, own)
+    if problem is not None:
+        right = f"the destination must be a unicast address outside the cluster and the node, and {to.host} {problem}"
+        raise _error("EGRESS_PORTS", entry, right)
 
 
 def _health_port(text: str, routes: Mapping[ServedPort, Destination]) -> int:

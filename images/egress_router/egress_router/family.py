@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Final
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Family:
 
     ``bits``: an address' length; ``nft``, ``nft_address``, ``icmp``: nftables' protocol, type and ``l4proto``;
     ``sysctl``: its folder under /proc/sys/net; ``forwarding``: the file there that turns a namespace into a router;
-    ``record``: its DNS type; ``route_groups``: the netlink multicast groups
+    ``record_type``: its DNS type; ``route_groups``: the netlink multicast groups
     of its addresses, routes, rules and per-interface settings as a bit mask (linux/rtnetlink.h); ``example`` and
     ``bridge``: for messages, and the default next hop as BRIDGE_IP_ADDR and BRIDGE_NETMASK.
     """
@@ -32,7 +33,7 @@ class Family:
     sysctl: str
     forwarding: str
     default_route: str
-    record: str
+    record_type: int
     route_groups: int
     example: str
     bridge: tuple[str, str]
@@ -55,7 +56,7 @@ IPV4: Final = Family(
     sysctl="ipv4",
     forwarding="ipv4/ip_forward",
     default_route="0.0.0.0/0",
-    record="A",
+    record_type=1,
     route_groups=1 << 4 | 1 << 6 | 1 << 7 | 1 << 23,
     example="10.70.112.155",
     # The article: "the default for which is 172.18.0.1", "the default for which is 16".
@@ -71,7 +72,7 @@ IPV6: Final = Family(
     sysctl="ipv6",
     forwarding="ipv6/conf/all/forwarding",
     default_route="::/0",
-    record="AAAA",
+    record_type=28,
     route_groups=1 << 8 | 1 << 10 | 1 << 18 | 1 << 24,
     example="2001:db8::155",
     bridge=("fd00:172:18::1", "64"),

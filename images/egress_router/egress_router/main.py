@@ -24,6 +24,8 @@ from egress_router.attach import AttachError, pod_interface
 from egress_router.config import ConfigError, parse
 from egress_router.conflict import PATIENCE, TERMINATION_LOG, ConflictTold
 from egress_router.namespace import Namespace
+from egress_router.resolv_conf import ResolvConf
+from egress_router.resolv_conf import parse as parse_resolv_conf
 from egress_router.router import Router
 
 # Where the pod mounts the node's /proc/1/ns. The directory: containerd refuses to mount the file ``net`` in it.
@@ -43,7 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = parse(os.environ)
         pod, node = Namespace.own(), _host_namespace(options.host_ns)
         interface = pod_interface(pod, config.family)
-        Router(config, pod, node, interface, options.resolv_conf, options.termination_log, options.patience).run()
+        Router(
+            config, pod, node, interface, _resolv_conf(options.resolv_conf), options.termination_log, options.patience
+        ).run()
     except ConflictTold as told:
         print(told, file=sys.stderr)
         return EX_TEMPFAIL
@@ -64,6 +68,13 @@ def _host_namespace(path: Path) -> Namespace:
             f"cannot open the node's network namespace at {path} ({error.strerror}): mount the node's /proc/1/ns"
             " there and run the pod privileged"
         ) from error
+
+
+def _resolv_conf(path: str) -> ResolvConf:
+    try:
+        return parse_resolv_conf(Path(path).read_text(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        raise OSError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -23,11 +23,13 @@ from egress_router.conflict import PATIENCE, TERMINATION_LOG, Conflict
 from egress_router.events import Events
 from egress_router.family import Address
 from egress_router.health import HealthPort, Status
+from egress_router.lookups import Lookups
 from egress_router.namespace import Namespace
 from egress_router.nat import ConflictMark, Nat
 from egress_router.ndp import Ndp
 from egress_router.neighbours import Neighbours, Role, Sighting
-from egress_router.resolve import Answer, NameServer, Resolver
+from egress_router.resolv_conf import ResolvConf
+from egress_router.resolve import Resolver
 from egress_router.ruleset import PodInterface
 
 # All in seconds, alike for both families. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links
@@ -70,7 +72,7 @@ class Router:
         pod: Namespace,
         node: Namespace,
         interface: PodInterface,
-        resolv_conf: str,
+        resolv_conf: ResolvConf,
         termination_log: Path = TERMINATION_LOG,
         patience: float = PATIENCE,
     ) -> None:
@@ -95,11 +97,9 @@ class Router:
         self._attachment = Attachment(config, pod, node)
         # Asked for now so that a node without the network ends the router with a sentence instead of a retry.
         self._uplink: Uplink | None = self._attachment.uplink()
-        forbidden = frozenset({config.source, config.bridge.ip, interface.address})
-        name_server = NameServer(resolv_conf, config.family, forbidden) if known else None
-        self._resolver = Resolver(
-            known, config.resolve, name_server.look_up if name_server else _no_names, self._events.wake
-        )
+        own = frozenset({config.source, config.bridge.ip, interface.address})
+        lookups = Lookups(resolv_conf, config.family, lambda address: config.objection(address, own))
+        self._resolver = Resolver(known, config.resolve, lookups, self._events.wake)
         self._health = HealthPort(config.health_port, config.routes, self.status)
         self._neighbours: Neighbours[Any] | None = None
         self._announcements: list[float] = []
@@ -338,14 +338,11 @@ class Router:
     def _unresolved(self) -> str | None:
         served = self._nat.addresses()
         names = sorted({str(to.host) for port, to in self._config.routes.items() if port not in served})
-        return f"no address known for {', '.join(names)}" if names else None
+        told = [f"{name} ({problem})" if (problem := self._resolver.problem(name)) else name for name in names]
+        return f"no address known for {', '.join(told)}" if told else None
 
     def _stop(self) -> None:
         self._health.close()
         self._resolver.stop()
         self._attachment.withdraw(self._uplink)
         log.info("address given up source=%s", self._config.source)
-
-
-def _no_names(name: str) -> Answer:
-    raise AssertionError(f"nothing is to be looked up, not even {name}")

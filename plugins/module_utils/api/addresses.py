@@ -24,12 +24,16 @@ IP_FAMILIES = (IPV4, IPV6)
 _NO_DESTINATIONS = {
     "0.0.0.0/8": "an unspecified address",
     "127.0.0.0/8": "a loopback address",
+    "100.100.100.200/32": "where a cloud keeps its metadata",
+    "168.63.129.16/32": "where a cloud keeps its metadata",
     "169.254.0.0/16": "a link-local address, where clouds keep their metadata",
     "224.0.0.0/4": "a multicast address",
     "240.0.0.0/4": "a reserved or broadcast address",
     "::/128": "an unspecified address",
     "::1/128": "a loopback address",
     "::/8": "an IPv4 address in IPv6's clothes",
+    "fd00:ec2::254/128": "where a cloud keeps its metadata",
+    "fd20:ce::254/128": "where a cloud keeps its metadata",
     "fe80::/10": "a link-local address, where clouds keep their metadata",
     "ff00::/8": "a multicast address",
     **dict.fromkeys(

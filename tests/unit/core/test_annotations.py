@@ -167,6 +167,7 @@ def test_what_resolvers_could_take_for_something_else_is_no_host(host: str) -> N
             ("127.0.0.1", "loopback"),
             ("127.255.0.1", "loopback"),
         ),
+        *((address, "metadata") for address in ("168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254")),
         *(("169.254.169.254", "metadata"), ("224.0.0.1", "multicast"), ("239.255.255.255", "multicast")),
         *(("255.255.255.255", "broadcast"), ("240.0.0.1", "reserved"), ("::", "unspecified"), ("::1", "loopback")),
         *(("fe80::1", "link-local"), ("febf::1", "link-local"), ("ff02::1", "multicast")),

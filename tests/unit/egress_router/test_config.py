@@ -179,7 +179,18 @@ def test_refusals(changes: dict[str, str], sentence: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0", "255.255.255.255", "10.70.112.155", "172.18.0.1"]
+    "host",
+    [
+        "127.0.0.1",
+        "169.254.169.254",
+        "224.0.0.1",
+        "0.0.0.0",
+        "255.255.255.255",
+        "10.70.112.155",
+        "172.18.0.1",
+        "168.63.129.16",
+        "100.100.100.200",
+    ],
 )
 def test_addresses_that_are_no_destination(host: str) -> None:
     with pytest.raises(ConfigError, match="a unicast address outside the cluster and the node"):
@@ -261,3 +272,30 @@ def test_ipv6_grammar_is_understood() -> None:
 
 def test_a_private_address_is_usable() -> None:
     assert is_usable(IPv4Address("10.10.10.200"))
+
+
+@pytest.mark.parametrize("address", ["fd00:ec2::254", "fd20:ce::254"])
+def test_where_clouds_keep_credentials_is_no_destination_by_ipv6(address: str) -> None:
+    assert not is_usable(IPv6Address(address))
+
+
+REFUSED = {"EGRESS_REFUSED": "10.128.0.0/14, 172.30.0.0/16,fd01::/48"}
+
+
+def test_the_clusters_own_addresses_are_refused_with_their_network() -> None:
+    config = parse(ARTICLE | REFUSED)
+    inside = "is in 172.30.0.0/16, where the cluster's nodes, pods or Services are"
+    assert config.objection(IPv4Address("172.30.0.1")) == inside
+    assert config.objection(IPv4Address("10.10.24.85")) is None
+    assert config.objection(IPv6Address("fd01::9")) is not None
+    assert config.objection(IPv4Address("169.254.169.254")) == "is not a unicast address of an outside application"
+    for own in (config.source, config.bridge.ip):
+        assert config.objection(own) == "is this pod's or its node's own"
+    with pytest.raises(ConfigError, match=re.escape(f"and 172.30.0.1 {inside}.")):
+        parse(ARTICLE | REFUSED | {"EGRESS_PORTS": "80/tcp=172.30.0.1:80"})
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "nonsense", "10.0.0.0/8,", "10.0.0.0/33", "::1/0", " , "])
+def test_malformed_networks_are_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"EGRESS_REFUSED={text!r} is not usable: give networks")):
+        parse(ARTICLE | {"EGRESS_REFUSED": text})

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from ipaddress import IPv4Address
+from typing import cast
 
 import pytest
 from egress_router.config import Resolve
-from egress_router.family import IPV4
-from egress_router.resolve import Answer, LookupFailed, NameServer, Resolver, choose, retry_after
+from egress_router.lookups import Answer, LookupFailed, Lookups, Outcome
+from egress_router.resolve import Resolver, choose, retry_after
 
 ONE, TWO = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
 
@@ -40,36 +40,54 @@ class Changes:
             assert self._semaphore.acquire(timeout=5)
 
 
-def answers(*script: Answer | None) -> Callable[[str], Answer]:
-    """A look-up that gives one of the script at a time, the last for ever; None fails."""
-    left = list(script)
+class Script:
+    """Look-ups that end at once with one of the script at a time, the last for ever; None fails."""
 
-    def look_up(_name: str) -> Answer:
-        answer = left.pop(0) if len(left) > 1 else left[0]
-        if answer is None:
-            raise LookupFailed("SERVFAIL")
-        return answer
+    def __init__(self, *script: Answer | None) -> None:
+        self._left = list(script)
+        self._started: list[str] = []
+        self._woken = threading.Event()
 
-    return look_up
+    def __len__(self) -> int:
+        return len(self._started)
+
+    def start(self, name: str) -> None:
+        self._started.append(name)
+
+    def wait(self, seconds: float | None) -> list[Outcome]:
+        if not self._started:
+            self._woken.wait(seconds)
+        started, self._started = self._started, []
+        return [(name, self._next() or LookupFailed("SERVFAIL")) for name in started]
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def _next(self) -> Answer | None:
+        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
+
+
+def resolver(known: dict[str, IPv4Address | None], mode: Resolve, changes: Changes, *script: Answer | None) -> Resolver:
+    return Resolver(known, mode, cast(Lookups, Script(*script)), changes)
 
 
 def test_a_name_is_looked_up_again_when_its_ttl_ends() -> None:
     changes = Changes()
-    resolver = Resolver({"a": None}, Resolve.TTL, answers(Answer((ONE,), 0.01), Answer((TWO,), 60)), changes)
-    resolver.start()
+    made = resolver({"a": None}, Resolve.TTL, changes, Answer((ONE,), 0.01), Answer((TWO,), 60))
+    made.start()
     changes.wait(2)
-    assert resolver.addresses() == {"a": TWO}
-    resolver.stop()
+    assert made.addresses() == {"a": TWO}
+    made.stop()
 
 
 def test_once_is_once() -> None:
     changes = Changes()
-    resolver = Resolver({"a": None}, Resolve.ONCE, answers(Answer((ONE,), 0.0), Answer((TWO,), 60)), changes)
-    resolver.start()
+    made = resolver({"a": None}, Resolve.ONCE, changes, Answer((ONE,), 0.0), Answer((TWO,), 60))
+    made.start()
     changes.wait()
     with pytest.raises(AssertionError):
         changes_soon(changes)
-    assert resolver.addresses() == {"a": ONE}
+    assert made.addresses() == {"a": ONE}
 
 
 def changes_soon(changes: Changes) -> None:
@@ -78,20 +96,30 @@ def changes_soon(changes: Changes) -> None:
 
 def test_a_failure_keeps_the_known_address_and_is_counted() -> None:
     changes = Changes()
-    resolver = Resolver({"a": ONE, "b": None}, Resolve.TTL, answers(None), changes)
-    assert not resolver.has_asked_all()
-    resolver.start()
-    changes.wait(2)
-    assert resolver.addresses() == {"a": ONE}
-    assert resolver.failures() == {"a": 1, "b": 1}
-    assert resolver.has_asked_all()
-    resolver.stop()
+    made = resolver({"a": ONE, "b": None}, Resolve.TTL, changes, None)
+    assert not made.has_asked_all()
+    made.start()
+    changes.wait()
+    assert made.addresses() == {"a": ONE}
+    assert (made.problem("a"), made.problem("b")) == ("SERVFAIL", "SERVFAIL")
+    assert made.failures() == {"a": 1, "b": 1}
+    assert made.has_asked_all()
+    made.stop()
 
 
 def test_without_names_everything_is_known() -> None:
-    assert Resolver({}, Resolve.TTL, answers(None), Changes()).has_asked_all()
+    assert resolver({}, Resolve.TTL, Changes(), None).has_asked_all()
 
 
-def test_an_unreadable_resolv_conf_is_named() -> None:
-    with pytest.raises(OSError, match=r"/nowhere/resolv\.conf"):
-        NameServer("/nowhere/resolv.conf", IPV4, frozenset())
+def test_another_of_a_names_addresses_stays_in_use_while_it_is_one() -> None:
+    changes = Changes()
+    made = resolver({"a": None}, Resolve.TTL, changes, Answer((ONE, TWO), 0.05), Answer((TWO, ONE), 0.05))
+    made.start()
+    changes.wait()
+    assert (made.addresses(), made.choices("a")) == ({"a": ONE}, (ONE, TWO))
+    made.prefer("a", IPv4Address("10.9.9.9"))
+    assert made.addresses() == {"a": ONE}, "no address of that name"
+    made.prefer("a", TWO)
+    changes.wait(3)
+    assert made.addresses() == {"a": TWO}
+    made.stop()
