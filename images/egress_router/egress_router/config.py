@@ -294,9 +294,10 @@ def _host(text: str) -> Address | str | None:
         return ip_address(text)
     except ValueError:
         pass
-    labels = text.removesuffix(".").split(".")
+    name = text.removesuffix(".")
+    labels = name.split(".")
     # A name whose last label is a number is a mistyped address (WHATWG URL and RFC 3696 §2 agree on that).
-    if len(text) > 253 or labels[-1].isdigit() or not all(_LABEL.fullmatch(label) for label in labels):
+    if len(name) > 253 or labels[-1].isdigit() or not all(_LABEL.fullmatch(label) for label in labels):
         return None
     return text.lower()
 

@@ -129,11 +129,12 @@ class _Reader(FieldReader):
                     self.refuse(field, value, f"this is {what}; give the address of an application outside the cluster")
                 return address
             if _HOST_NAME.fullmatch(value) and not _looks_numeric(value):
-                return self._outside_name(field, value.rstrip(".").lower())
+                return self._outside_name(field, value.lower())
         self.refuse(field, value, "give an IPv4 or IPv6 address or a host name")
 
     def _outside_name(self, field: str, name: str) -> str:
-        if name.rsplit(".", 1)[-1] == "localhost":
+        # A dot at the end stays: it says that no search list is to be tried.
+        if name.rstrip(".").rsplit(".", 1)[-1] == "localhost":
             self.refuse(
                 field, name, "this is the egress pod itself (RFC 6761); name an application outside the cluster"
             )

@@ -73,8 +73,8 @@ def test_what_is_left_out_has_the_articles_defaults() -> None:
 def test_several_destinations_keep_their_order_and_ports() -> None:
     text = '{"destinations": {"Dest.MyCompany.com.": {"8080": "80", "53/udp": 53}, "2001:DB8::1": {"53/TCP": "5353"}}}'
     assert parse_egress_pod(text).destinations == (
-        Destination(8080, "TCP", "dest.mycompany.com", 80),
-        Destination(53, "UDP", "dest.mycompany.com", 53),
+        Destination(8080, "TCP", "dest.mycompany.com.", 80),
+        Destination(53, "UDP", "dest.mycompany.com.", 53),
         Destination(53, "TCP", "2001:db8::1", 5353),
     )
 
