@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.outside import Outside
 from tests.support.project import Project
+from tests.support.waiting import wait_for
 
 SERVICE = "tenants-own"
 NAME = f"{SERVICE}-avi-egress-pod"
@@ -124,13 +125,40 @@ def test_he_does_not_change_the_image_of_the_egress_pod(tenant: Tenant, green: P
     pod_spec = {"containers": container}
     patch = {"spec": pod_spec if kind == "pod" else {"template": {"spec": pod_spec}}}
     told = tenant.refused("patch", kind, name, "--type=strategic", "-p", json.dumps(patch))
-    assert "avivantage-* may run privileged" in told
+    assert "avivantage-* may run privileged" in told or "it is the egress controller's" in told
+
+
+def test_he_runs_nothing_by_acting_as_the_privileged_account(tenant: Tenant, green: Project, account: str) -> None:
+    """The ClusterRole ``admin`` lets him impersonate his project's accounts, and this one has rights here."""
+    as_account = f"--as=system:serviceaccount:{green.name}:{account}"
+    user = f"system:serviceaccount:{green.name}:{account}"
+    green.kubectl.run("-n", green.name, "create", "rolebinding", "lent", "--clusterrole=edit", f"--user={user}")
+    pod = json.dumps(workload("Pod", "default"))
+    tenant.allowed(as_account, "get", "pods")
+    assert "nobody may act as it" in tenant.refused(as_account, "create", "-f", "-", stdin=pod)
+    told = tenant.refused(as_account, "exec", "client-node1", "--", "id")
+    assert "nobody may act as it" in told
+
+
+def test_he_scales_orphans_and_deletes_nothing_of_the_controllers(tenant: Tenant) -> None:
+    for words in (
+        ("scale", "replicationcontroller", NAME, "--replicas=0"),
+        ("delete", "replicationcontroller", NAME, "--cascade=orphan"),
+        ("delete", "networkpolicy", NAME),
+        ("patch", "networkpolicy", NAME, "--type=merge", "-p", '{"metadata": {"ownerReferences": null}}'),
+    ):
+        assert "it is the egress controller's" in tenant.refused(*words)
 
 
 @pytest.mark.parametrize(
     "door",
-    [("exec", "{pod}", "--", "id"), ("attach", "{pod}"), ("create", "token", "{account}")],
-    ids=["exec", "attach", "token"],
+    [
+        ("exec", "{pod}", "--", "id"),
+        ("attach", "{pod}"),
+        ("port-forward", "{pod}", "18080:80"),
+        ("create", "token", "{account}"),
+    ],
+    ids=["exec", "attach", "port-forward", "token"],
 )
 def test_he_does_not_enter_the_egress_pod_by_any_door(
     tenant: Tenant, green: Project, account: str, door: tuple[str, ...]
@@ -163,3 +191,13 @@ def test_his_own_pods_stay_open_to_him(tenant: Tenant) -> None:
 def test_the_network_and_the_leases_are_out_of_his_reach(tenant: Tenant) -> None:
     for kind in ("egressleases", "egressaddresses", "egressnetworks", "egressclouds"):
         assert "cannot list" in tenant.refused("get", kind)
+
+
+def test_he_may_have_the_egress_pod_made_anew(tenant: Tenant, green: Project) -> None:
+    before = green.egress_pods(SERVICE)[0]["metadata"]
+    tenant.allowed("delete", "pod", before["name"])
+
+    def others() -> set[str]:
+        return {pod["metadata"]["uid"] for pod in green.egress_pods(SERVICE)} - {before["uid"]}
+
+    assert len(wait_for("another pod", others)) == 1

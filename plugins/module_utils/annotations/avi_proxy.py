@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from ..api import addresses
+from ..api.address_spans import Spans, spans
 from ..api.resources import AVI_PROXY_ANNOTATION
 from .field_reader import FieldReader, at, load_json
 
@@ -36,7 +38,7 @@ class Clients:
     """``client_ip``: the addresses named by addrs, prefixes and ranges together."""
 
     is_in: bool
-    addresses: netaddr.IPSet
+    addresses: Spans
     group_refs: tuple[str, ...] = ()
     """Address groups, which live in Avi and nowhere else."""
 
@@ -48,7 +50,7 @@ class Group:
     is_in: bool
     ref: str
 
-    @property
+    @cached_property
     def project(self) -> str | None:
         """The namespace whose pods the group reflects; None for a group that this project does not keep."""
         match = _GROUP_REF.fullmatch(self.ref)
@@ -162,10 +164,11 @@ class _Reader(FieldReader):
     def _clients(self, field: str, value: Any) -> Clients:
         kinds = ("addrs", "prefixes", "ranges", "group_refs")
         content = self._object(field, value, ("match_criteria", *kinds), ("match_criteria",))
-        named = addresses.no_addresses()
-        for key, read in (("addrs", self._one), ("prefixes", self._prefix), ("ranges", self._range)):
-            for block in self._list(at(field, key), content.get(key, []), read):
-                named.add(block)
+        named = spans(
+            block
+            for key, read in (("addrs", self._one), ("prefixes", self._prefix), ("ranges", self._range))
+            for block in self._list(at(field, key), content.get(key, []), read)
+        )
         refs = self._list(at(field, "group_refs"), content.get("group_refs", []), self._text)
         if not named and not refs:
             self.refuse(field, value, f"give at least one of {', '.join(kinds)}")

@@ -56,11 +56,6 @@ def no_addresses() -> netaddr.IPSet:
     return netaddr.IPSet()
 
 
-def all_addresses() -> netaddr.IPSet:
-    """Both families whole."""
-    return netaddr.IPSet(["0.0.0.0/0", "::/0"])
-
-
 @lru_cache(maxsize=_REMEMBERED)
 def canonical(address: str) -> str | None:
     """The one spelling of an IPv4 or IPv6 address, or None if it is not one.

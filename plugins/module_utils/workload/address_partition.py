@@ -8,7 +8,7 @@ from bisect import bisect_left
 from contextlib import suppress
 from typing import Iterable, Iterator
 
-from ..api.addresses import all_addresses
+from ..api.address_spans import ALL, Spans
 
 with suppress(ImportError):  # ``addresses`` tells of it
     import netaddr
@@ -21,18 +21,18 @@ class Partition:
     intersections cost less than one of netaddr's.
     """
 
-    def __init__(self, sets: Iterable[netaddr.IPSet]) -> None:
-        blocks = [block for each in (all_addresses(), *sets) for block in each.iter_ipranges()]
-        starts = {(block.version, block.first) for block in blocks}
-        self._cuts = sorted(starts | {(block.version, block.last + 1) for block in blocks})
-        self.everything = self.mask(all_addresses())
+    def __init__(self, sets: Iterable[Spans]) -> None:
+        spans = [span for each in (ALL, *sets) for span in each]
+        starts = {(span.version, span.first) for span in spans}
+        self._cuts = sorted(starts | {(span.version, span.last + 1) for span in spans})
+        self.everything = self.mask(ALL)
 
-    def mask(self, addresses: netaddr.IPSet) -> int:
+    def mask(self, addresses: Spans) -> int:
         """The integer that stands for one of the sets that the pieces were cut for."""
         total = 0
-        for block in addresses.iter_ipranges():
-            begin = bisect_left(self._cuts, (block.version, block.first))
-            end = bisect_left(self._cuts, (block.version, block.last + 1))
+        for span in addresses:
+            begin = bisect_left(self._cuts, (span.version, span.first))
+            end = bisect_left(self._cuts, (span.version, span.last + 1))
             total |= (1 << end) - (1 << begin)
         return total
 
@@ -40,8 +40,8 @@ class Partition:
         """The CIDRs that make up a set, in ascending order, neighbours joined."""
         begin = 0
         while mask >> begin:
-            begin += _trailing(mask >> begin, 0)
-            end = begin + _trailing(mask >> begin, 1)
+            begin += _trailing_zeros(mask >> begin)
+            end = begin + _trailing_zeros(~(mask >> begin))
             (version, first), (_version, after) = self._cuts[begin], self._cuts[end]
             yield from map(
                 str,
@@ -50,6 +50,6 @@ class Partition:
             begin = end
 
 
-def _trailing(mask: int, bit: int) -> int:
-    """How many of the lowest bits are ``bit``."""
-    return len(f"{mask:b}") - len(f"{mask:b}".rstrip(str(bit)))
+def _trailing_zeros(mask: int) -> int:
+    """How many of the lowest bits of an integer that is not 0 are 0."""
+    return (mask & -mask).bit_length() - 1

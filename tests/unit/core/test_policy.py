@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import time
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -213,18 +212,6 @@ def test_a_rules_name_cannot_deceive_who_reads_the_sentence() -> None:
 def test_more_blocks_than_nodes_should_carry_are_refused() -> None:
     scattered = [f"2001:db8:{number:x}::1" for number in range(5)]
     assert str(MAX_BLOCKS) in refused(rule(1, "ALLOW", clients(criteria="IS_NOT_IN", addrs=scattered)))
-
-
-def test_the_largest_annotation_is_compiled_at_once() -> None:
-    scattered = [f"2001:{number:x}::/32" for number in range(0, 90, 2)]
-    rules = [rule(0, "DENY", clients(*scattered))]
-    rules += [rule(index, "ALLOW", {**vs_port(index), **group(f"p{index}", "IS_NOT_IN")}) for index in range(1, 40)]
-    policy = parse_avi_proxy(json.dumps({"networksecuritypolicy": {"rules": rules}}, separators=(",", ":")))
-    assert policy is not None
-    started = time.perf_counter()
-    with pytest.raises(Refused):
-        ingress_rules(policy, "green", [ServicePort(port, "TCP", port) for port in range(1, 65)], "Service green/web")
-    assert time.perf_counter() - started < 1
 
 
 GOOD = rule(1, "ALLOW")
