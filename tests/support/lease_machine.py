@@ -34,12 +34,12 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_statu
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
-from egress_controller.cache.listers import Shelf
-from egress_controller.cache.lock_cache import KnownLocks
+from egress_controller.cache.listers import Lister
+from egress_controller.cache.lock_cache import LockCache
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.suspects import Suspects
-from egress_controller.reconcilers.address import AddressPass
-from egress_controller.reconcilers.lease import UNFINISHED_GRACES, LeasePass
+from egress_controller.reconcilers.address import AddressReconciler
+from egress_controller.reconcilers.lease import UNFINISHED_GRACES, LeaseReconciler
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.work_queue import WorkQueue
 from hypothesis import strategies as st
@@ -476,20 +476,20 @@ class LeaseMachine(RuleBasedStateMachine):
         }
         self.store.inner.replace(EGRESS_ADDRESS, {**lock, "status": {"conditions": [condition]}}, "status")
 
-    def _passes(self, known_leases: Snapshot, known_locks: Snapshot) -> tuple[LeasePass, AddressPass]:
+    def _passes(self, known_leases: Snapshot, known_locks: Snapshot) -> tuple[LeaseReconciler, AddressReconciler]:
         networks: Any = Snapshot([self._network_object()])
-        known = KnownLocks(self)
+        known = LockCache(self)
         for lock in known_locks.all():
             known.update("ADDED", lock)
-        caches: Any = SimpleNamespace(leases=known_leases, addresses=known_locks, networks=networks, known_locks=known)
-        shelf: Any = Shelf(networks, read_network)
+        caches: Any = SimpleNamespace(leases=known_leases, addresses=known_locks, networks=networks, lock_cache=known)
+        shelf: Any = Lister(networks, read_network)
         store: Any = self.store
         events: Any = Silent()
         of_leases, unfinished, of_locks = self.suspects
         claims = Claims(store, caches, lambda: self.now)
         return (
-            LeasePass(store, caches, shelf, claims, events, self.queue, of_leases, unfinished, lambda: self.now),
-            AddressPass(store, caches, shelf, events, self.queue, of_locks, lambda: self.now),
+            LeaseReconciler(store, caches, shelf, claims, events, self.queue, of_leases, unfinished, lambda: self.now),
+            AddressReconciler(store, caches, shelf, events, self.queue, of_locks, lambda: self.now),
         )
 
     def _count(self, namespace: str) -> int:

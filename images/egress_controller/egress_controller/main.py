@@ -14,32 +14,32 @@ from ansible_collections.avi.egress.plugins.module_utils.client.connection impor
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from egress_controller.cache.caches import Caches
-from egress_controller.cache.event_handlers import Triggers
-from egress_controller.cache.listers import Inventory
-from egress_controller.cache.waiting_services import Waiting
+from egress_controller.cache.event_handlers import EventHandlers
+from egress_controller.cache.listers import Listers
+from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam import lease_metrics
 from egress_controller.ipam.brake import Brake
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.conflicts import Conflicts
 from egress_controller.ipam.releases import Releases
 from egress_controller.ipam.suspects import Suspects
-from egress_controller.node_reachability import Reachability
+from egress_controller.node_reachability import NodeReachability
 from egress_controller.reconcilers.accounts import Accounts
-from egress_controller.reconcilers.address import AddressPass
-from egress_controller.reconcilers.cloud import CloudPass
-from egress_controller.reconcilers.lease import UNFINISHED_GRACES, LeasePass
-from egress_controller.reconcilers.network import NetworkPass
-from egress_controller.reconcilers.service import ServicePass
+from egress_controller.reconcilers.address import AddressReconciler
+from egress_controller.reconcilers.cloud import CloudReconciler
+from egress_controller.reconcilers.lease import UNFINISHED_GRACES, LeaseReconciler
+from egress_controller.reconcilers.network import NetworkReconciler
+from egress_controller.reconcilers.service import ServiceReconciler
 from egress_controller.runtime import logs
-from egress_controller.runtime.event_recorder import WARNING, Events
+from egress_controller.runtime.event_recorder import WARNING, EventRecorder
 from egress_controller.runtime.health import HealthServer
 from egress_controller.runtime.keys import Key
-from egress_controller.runtime.leader_election import Election
+from egress_controller.runtime.leader_election import LeaderElector
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.metrics import Metrics
 from egress_controller.runtime.outages import Outages
 from egress_controller.runtime.work_queue import WorkQueue
-from egress_controller.runtime.workers import Passes, Workers
+from egress_controller.runtime.workers import Reconcilers, Workers
 from egress_controller.settings import Settings, read_settings
 
 LAST_PASS_SECONDS = 1.0
@@ -61,15 +61,15 @@ class Controller:
         self._outages = Outages()
         self._metrics = Metrics()
         self._queue: WorkQueue[Key] = WorkQueue()
-        waiting = Waiting()
-        triggers = Triggers(self._queue, waiting)
+        waiting = WaitingServices()
+        triggers = EventHandlers(self._queue, waiting)
         self._caches = Caches(self._cluster, self._outages, triggers)
         triggers.attach(self._caches)
-        self._events = Events(self._cluster, settings.identity)
+        self._events = EventRecorder(self._cluster, settings.identity)
         passes = self._passes(waiting)
         self._workers = Workers(self._queue, passes, self._outages, self._metrics, self._complain)
-        self._reachability = Reachability(self._cluster, self._caches)
-        self._election = Election(connection, settings, self._lead, self._lost)
+        self._reachability = NodeReachability(self._cluster, self._caches)
+        self._election = LeaderElector(connection, settings, self._lead, self._lost)
 
     def run(self) -> int:
         """Until SIGTERM, SIGINT or the loss of leadership; gives the exit code."""
@@ -87,20 +87,22 @@ class Controller:
         _log.info(line("ended", code=self._exit_code, finished=finished))
         return self._exit_code
 
-    def _passes(self, waiting: Waiting) -> Passes:
+    def _passes(self, waiting: WaitingServices) -> Reconcilers:
         cluster, caches, queue, events = self._cluster, self._caches, self._queue, self._events
-        inventory = Inventory.of(caches)
+        inventory = Listers.of(caches)
         claims, accounts = Claims(cluster, caches), Accounts(cluster, caches)
         brake = Brake(self._settings.release_grace)
         releases = Releases(caches, inventory.networks, claims, brake, events, queue)
         conflicts = Conflicts(cluster, caches, releases, events, queue, waiting)
-        service = ServicePass(cluster, caches, inventory, claims, releases, accounts, events, conflicts, queue, waiting)
-        cloud = CloudPass(cluster, caches, inventory.clouds, accounts, events)
-        network = NetworkPass(cluster, caches, inventory.networks, releases, events)
+        service = ServiceReconciler(
+            cluster, caches, inventory, claims, releases, accounts, events, conflicts, queue, waiting
+        )
+        cloud = CloudReconciler(cluster, caches, inventory.clouds, accounts, events)
+        network = NetworkReconciler(cluster, caches, inventory.networks, releases, events)
         grace = self._settings.orphan_grace
         unfinished = Suspects(grace * UNFINISHED_GRACES)
-        lease = LeasePass(cluster, caches, inventory.networks, claims, events, queue, Suspects(grace), unfinished)
-        address = AddressPass(cluster, caches, inventory.networks, events, queue, Suspects(grace))
+        lease = LeaseReconciler(cluster, caches, inventory.networks, claims, events, queue, Suspects(grace), unfinished)
+        address = AddressReconciler(cluster, caches, inventory.networks, events, queue, Suspects(grace))
         return {
             "service": lambda key: service.run(key.namespace, key.name),
             "cloud": lambda key: cloud.run(key.name),

@@ -41,7 +41,7 @@ REASON = "NodeSilent"
 _log = logging.getLogger(__name__)
 
 
-class Reachability:
+class NodeReachability:
     """The rounds, in a thread of their own."""
 
     def __init__(self, cluster: KubeClient, caches: Caches) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
-from egress_controller.cache.listers import Shelf
+from egress_controller.cache.listers import Lister
 
 
 class Store:
@@ -61,7 +61,7 @@ def caches(**stores: Store) -> Any:
 
 
 def shelf(networks: Store, read: Callable[[KubeObject], Any] = read_network) -> Any:
-    return Shelf(networks, read)  # type: ignore[arg-type]
+    return Lister(networks, read)  # type: ignore[arg-type]
 
 
 def network(*cidrs: str, **spec: Any) -> KubeObject:

@@ -34,8 +34,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
-from egress_controller.cache.changed_locks import LockNews
-from egress_controller.cache.lock_cache import KnownLocks
+from egress_controller.cache.changed_locks import ChangedLocks
+from egress_controller.cache.lock_cache import LockCache
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.cache.packed_lock import PackedLock
 from egress_controller.runtime.informer import AS_IT_IS, Form, Informer
@@ -84,8 +84,8 @@ class Caches:
         """The uuid of each cloud, by the cloud's name."""
         self._sccs: Informer | None = None
         self.node_addresses = NodeAddresses()
-        self.lock_news = LockNews()
-        self.known_locks = KnownLocks()
+        self.changed_locks = ChangedLocks()
+        self.lock_cache = LockCache()
         self.nodes = self._informer(_Watch(NODE))
         self.namespaces = self._informer(_Watch(NAMESPACE))
         self.clouds = self._informer(_Watch(EGRESS_CLOUD))
@@ -164,8 +164,8 @@ class Caches:
             if watch.resource is EGRESS_CLOUD:
                 self._follow_cloud(event, obj)
             if watch.resource is EGRESS_ADDRESS:
-                self.lock_news.add(obj["metadata"]["name"])
-                self.known_locks.update(event, obj)
+                self.changed_locks.add(obj["metadata"]["name"])
+                self.lock_cache.update(event, obj)
             if watch.resource is NODE:
                 has_moved = self.node_addresses.update(event, obj)
                 _trim_node(obj)

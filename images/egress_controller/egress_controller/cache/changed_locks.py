@@ -10,7 +10,7 @@ KEPT_NAMES = 10_000
 """A replica that does not lead never asks."""
 
 
-class LockNews:
+class ChangedLocks:
     """The names of the EgressAddresses that came, changed or went since this was last asked. Thread-safe."""
 
     def __init__(self) -> None:

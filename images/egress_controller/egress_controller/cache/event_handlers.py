@@ -36,7 +36,7 @@ from egress_controller.cache.caches import (
     Caches,
     is_marked,
 )
-from egress_controller.cache.waiting_services import Waiting
+from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.runtime.keys import Key, service_key
 from egress_controller.runtime.work_queue import WorkQueue
 
@@ -46,10 +46,10 @@ STATUS_DELAY_SECONDS = 0.3
 _SUFFIX = egress_pod_name("")
 
 
-class Triggers:
+class EventHandlers:
     """The caches' listener."""
 
-    def __init__(self, queue: WorkQueue[Key], waiting: Waiting) -> None:
+    def __init__(self, queue: WorkQueue[Key], waiting: WaitingServices) -> None:
         self._queue = queue
         self._waiting = waiting
         self._caches: Caches | None = None

@@ -15,14 +15,14 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import Egres
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 
 from egress_controller.cache.caches import Caches
-from egress_controller.cache.changed_locks import LockNews
+from egress_controller.cache.changed_locks import ChangedLocks
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.runtime.informer import Informer
 
 T = TypeVar("T")
 
 
-class Shelf(Generic[T]):
+class Lister(Generic[T]):
     """Objects of one kind, read; what can't be read is kept as the error that says why. Thread-safe."""
 
     def __init__(self, informer: Informer, read: Callable[[KubeObject], T]) -> None:
@@ -60,14 +60,14 @@ class Shelf(Generic[T]):
         return sorted(obj["metadata"]["name"] for obj in self._informer.all())
 
 
-class NetworkShelf(Shelf[EgressNetwork]):
+class NetworkLister(Lister[EgressNetwork]):
     """The networks, each with the pool that is left of it; worked out anew only when something of it changed."""
 
     def __init__(
-        self, informer: Informer, clouds: Shelf[EgressCloud], nodes: NodeAddresses, locks: Informer, news: LockNews
+        self, informer: Informer, clouds: Lister[EgressCloud], nodes: NodeAddresses, locks: Informer, news: ChangedLocks
     ) -> None:
         super().__init__(informer, read_network)
-        self._offered = Shelf(informer, read_network)
+        self._offered = Lister(informer, read_network)
         self._clouds = clouds
         self._nodes = nodes
         self._locks = locks
@@ -115,14 +115,14 @@ class NetworkShelf(Shelf[EgressNetwork]):
 
 
 @dataclass(frozen=True)
-class Inventory:
+class Listers:
     """What administrators have set up."""
 
-    clouds: Shelf[EgressCloud]
-    networks: Shelf[EgressNetwork]
+    clouds: Lister[EgressCloud]
+    networks: Lister[EgressNetwork]
 
     @classmethod
-    def of(cls, caches: Caches) -> Inventory:
-        clouds = Shelf(caches.clouds, read_cloud)
-        nodes, locks, news = caches.node_addresses, caches.addresses, caches.lock_news
-        return cls(clouds, NetworkShelf(caches.networks, clouds, nodes, locks, news))
+    def of(cls, caches: Caches) -> Listers:
+        clouds = Lister(caches.clouds, read_cloud)
+        nodes, locks, news = caches.node_addresses, caches.addresses, caches.changed_locks
+        return cls(clouds, NetworkLister(caches.networks, clouds, nodes, locks, news))

@@ -15,7 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool impor
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Draw
 from kubernetes.informer import DELETED
 
-OWN_SECONDS = 60.0
+ASSUMED_SECONDS = 60.0
 """Longer than any watch lags; an address that came and went unseen is no longer taken for held after it."""
 PATIENCE_SECONDS = 30.0
 """Longer than any request takes; what another claim has tried for so long is anybody's guess."""
@@ -23,7 +23,7 @@ CAUTION = 4
 """No more than one in so many free addresses is tried at once: another process may be trying as many."""
 
 
-class KnownLocks:
+class LockCache:
     """What the watch shows, what this process has locked or met before the watch shows it, and what it is just trying.
 
     Thread-safe. Without the second, a claim that failed half-way and is repeated at once would not find what it had
@@ -33,8 +33,8 @@ class KnownLocks:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._shown: defaultdict[str, set[str]] = defaultdict(set)
-        self._own: defaultdict[str, dict[str, tuple[float, KubeObject]]] = defaultdict(dict)
+        self._watched: defaultdict[str, set[str]] = defaultdict(set)
+        self._assumed: defaultdict[str, dict[str, tuple[float, KubeObject]]] = defaultdict(dict)
         self._tried: defaultdict[str, set[str]] = defaultdict(set)
         self._ended = 0
         """How many tries have come to an end."""
@@ -51,19 +51,19 @@ class KnownLocks:
         """Take in what the watch shows of an EgressAddress."""
         network, address = _place(lock)
         with self._news:
-            self._own[network].pop(address, None)
+            self._assumed[network].pop(address, None)
             if event == DELETED:
                 self._deletions += 1
-                self._shown[network].discard(address)
+                self._watched[network].discard(address)
             else:
-                self._shown[network].add(address)
+                self._watched[network].add(address)
 
-    def remember(self, lock: KubeObject) -> None:
+    def assume(self, lock: KubeObject) -> None:
         """This process has locked it."""
         with self._news:
             self._keep(lock)
 
-    def met(self, lock: KubeObject, deletions: int) -> None:
+    def observe(self, lock: KubeObject, deletions: int) -> None:
         """The server had it when asked, and the watch had shown so many ``deletions`` before that.
 
         Another process has won it, for instance: no claim of this one shall try it too before the watch tells. If
@@ -78,12 +78,12 @@ class KnownLocks:
         """This process has deleted it."""
         network, address = _place(lock)
         with self._news:
-            self._own[network].pop(address, None)
+            self._assumed[network].pop(address, None)
 
-    def own(self, lease: str) -> list[KubeObject]:
+    def assumed(self, lease: str) -> list[KubeObject]:
         """The locks of a lease that the watch has not shown yet."""
         with self._news:
-            networks = list(self._own.values())  # A copy: ``holds`` may add a network at any time.
+            networks = list(self._assumed.values())  # A copy: ``holds`` may add a network at any time.
             for entries in networks:
                 for address in [address for address, entry in entries.items() if self._clock() >= entry[0]]:
                     del entries[address]
@@ -120,15 +120,15 @@ class KnownLocks:
         return drawn
 
     def holds(self, network: str, address: str) -> bool:
-        if address in self._shown[network]:
+        if address in self._watched[network]:
             return True
-        entry = self._own[network].get(address)
+        entry = self._assumed[network].get(address)
         return entry is not None and self._clock() < entry[0]
 
     def _keep(self, lock: KubeObject) -> None:
         network, address = _place(lock)
-        if address not in self._shown[network]:
-            self._own[network][address] = (self._clock() + OWN_SECONDS, lock)
+        if address not in self._watched[network]:
+            self._assumed[network][address] = (self._clock() + ASSUMED_SECONDS, lock)
 
     def _begin(self, network: str, address: str, size: int, deadline: float) -> bool:
         """Whether a claim may try an address, when its turn has come; after the deadline it is its turn anyway."""
@@ -142,7 +142,7 @@ class KnownLocks:
 
     def _at_once(self, network: str, size: int) -> int:
         """How many tries a pool of that size bears; fewer than it could where some are held outside of the pool."""
-        free = size - len(self._shown[network]) - len(self._own[network])
+        free = size - len(self._watched[network]) - len(self._assumed[network])
         return max(1, free // CAUTION)
 
     def _end(self, network: str, address: str) -> None:
@@ -160,7 +160,7 @@ class KnownLocks:
 class _Taken:
     """The addresses of a network that are known to be locked, as they are when asked for."""
 
-    def __init__(self, known: KnownLocks, network: str) -> None:
+    def __init__(self, known: LockCache, network: str) -> None:
         self._known = known
         self._network = network
 

@@ -9,7 +9,7 @@ import threading
 from egress_controller.runtime.keys import Key
 
 
-class Waiting:
+class WaitingServices:
     """Services that found no free address, to be called when one comes free. Thread-safe."""
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ class Claims:
                 store,
                 network,
                 slot,
-                self._caches.known_locks.draw(network.name),
+                self._caches.lock_cache.draw(network.name),
                 lambda: self._caches.leases.of(BY_PROJECT, project),
                 self._now(),
                 wanted,
@@ -123,22 +123,22 @@ class _Store:
                 return None
             if lease_status.is_bound(cached) and lease_status.address(cached) in self._said:
                 return cached
-        deletions = self._caches.known_locks.deletions
+        deletions = self._caches.lock_cache.deletions
         found = self._cluster.get(resource, name)
         if found and resource is EGRESS_ADDRESS:
-            self._caches.known_locks.met(found, deletions)
+            self._caches.lock_cache.observe(found, deletions)
         return found
 
     def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]:
         """The EgressAddresses that this lease holds, as far as they are known here; leases as the server has them."""
         if resource is EGRESS_LEASE:
             return self._cluster.list(resource, labels=labels)
-        return self._caches.known_locks.own(self._lease) + self._caches.addresses.of(BY_LEASE, self._lease)
+        return self._caches.lock_cache.assumed(self._lease) + self._caches.addresses.of(BY_LEASE, self._lease)
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
         stored = self._cluster.create(resource, body)
         if resource is EGRESS_ADDRESS:
-            self._caches.known_locks.remember(stored)
+            self._caches.lock_cache.assume(stored)
         return stored
 
     def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
@@ -147,4 +147,4 @@ class _Store:
     def delete(self, resource: Resource, obj: KubeObject) -> None:
         self._cluster.delete(resource, obj)
         if resource is EGRESS_ADDRESS:
-            self._caches.known_locks.forget(obj)
+            self._caches.lock_cache.forget(obj)

@@ -35,10 +35,10 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is
 from ansible_collections.avi.egress.plugins.module_utils.workload.service_status import has_served
 
 from egress_controller.cache.caches import BY_NETWORK, Caches
-from egress_controller.cache.waiting_services import Waiting
+from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam.releases import Releases
 from egress_controller.ipam.termination_message import Report, report_of, source_of
-from egress_controller.runtime.event_recorder import NORMAL, WARNING, Events
+from egress_controller.runtime.event_recorder import NORMAL, WARNING, EventRecorder
 from egress_controller.runtime.keys import service_key
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.status import with_conditions
@@ -90,9 +90,9 @@ class Conflicts:
         cluster: KubeClient,
         caches: Caches,
         releases: Releases,
-        events: Events,
+        events: EventRecorder,
         queue: WorkQueue[Any],
-        waiting: Waiting,
+        waiting: WaitingServices,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
@@ -151,7 +151,7 @@ class Conflicts:
         if service is None or pod is None:
             return False
         report = report_of(pod)
-        return report is not None and may_move(service, conflict.lease, sources, report)
+        return report is not None and may_reassign(service, conflict.lease, sources, report)
 
     def _may_be_ours(self, service: KubeObject, address: str, pod: KubeObject) -> bool:
         """Whether it may be a pod of ours that has the address, such as one on a node that is cut off from the cluster.
@@ -223,7 +223,7 @@ def condition_with(conflicts: Sequence[Conflict], condition: Condition | None) -
     return Condition(False, ADDRESS_CONFLICT, told)
 
 
-def may_move(service: KubeObject, lease: KubeObject, sources: Sequence[str], report: Report) -> bool:
+def may_reassign(service: KubeObject, lease: KubeObject, sources: Sequence[str], report: Report) -> bool:
     """Whether a service may get another address: the controller drew this one for it, and it never sent from it.
 
     Wherever that is not certain, nothing moves. An address that the service had before, or that was leased for it

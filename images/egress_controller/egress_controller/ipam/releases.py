@@ -20,10 +20,10 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
 )
 
 from egress_controller.cache.caches import BY_NETWORK, Caches
-from egress_controller.cache.listers import Shelf
+from egress_controller.cache.listers import Lister
 from egress_controller.ipam.brake import Brake, Verdict, limit
 from egress_controller.ipam.claims import Claims
-from egress_controller.runtime.event_recorder import NORMAL, Events
+from egress_controller.runtime.event_recorder import NORMAL, EventRecorder
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.work_queue import WorkQueue
@@ -43,10 +43,10 @@ class Releases:
     def __init__(
         self,
         caches: Caches,
-        shelf: Shelf[EgressNetwork],
+        shelf: Lister[EgressNetwork],
         claims: Claims,
         brake: Brake,
-        events: Events,
+        events: EventRecorder,
         queue: WorkQueue[Key],
     ) -> None:
         self._caches = caches

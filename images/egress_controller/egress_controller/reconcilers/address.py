@@ -24,9 +24,9 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
 )
 
 from egress_controller.cache.caches import BY_NETWORK, Caches
-from egress_controller.cache.listers import Shelf
+from egress_controller.cache.listers import Lister
 from egress_controller.ipam.suspects import Suspects
-from egress_controller.runtime.event_recorder import NORMAL, Events
+from egress_controller.runtime.event_recorder import NORMAL, EventRecorder
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.work_queue import WorkQueue
@@ -34,7 +34,7 @@ from egress_controller.runtime.work_queue import WorkQueue
 _log = logging.getLogger(__name__)
 
 
-class AddressPass:
+class AddressReconciler:
     """Deletes an EgressAddress that no lease needs: seen twice, a grace period apart, and out of quarantine.
 
     Written-again locks (a claim that took its orphan up) have another resource version and are spared. So are those in
@@ -45,8 +45,8 @@ class AddressPass:
         self,
         cluster: KubeClient,
         caches: Caches,
-        shelf: Shelf[EgressNetwork],
-        events: Events,
+        shelf: Lister[EgressNetwork],
+        events: EventRecorder,
         queue: WorkQueue[Key],
         suspects: Suspects,
         now: Callable[[], datetime] = utc_now,

@@ -12,19 +12,19 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 
 from egress_controller.cache.caches import Caches
-from egress_controller.cache.listers import Shelf
+from egress_controller.cache.listers import Lister
 from egress_controller.reconcilers.accounts import Accounts
-from egress_controller.runtime.event_recorder import WARNING, Events
+from egress_controller.runtime.event_recorder import WARNING, EventRecorder
 from egress_controller.runtime.status import condition_of, write_status
 
 READY = "Ready"
 
 
-class CloudPass:
+class CloudReconciler:
     """Reconciles the clouds of one uuid (there is one, unless an administrator erred)."""
 
     def __init__(
-        self, cluster: KubeClient, caches: Caches, shelf: Shelf[EgressCloud], accounts: Accounts, events: Events
+        self, cluster: KubeClient, caches: Caches, shelf: Lister[EgressCloud], accounts: Accounts, events: EventRecorder
     ) -> None:
         self._cluster = cluster
         self._caches = caches

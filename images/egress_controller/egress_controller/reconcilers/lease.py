@@ -25,10 +25,10 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
 )
 
 from egress_controller.cache.caches import Caches
-from egress_controller.cache.listers import Shelf
+from egress_controller.cache.listers import Lister
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.suspects import Suspects
-from egress_controller.runtime.event_recorder import NORMAL, WARNING, Events
+from egress_controller.runtime.event_recorder import NORMAL, WARNING, EventRecorder
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.work_queue import WorkQueue
@@ -40,7 +40,7 @@ UNFINISHED_GRACES = 10
 """How many grace periods a claim may take before it counts as broken off: minutes, where it takes milliseconds."""
 
 
-class LeasePass:
+class LeaseReconciler:
     """Ends a lease's quarantine and later its record, by timers, and locks its address again should that be unlocked.
 
     A lease without its lock (somebody deleted the EgressAddress) may lose its address to any claim, so it's locked
@@ -51,9 +51,9 @@ class LeasePass:
         self,
         cluster: KubeClient,
         caches: Caches,
-        shelf: Shelf[EgressNetwork],
+        shelf: Lister[EgressNetwork],
         claims: Claims,
-        events: Events,
+        events: EventRecorder,
         queue: WorkQueue[Key],
         suspects: Suspects,
         unfinished: Suspects,

@@ -19,9 +19,9 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import Egr
 from ansible_collections.avi.egress.plugins.module_utils.ipam.usage import Stock, scarcest, stocks
 
 from egress_controller.cache.caches import BY_NETWORK, Caches
-from egress_controller.cache.listers import Shelf
+from egress_controller.cache.listers import Lister
 from egress_controller.ipam.releases import Releases
-from egress_controller.runtime.event_recorder import NORMAL, WARNING, Events
+from egress_controller.runtime.event_recorder import NORMAL, WARNING, EventRecorder
 from egress_controller.runtime.status import condition_of, write_status
 
 AVAILABLE = "AddressesAvailable"
@@ -37,11 +37,16 @@ LARGEST_FIGURE = 2**63 - 1
 """What a field of format int64 holds, which stands for that many or more: an IPv6 /64 alone has twice as many."""
 
 
-class NetworkPass:
+class NetworkReconciler:
     """Reconciles one EgressNetwork's status."""
 
     def __init__(
-        self, cluster: KubeClient, caches: Caches, shelf: Shelf[EgressNetwork], releases: Releases, events: Events
+        self,
+        cluster: KubeClient,
+        caches: Caches,
+        shelf: Lister[EgressNetwork],
+        releases: Releases,
+        events: EventRecorder,
     ) -> None:
         self._cluster = cluster
         self._caches = caches

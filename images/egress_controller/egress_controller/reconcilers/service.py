@@ -50,14 +50,14 @@ from ansible_collections.avi.egress.plugins.module_utils.workload import admissi
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from egress_controller.cache.caches import BY_NAME_LABEL, NAME_LABEL, PARTS, Caches
-from egress_controller.cache.listers import Inventory
-from egress_controller.cache.waiting_services import Waiting
+from egress_controller.cache.listers import Listers
+from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.conflicts import ADDRESS_CONFLICT, Conflicts, condition_with
 from egress_controller.ipam.releases import NOT_USED, Releases
 from egress_controller.reconcilers.accounts import Accounts
 from egress_controller.runtime.errors import NotYet
-from egress_controller.runtime.event_recorder import NORMAL, WARNING, Events
+from egress_controller.runtime.event_recorder import NORMAL, WARNING, EventRecorder
 from egress_controller.runtime.keys import Key, service_key
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.status import condition_of
@@ -86,21 +86,21 @@ class _Seen:
         return cls(metadata["name"], metadata.get("labels") or {}, _stamps(clouds), _stamps(networks))
 
 
-class ServicePass:
+class ServiceReconciler:
     """Reconciles one service."""
 
     def __init__(
         self,
         cluster: KubeClient,
         caches: Caches,
-        inventory: Inventory,
+        inventory: Listers,
         claims: Claims,
         releases: Releases,
         accounts: Accounts,
-        events: Events,
+        events: EventRecorder,
         conflicts: Conflicts,
         queue: WorkQueue[Key],
-        waiting: Waiting,
+        waiting: WaitingServices,
     ) -> None:
         self._cluster = cluster
         self._caches = caches

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""core/v1 Events: told on a change, never again and again while a condition stands."""
+"""Recorder of core/v1 Events, after client-go's: one Event a change, never again while a condition stands."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Allowance:
     at: float
 
 
-class Events:
+class EventRecorder:
     """Thread-safe. A lost Event is logged, never an error of who sent it."""
 
     def __init__(

@@ -32,7 +32,7 @@ REQUEST_SECONDS = 4
 _log = logging.getLogger(__name__)
 
 
-class Election:
+class LeaderElector:
     """Runs for leader in a thread of its own."""
 
     def __init__(

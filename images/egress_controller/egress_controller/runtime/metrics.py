@@ -19,10 +19,13 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._passes = Counter(
-            f"{PREFIX}_reconciles", "Passes by kind of key and result.", ["kind", "result"], registry=self._registry
+            f"{PREFIX}_reconciles",
+            "Reconciliations by kind of key and result.",
+            ["kind", "result"],
+            registry=self._registry,
         )
         self._seconds = Histogram(
-            f"{PREFIX}_reconcile_seconds", "How long a pass took.", ["kind"], registry=self._registry
+            f"{PREFIX}_reconcile_seconds", "How long a reconciliation took.", ["kind"], registry=self._registry
         )
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:

@@ -24,7 +24,7 @@ NOT_YET_SECONDS = 0.1
 
 _log = logging.getLogger(__name__)
 
-Passes = Mapping[str, Callable[[Key], None]]
+Reconcilers = Mapping[str, Callable[[Key], None]]
 """By a key's kind."""
 
 
@@ -34,7 +34,7 @@ class Workers:
     def __init__(
         self,
         queue: WorkQueue[Key],
-        passes: Passes,
+        passes: Reconcilers,
         outages: Outages,
         metrics: Metrics,
         complain: Callable[[Key, str], None],

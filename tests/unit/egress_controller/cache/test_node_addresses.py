@@ -12,8 +12,8 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool impor
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import read_cloud
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from egress_controller.cache.caches import Caches
-from egress_controller.cache.changed_locks import KEPT_NAMES, LockNews
-from egress_controller.cache.listers import NetworkShelf
+from egress_controller.cache.changed_locks import KEPT_NAMES, ChangedLocks
+from egress_controller.cache.listers import NetworkLister
 from egress_controller.cache.node_addresses import NodeAddresses
 
 from tests.unit.egress_controller.fakes import Server, Store, lock, network, shelf
@@ -30,15 +30,15 @@ def cloud(**spec: Any) -> KubeObject:
     return {"metadata": {"name": "cloud", "uid": "2", "generation": 1}, "spec": {"uuid": UUID, **spec}}
 
 
-def networks_of(nodes: NodeAddresses, clouds: Store, networks: Store) -> NetworkShelf:
-    return shelf_of(networks, Store(), LockNews(), nodes, clouds)
+def networks_of(nodes: NodeAddresses, clouds: Store, networks: Store) -> NetworkLister:
+    return shelf_of(networks, Store(), ChangedLocks(), nodes, clouds)
 
 
-def shelf_of(networks: Store, locks: Store, news: LockNews, nodes: NodeAddresses, clouds: Store) -> NetworkShelf:
-    return NetworkShelf(networks, shelf(clouds, read_cloud), nodes, locks, news)  # type: ignore[arg-type]
+def shelf_of(networks: Store, locks: Store, news: ChangedLocks, nodes: NodeAddresses, clouds: Store) -> NetworkLister:
+    return NetworkLister(networks, shelf(clouds, read_cloud), nodes, locks, news)  # type: ignore[arg-type]
 
 
-def pool(networks: NetworkShelf) -> AddressPool:
+def pool(networks: NetworkLister) -> AddressPool:
     found = networks.look_up("dmz")
     assert isinstance(found, EgressNetwork)
     assert networks.all() == {"dmz": found}
@@ -108,7 +108,7 @@ def stray(address: str) -> KubeObject:
 
 
 def test_pools_follow_the_locks_of_other_networks() -> None:
-    networks, locks, news = Store(network("10.70.112.0/29")), Store(stray("10.70.112.3")), LockNews()
+    networks, locks, news = Store(network("10.70.112.0/29")), Store(stray("10.70.112.3")), ChangedLocks()
     found = shelf_of(networks, locks, news, NodeAddresses(), Store())
     assert "10.70.112.3" not in pool(found)
 
@@ -126,7 +126,7 @@ def test_pools_follow_the_locks_of_other_networks() -> None:
 
 
 def test_its_own_locks_leave_a_pool_as_it_is() -> None:
-    networks, locks, news = Store(network("10.70.112.0/29")), Store(), LockNews()
+    networks, locks, news = Store(network("10.70.112.0/29")), Store(), ChangedLocks()
     found = shelf_of(networks, locks, news, NodeAddresses(), Store())
     before = pool(found)
     mine = lock("10.70.112.3")
@@ -136,7 +136,7 @@ def test_its_own_locks_leave_a_pool_as_it_is() -> None:
 
 
 def test_news_that_were_too_many_to_keep_are_found_by_looking_at_all() -> None:
-    networks, locks, news = Store(network("10.70.112.0/29")), Store(), LockNews()
+    networks, locks, news = Store(network("10.70.112.0/29")), Store(), ChangedLocks()
     found = shelf_of(networks, locks, news, NodeAddresses(), Store())
     assert "10.70.112.3" in pool(found)
     came = stray("10.70.112.3")

@@ -57,7 +57,7 @@ def test_the_controllers_cache_of_locks_is_packed_and_what_it_shows_is_held() ->
     assert told == [FULL]
     assert [type(kept) for kept in caches.addresses._informer.cache.list()] == [PackedLock]
     assert caches.addresses.of(BY_LEASE, "dmz.green.web.0") == [caches.addresses.get("dmz.10-70-112-7")] == [FULL]
-    assert caches.known_locks.holds("dmz", "10.70.112.7")
+    assert caches.lock_cache.holds("dmz", "10.70.112.7")
     caches.addresses._handler("DELETED")(dict(FULL))
-    assert not caches.known_locks.holds("dmz", "10.70.112.7")
+    assert not caches.lock_cache.holds("dmz", "10.70.112.7")
     assert EGRESS_ADDRESS.api_version is EGRESS_ADDRESS.api_version, "one string, not one for each lock"

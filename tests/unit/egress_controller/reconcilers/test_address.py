@@ -12,7 +12,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import HISTORY_LENGTH
 from egress_controller.ipam.suspects import Suspects
-from egress_controller.reconcilers.address import AddressPass
+from egress_controller.reconcilers.address import AddressReconciler
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.work_queue import WorkQueue
 
@@ -39,7 +39,7 @@ class World:
         self.name = orphan["metadata"]["name"]
         known = caches(addresses=Store(orphan), leases=self.holders, networks=self.networks)
         suspects, server = Suspects(GRACE, self.clock), self.server
-        self._pass = AddressPass(server, known, shelf(self.networks), Told(), self.queue, suspects)  # type: ignore[arg-type]
+        self._pass = AddressReconciler(server, known, shelf(self.networks), Told(), self.queue, suspects)  # type: ignore[arg-type]
 
     def collect(self) -> bool:
         """Whether the lock is deleted in two looks that are a grace period apart."""

@@ -12,7 +12,7 @@ from egress_controller.runtime.event_recorder import (
     OBJECT_REFILL_SECONDS,
     REPEAT_SECONDS,
     WARNING,
-    Events,
+    EventRecorder,
 )
 
 from tests.unit.egress_controller.clock import Clock
@@ -47,9 +47,9 @@ def service(uid: str = "1") -> KubeObject:
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "shop", "namespace": "green", "uid": uid}}
 
 
-def made() -> tuple[Events, Recorder, Clock]:
+def made() -> tuple[EventRecorder, Recorder, Clock]:
     recorder, clock = Recorder(), Clock()
-    return Events(recorder, "replica-0", clock), recorder, clock
+    return EventRecorder(recorder, "replica-0", clock), recorder, clock
 
 
 def test_a_standing_condition_is_one_event() -> None:
