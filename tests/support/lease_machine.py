@@ -6,8 +6,8 @@ The guarantees stand in docs/explanation/leases.md.
 
 
 Services come and go, playbooks and the controller claim, reserve and transfer, administrators edit the network, and
-the controller's own passes collect garbage. Clients crash between any two requests, lose replies, believe stale hints
-and caches, and pause in the middle of a claim for as long as it pleases. Any LeaseStore can stand under it.
+the controller's own reconcilers collect garbage. Clients crash between any two requests, lose replies, believe stale
+hints and caches, and pause in the middle of a claim for as long as it pleases. Any LeaseStore can stand under it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_statu
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, CONTROLLER, Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
+from egress_controller.cache.context import Context
 from egress_controller.cache.listers import Lister
 from egress_controller.cache.lock_cache import LockCache
 from egress_controller.ipam.claims import Claims
@@ -226,11 +227,10 @@ class LeaseMachine(RuleBasedStateMachine):
         """Leases as some client has seen them, perhaps long ago."""
         self.paused: list[Paused] = []
         self.snapshots: list[tuple[Snapshot, Snapshot]] = []
-        self.queue: WorkQueue[Key] = WorkQueue(self)
         self.suspects = [Suspects(GRACE, self), Suspects(GRACE * UNFINISHED_GRACES, self), Suspects(GRACE, self)]
 
     def __call__(self) -> float:
-        """The clock of queue and suspects."""
+        """The clock of the suspects."""
         return (self.now - START).total_seconds()
 
     @property
@@ -401,14 +401,14 @@ class LeaseMachine(RuleBasedStateMachine):
         for seconds in (0, GRACE * UNFINISHED_GRACES, QUARANTINE, GRACE, GRACE):
             self.now += timedelta(seconds=seconds)
             self._finish_step()
-            lease_pass, address_pass = self._passes(*self.snapshots[-1])
+            of_leases, of_locks = self._reconcilers(*self.snapshots[-1])
             for lease in self.leases():
                 if lease_status.phase(lease) is None and leases.claimed_by(lease) == CONTROLLER:
                     leases.free(self.store, lease)  # Its service is gone, as that of a waiting one may be.
                 else:
-                    lease_pass.run(_name(lease))
+                    of_leases.reconcile(Key("lease", _name(lease)))
             for lock in self.locks():
-                address_pass.run(_name(lock))
+                of_locks.reconcile(Key("address", _name(lock)))
         found = self.leases()
         assert {lease_status.phase(lease) for lease in found} <= {lease_status.BOUND, lease_status.EXPIRED}
         held = {lease_status.address(lease) for lease in found if lease_status.is_bound(lease)}
@@ -441,11 +441,11 @@ class LeaseMachine(RuleBasedStateMachine):
     def _collect(self, age: int, crash: int | None) -> None:
         """One look of the controller at what its caches showed so many steps ago."""
         known_leases, known_locks = self.snapshots[-1 - age % len(self.snapshots)]
-        lease_pass, address_pass = self._passes(known_leases, known_locks)
+        of_leases, of_locks = self._reconcilers(known_leases, known_locks)
         for lease in known_leases.all():
-            self._attempt(partial(lease_pass.run, _name(lease)), crash, None)
+            self._attempt(partial(of_leases.reconcile, Key("lease", _name(lease))), crash, None)
         for lock in known_locks.all():
-            self._attempt(partial(address_pass.run, _name(lock)), crash, None)
+            self._attempt(partial(of_locks.reconcile, Key("address", _name(lock))), crash, None)
 
     def _check_wanted(self, slot: Slot, address: str) -> bool:
         try:
@@ -476,20 +476,21 @@ class LeaseMachine(RuleBasedStateMachine):
         }
         self.store.inner.replace(EGRESS_ADDRESS, {**lock, "status": {"conditions": [condition]}}, "status")
 
-    def _passes(self, known_leases: Snapshot, known_locks: Snapshot) -> tuple[LeaseReconciler, AddressReconciler]:
+    def _reconcilers(self, known_leases: Snapshot, known_locks: Snapshot) -> tuple[LeaseReconciler, AddressReconciler]:
         networks: Any = Snapshot([self._network_object()])
         known = LockCache(self)
         for lock in known_locks.all():
             known.update("ADDED", lock)
         caches: Any = SimpleNamespace(leases=known_leases, addresses=known_locks, networks=networks, lock_cache=known)
-        shelf: Any = Lister(networks, read_network)
+        listers: Any = SimpleNamespace(networks=Lister(networks, read_network))
         store: Any = self.store
         events: Any = Silent()
+        context = Context(store, caches, listers, WorkQueue(self), events)
         of_leases, unfinished, of_locks = self.suspects
         claims = Claims(store, caches, lambda: self.now)
         return (
-            LeaseReconciler(store, caches, shelf, claims, events, self.queue, of_leases, unfinished, lambda: self.now),
-            AddressReconciler(store, caches, shelf, events, self.queue, of_locks, lambda: self.now),
+            LeaseReconciler(context, claims, of_leases, unfinished, lambda: self.now),
+            AddressReconciler(context, of_locks, lambda: self.now),
         )
 
     def _count(self, namespace: str) -> int:

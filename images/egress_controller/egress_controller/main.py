@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Puts the parts together, runs them, and ends them."""
+"""The controller's process: puts the parts together, runs them, and ends them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import threading
 from typing import Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import API_GROUP
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from egress_controller.cache.caches import Caches
+from egress_controller.cache.context import Context
 from egress_controller.cache.event_handlers import EventHandlers
 from egress_controller.cache.listers import Listers
 from egress_controller.cache.waiting_services import WaitingServices
@@ -42,83 +44,62 @@ from egress_controller.runtime.work_queue import WorkQueue
 from egress_controller.runtime.workers import Reconcilers, Workers
 from egress_controller.settings import Settings, read_settings
 
-LAST_PASS_SECONDS = 1.0
-"""How long the passes that are under way at SIGTERM may take; all in all the process ends within 2 s."""
+FINISH_SECONDS = 1.0
+"""How long the reconciliations that are under way at SIGTERM may take; all in all the process ends within 2 s."""
 SYNC_CHECK_SECONDS = 0.05
+COMPONENT = "avi-egress-controller"
+METRICS_PREFIX = "avi_egress_controller"
 
 _log = logging.getLogger(__name__)
 
 
 class Controller:
-    """One process: caches and queue from the start, passes once it leads."""
+    """One process: caches and queue from the start, workers once it leads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._ended = threading.Event()
         self._exit_code = 0
         connection = Connection(kubeconfig=settings.kubeconfig)
-        self._cluster = KubeClient(connection)
-        self._outages = Outages()
-        self._metrics = Metrics()
+        self._client = KubeClient(connection)
+        outages = Outages(advice={API_GROUP: "its definitions are missing; run avi.egress.site"})
+        self._metrics = Metrics(METRICS_PREFIX)
         self._queue: WorkQueue[Key] = WorkQueue()
         waiting = WaitingServices()
-        triggers = EventHandlers(self._queue, waiting)
-        self._caches = Caches(self._cluster, self._outages, triggers)
-        triggers.attach(self._caches)
-        self._events = EventRecorder(self._cluster, settings.identity)
-        passes = self._passes(waiting)
-        self._workers = Workers(self._queue, passes, self._outages, self._metrics, self._complain)
-        self._reachability = NodeReachability(self._cluster, self._caches)
-        self._election = LeaderElector(connection, settings, self._lead, self._lost)
+        handlers = EventHandlers(self._queue, waiting)
+        self._caches = Caches(self._client, outages, handlers)
+        handlers.attach(self._caches)
+        self._events = EventRecorder(self._client, COMPONENT, settings.identity)
+        context = Context(self._client, self._caches, Listers.of(self._caches), self._queue, self._events)
+        reconcilers = reconcilers_of(context, settings, waiting)
+        self._workers = Workers(self._queue, reconcilers, outages, self._metrics, self._emit_error)
+        self._reachability = NodeReachability(self._client, self._caches)
+        self._elector = LeaderElector(connection, settings.election, self._lead, self._lost)
 
     def run(self) -> int:
         """Until SIGTERM, SIGINT or the loss of leadership; gives the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self._ended.set())
         self._publish()
-        _log.info(line("starting", identity=self._settings.identity, api=self._cluster.host))
+        _log.info(line("starting", identity=self._settings.identity, api=self._client.host))
         self._caches.start()
-        self._election.start()
+        self._elector.start()
         self._reachability.start()
         self._ended.wait()
-        finished = self._workers.finish(LAST_PASS_SECONDS)
-        if finished:  # Whoever leads next must not meet a pass of ours.
-            self._election.resign()
+        finished = self._workers.finish(FINISH_SECONDS)
+        if finished:  # The next leader must not meet a reconciliation of this one.
+            self._elector.resign()
         _log.info(line("ended", code=self._exit_code, finished=finished))
         return self._exit_code
 
-    def _passes(self, waiting: WaitingServices) -> Reconcilers:
-        cluster, caches, queue, events = self._cluster, self._caches, self._queue, self._events
-        inventory = Listers.of(caches)
-        claims, accounts = Claims(cluster, caches), Accounts(cluster, caches)
-        brake = Brake(self._settings.release_grace)
-        releases = Releases(caches, inventory.networks, claims, brake, events, queue)
-        conflicts = Conflicts(cluster, caches, releases, events, queue, waiting)
-        service = ServiceReconciler(
-            cluster, caches, inventory, claims, releases, accounts, events, conflicts, queue, waiting
-        )
-        cloud = CloudReconciler(cluster, caches, inventory.clouds, accounts, events)
-        network = NetworkReconciler(cluster, caches, inventory.networks, releases, events)
-        grace = self._settings.orphan_grace
-        unfinished = Suspects(grace * UNFINISHED_GRACES)
-        lease = LeaseReconciler(cluster, caches, inventory.networks, claims, events, queue, Suspects(grace), unfinished)
-        address = AddressReconciler(cluster, caches, inventory.networks, events, queue, Suspects(grace))
-        return {
-            "service": lambda key: service.run(key.namespace, key.name),
-            "cloud": lambda key: cloud.run(key.name),
-            "network": lambda key: network.run(key.name),
-            "lease": lambda key: lease.run(key.name),
-            "address": lambda key: address.run(key.name),
-        }
-
     def _publish(self) -> None:
         metrics = self._metrics
-        metrics.watch("queue_depth", "Keys that could be worked on now.", lambda: self._queue.depth)
-        metrics.watch("leader", "Whether this replica leads.", lambda: self._election.leading)
-        metrics.watch(
-            "api_requests", "Requests to the API server, the election's aside.", lambda: self._cluster.requests
+        metrics.gauge("queue_depth", "Keys that could be worked on now.", lambda: self._queue.depth)
+        metrics.gauge("leader", "Whether this replica leads.", lambda: self._elector.leading)
+        metrics.gauge(
+            "api_requests", "Requests to the API server, the election's aside.", lambda: self._client.requests
         )
-        metrics.watch("api_writes", "Writes to the API server, the election's aside.", lambda: self._cluster.writes)
+        metrics.gauge("api_writes", "Writes to the API server, the election's aside.", lambda: self._client.writes)
         lease_metrics.register(metrics, self._caches.leases.all, self._caches.addresses.all)
         HealthServer(
             self._settings.health_address,
@@ -142,10 +123,25 @@ class Controller:
             self._exit_code = 1
             self._ended.set()
 
-    def _complain(self, key: Key, words: str) -> None:
+    def _emit_error(self, key: Key, message: str) -> None:
         service = self._caches.services.get(key.name, key.namespace) if key.kind == "service" else None
         if service:
-            self._events.emit(service, WARNING, "ReconcileError", words)
+            self._events.emit(service, WARNING, "ReconcileError", message)
+
+
+def reconcilers_of(context: Context, settings: Settings, waiting: WaitingServices) -> Reconcilers:
+    """The reconcilers, by the kind of key that each is for."""
+    claims, accounts = Claims(context.client, context.caches), Accounts(context.client, context.caches)
+    releases = Releases(context, claims, Brake(settings.release_grace))
+    conflicts = Conflicts(context, releases, waiting)
+    grace = settings.orphan_grace
+    return {
+        "service": ServiceReconciler(context, claims, releases, accounts, conflicts, waiting),
+        "cloud": CloudReconciler(context, accounts),
+        "network": NetworkReconciler(context, releases),
+        "lease": LeaseReconciler(context, claims, Suspects(grace), Suspects(grace * UNFINISHED_GRACES)),
+        "address": AddressReconciler(context, Suspects(grace)),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What the controller is told when it starts: flags, with the Deployment's environment as their defaults."""
+"""Settings of the controller: flags, with the Deployment's environment as their defaults."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import os
 import socket
 from dataclasses import dataclass
 from typing import Mapping, Sequence
+
+from egress_controller.runtime.leader_election import ElectionConfig
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -35,6 +37,17 @@ class Settings:
     release_grace: float
     """How long a service must be gone before its leases are given up."""
     log_level: str
+
+    @property
+    def election(self) -> ElectionConfig:
+        return ElectionConfig(
+            self.namespace,
+            self.lease_name,
+            self.identity,
+            self.lease_duration,
+            self.renew_deadline,
+            self.retry_period,
+        )
 
 
 def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> Settings:

@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
+from egress_controller.cache.context import Context
 from egress_controller.cache.listers import Lister
 
 
@@ -56,11 +57,16 @@ class Told:
         self.events.append((reason, message))
 
 
+def context(client: Any, known: Any, networks: Any = None, events: Any = None, queue: Any = None) -> Context:
+    """What a reconciler works with: ``networks`` is the lister of networks."""
+    return Context(client, known, SimpleNamespace(networks=networks), queue, events)  # type: ignore[arg-type]
+
+
 def caches(**stores: Store) -> Any:
     return SimpleNamespace(**stores)
 
 
-def shelf(networks: Store, read: Callable[[KubeObject], Any] = read_network) -> Any:
+def lister(networks: Store, read: Callable[[KubeObject], Any] = read_network) -> Any:
     return Lister(networks, read)  # type: ignore[arg-type]
 
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Everything the controller watches, as warm caches."""
+"""The caches of everything that the controller watches, kept warm by informers."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import Callable, Hashable, Mapping, Protocol
+from typing import Hashable, Protocol
 
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import find
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CLOUD_LABEL,
     EGRESS_ADDRESS,
@@ -32,13 +32,13 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     account_name,
     egress_pod_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
 
 from egress_controller.cache.changed_locks import ChangedLocks
 from egress_controller.cache.lock_cache import LockCache
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.cache.packed_lock import PackedLock
-from egress_controller.runtime.informer import AS_IT_IS, Form, Informer
+from egress_controller.runtime.informer import AS_IT_IS, Form, Indexes, Informer
 from egress_controller.runtime.outages import Outages
 
 BY_NAMESPACE = "namespace"
@@ -58,24 +58,16 @@ PARTS = (REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BU
 
 
 class Listener(Protocol):
-    """Who is told of each change, after the cache shows it; must not wait."""
+    """Is called with each change, after the cache shows it; must not wait."""
 
     def changed(self, resource: Resource, event: str, obj: KubeObject) -> None: ...
-
-
-@dataclass(frozen=True)
-class _Watch:
-    resource: Resource
-    labels: str | None = None
-    indexes: Mapping[str, Callable[[KubeObject], Hashable]] | None = None
-    form: Form = AS_IT_IS
 
 
 class Caches:
     """One informer for each resource, and one for the egress pods of each cloud."""
 
-    def __init__(self, cluster: KubeClient, outages: Outages, listener: Listener) -> None:
-        self._cluster = cluster
+    def __init__(self, client: KubeClient, outages: Outages, listener: Listener) -> None:
+        self._client = client
         self._outages = outages
         self._listener = listener
         self._lock = threading.Lock()
@@ -86,23 +78,21 @@ class Caches:
         self.node_addresses = NodeAddresses()
         self.changed_locks = ChangedLocks()
         self.lock_cache = LockCache()
-        self.nodes = self._informer(_Watch(NODE))
-        self.namespaces = self._informer(_Watch(NAMESPACE))
-        self.clouds = self._informer(_Watch(EGRESS_CLOUD))
-        self.networks = self._informer(_Watch(EGRESS_NETWORK))
+        self.nodes = self._informer(Selection(NODE))
+        self.namespaces = self._informer(Selection(NAMESPACE))
+        self.clouds = self._informer(Selection(EGRESS_CLOUD))
+        self.networks = self._informer(Selection(EGRESS_NETWORK))
         self.leases = self._informer(
-            _Watch(EGRESS_LEASE, indexes={BY_SERVICE: _served, BY_NETWORK: _network, BY_PROJECT: _project})
+            Selection(EGRESS_LEASE), {BY_SERVICE: _served, BY_NETWORK: _network, BY_PROJECT: _project}
         )
         self.addresses = self._informer(
-            _Watch(
-                EGRESS_ADDRESS,
-                indexes={BY_LEASE: _holder, BY_NETWORK: _network},
-                form=Form(PackedLock.pack, PackedLock.unpack),
-            )
+            Selection(EGRESS_ADDRESS),
+            {BY_LEASE: _holder, BY_NETWORK: _network},
+            Form(PackedLock.pack, PackedLock.unpack),
         )
-        self.services = self._informer(_Watch(SERVICE, indexes={BY_NAMESPACE: _marked_namespace}))
-        self.parts = {part: self._informer(_Watch(part, labels=NAME_LABEL)) for part in PARTS}
-        self.accounts = self._informer(_Watch(SERVICE_ACCOUNT, labels=CLOUD_LABEL, indexes={BY_CLOUD: _cloud}))
+        self.services = self._informer(Selection(SERVICE), {BY_NAMESPACE: _marked_namespace})
+        self.parts = {part: self._informer(Selection(part, labels=NAME_LABEL)) for part in PARTS}
+        self.accounts = self._informer(Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL), {BY_CLOUD: _cloud})
 
     def start(self) -> None:
         for informer in self._static():
@@ -136,7 +126,7 @@ class Caches:
         """Called once it is known that the platform has them."""
         with self._lock:
             if self._sccs is None:
-                self._sccs = self._informer(_Watch(SECURITY_CONTEXT_CONSTRAINTS, labels=CLOUD_LABEL))
+                self._sccs = self._informer(Selection(SECURITY_CONTEXT_CONSTRAINTS, labels=CLOUD_LABEL))
                 self._sccs.start()
 
     def part(self, resource: Resource, namespace: str, service: str) -> KubeObject | None:
@@ -159,30 +149,21 @@ class Caches:
             self.accounts,
         )
 
-    def _informer(self, watch: _Watch, fields: str | None = None) -> Informer:
+    def _informer(self, selection: Selection, indexes: Indexes | None = None, form: Form = AS_IT_IS) -> Informer:
         def notify(event: str, obj: KubeObject) -> None:
-            if watch.resource is EGRESS_CLOUD:
+            if selection.resource is EGRESS_CLOUD:
                 self._follow_cloud(event, obj)
-            if watch.resource is EGRESS_ADDRESS:
+            if selection.resource is EGRESS_ADDRESS:
                 self.changed_locks.add(obj["metadata"]["name"])
                 self.lock_cache.update(event, obj)
-            if watch.resource is NODE:
+            if selection.resource is NODE:
                 has_moved = self.node_addresses.update(event, obj)
                 _trim_node(obj)
                 if not has_moved:
                     return  # a heartbeat
-            self._listener.changed(watch.resource, event, obj)
+            self._listener.changed(selection.resource, event, obj)
 
-        return Informer(
-            self._cluster,
-            watch.resource,
-            self._outages,
-            notify,
-            labels=watch.labels,
-            fields=fields,
-            indexes=watch.indexes,
-            form=watch.form,
-        )
+        return Informer(self._client, selection, self._outages, notify, indexes=indexes, form=form)
 
     def _follow_cloud(self, event: str, cloud: KubeObject) -> None:
         """Watch the pods of clouds that are there, by their account: never those of the whole cluster."""
@@ -194,20 +175,19 @@ class Caches:
                 self._uuids[name] = cloud["spec"]["uuid"]
             wanted = set(self._uuids.values())
             for uuid in wanted - self._pods.keys():
-                watch = _Watch(POD, indexes={BY_NAME_LABEL: _name_label})
-                self._pods[uuid] = self._informer(watch, fields=f"spec.serviceAccountName={account_name(uuid)}")
+                pods = Selection(POD, fields=f"spec.serviceAccountName={account_name(uuid)}")
+                self._pods[uuid] = self._informer(pods, {BY_NAME_LABEL: _name_label})
                 self._pods[uuid].start()
             for uuid in self._pods.keys() - wanted:
                 self._pods.pop(uuid).stop()
 
 
 def is_marked(service: KubeObject) -> bool:
-    """Whether a service asks for egress or still carries what it left: annotation or condition."""
+    """Whether a service asks for egress or still carries what is left of it: annotation or condition."""
     annotations = service["metadata"].get("annotations") or {}
     if EGRESS_POD_ANNOTATION in annotations or SOURCE_IPS_ANNOTATION in annotations:
         return True
-    conditions = (service.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == READY_CONDITION for item in conditions)
+    return find(service, READY_CONDITION) is not None
 
 
 def _marked_namespace(service: KubeObject) -> Hashable:

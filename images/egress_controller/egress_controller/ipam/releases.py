@@ -16,17 +16,16 @@ from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import u
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
     DEFAULT_RELEASE_BRAKE_PERCENT,
-    EgressNetwork,
 )
 
-from egress_controller.cache.caches import BY_NETWORK, Caches
-from egress_controller.cache.listers import Lister
+from egress_controller.cache.caches import BY_NETWORK
+from egress_controller.cache.context import Context
 from egress_controller.ipam.brake import Brake, Verdict, limit
 from egress_controller.ipam.claims import Claims
-from egress_controller.runtime.event_recorder import NORMAL, EventRecorder
+from egress_controller.runtime.event_recorder import NORMAL
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.logs import line
-from egress_controller.runtime.work_queue import WorkQueue
+from egress_controller.runtime.reconciler import Result, soonest
 
 RECENT = timedelta(minutes=1)
 """Leases given up this short a while ago count as given up at once."""
@@ -40,24 +39,17 @@ _log = logging.getLogger(__name__)
 class Releases:
     """Thread-safe."""
 
-    def __init__(
-        self,
-        caches: Caches,
-        shelf: Lister[EgressNetwork],
-        claims: Claims,
-        brake: Brake,
-        events: EventRecorder,
-        queue: WorkQueue[Key],
-    ) -> None:
-        self._caches = caches
-        self._shelf = shelf
+    def __init__(self, context: Context, claims: Claims, brake: Brake) -> None:
+        self._caches = context.caches
+        self._networks = context.listers.networks
+        self._events = context.events
+        self._queue = context.queue
         self._claims = claims
         self._brake = brake
-        self._events = events
-        self._queue = queue
 
-    def of_ended_service(self, owner: Key, leases: Sequence[KubeObject]) -> None:
-        """Give up what may be, and have the service looked at again for the rest."""
+    def of_ended_service(self, owner: Key, leases: Sequence[KubeObject]) -> Result | None:
+        """Give up what may be; when to look at the service again for the rest."""
+        again = None
         self._brake.keep(owner, {lease["metadata"]["name"] for lease in leases})
         for lease in leases:
             network = str(lease["spec"]["network"])
@@ -65,11 +57,12 @@ class Releases:
             if verdict is Verdict.GO:
                 self.give_up(lease, SERVICE_GONE, "its service is gone or asks for no egress any more")
             elif verdict is Verdict.LATER:
-                self._queue.add_after(owner, self._brake.grace_seconds)
+                again = soonest(again, Result(self._brake.grace_seconds))
             else:
                 # Time alone may end it, as what was given up before is no longer recent. All else calls the service.
-                self._queue.add_after(owner, RECENT.total_seconds())
+                again = soonest(again, Result(RECENT.total_seconds()))
                 self._queue.add(Key("network", network))
+        return again
 
     def needed(self, leases: Sequence[KubeObject]) -> None:
         """The leases of a service that is served: should they have waited, then others may go now."""
@@ -118,7 +111,7 @@ class Releases:
         annotations = (self._caches.networks.get(name) or {"metadata": {}})["metadata"].get("annotations") or {}
         if annotations.get(MASS_RELEASE_ANNOTATION) == "allow":
             return 100
-        network = self._shelf.look_up(name)
+        network = self._networks.look_up(name)
         if network is None or isinstance(network, InvalidInput):
             return DEFAULT_RELEASE_BRAKE_PERCENT
         return network.release_brake_percent

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What an egress pod's router says by its termination message: another host has its address."""
+"""The router's termination message: another host has the egress pod's address."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ipaddress import ip_address
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import CONTAINER_NAME, environment_of
 
-_WORDS = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
+_MESSAGE = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
 
 
 @dataclass(frozen=True)
-class Report:
-    """What the router of a pod, which waits for its address, said of who has it."""
+class ConflictReport:
+    """A router's report, while it waits for its address, of the host that has it."""
 
     pod: KubeObject
     mac: str
@@ -24,7 +24,7 @@ class Report:
     """Whether the pod's container had never run before, and so never had the address."""
 
 
-def report_of(pod: KubeObject) -> Report | None:
+def report_of(pod: KubeObject) -> ConflictReport | None:
     """What the pod's router said last, if that is that another host has its address, and nothing has changed since.
 
     The message comes from a container, so it must be exactly what our router writes, and of the pod's own address.
@@ -35,9 +35,9 @@ def report_of(pod: KubeObject) -> Report | None:
         ended = (container.get("state") or {}).get("terminated")
         runs_before = container.get("restartCount", 0) - (0 if ended else 1)
         ended = ended or (container.get("lastState") or {}).get("terminated") or {}
-        words = _WORDS.fullmatch(str(ended.get("message", "")))
-        if words and _is_same_address(words[1], source_of(pod)):
-            return Report(pod, words[2], first_run=runs_before == 0)
+        found = _MESSAGE.fullmatch(str(ended.get("message", "")))
+        if found and _is_same_address(found[1], source_of(pod)):
+            return ConflictReport(pod, found[2], first_run=runs_before == 0)
     return None
 
 

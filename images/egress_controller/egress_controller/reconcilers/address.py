@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""One pass over an EgressAddress: a lock that no lease needs is deleted."""
+"""The reconciler of EgressAddresses: a lock that no lease needs is deleted."""
 
 from __future__ import annotations
 
@@ -15,21 +15,19 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import utc_now
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
     DEFAULT_QUARANTINE_SECONDS,
-    EgressNetwork,
 )
 
-from egress_controller.cache.caches import BY_NETWORK, Caches
-from egress_controller.cache.listers import Lister
+from egress_controller.cache.caches import BY_NETWORK
+from egress_controller.cache.context import Context
 from egress_controller.ipam.suspects import Suspects
-from egress_controller.runtime.event_recorder import NORMAL, EventRecorder
+from egress_controller.runtime.event_recorder import NORMAL
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.logs import line
-from egress_controller.runtime.work_queue import WorkQueue
+from egress_controller.runtime.reconciler import Result
 
 _log = logging.getLogger(__name__)
 
@@ -41,42 +39,33 @@ class AddressReconciler:
     conflict: an administrator deletes them when it is settled.
     """
 
-    def __init__(
-        self,
-        cluster: KubeClient,
-        caches: Caches,
-        shelf: Lister[EgressNetwork],
-        events: EventRecorder,
-        queue: WorkQueue[Key],
-        suspects: Suspects,
-        now: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._cluster = cluster
-        self._caches = caches
-        self._shelf = shelf
-        self._events = events
-        self._queue = queue
+    def __init__(self, context: Context, suspects: Suspects, now: Callable[[], datetime] = utc_now) -> None:
+        self._client = context.client
+        self._caches = context.caches
+        self._networks = context.listers.networks
+        self._events = context.events
         self._suspects = suspects
         self._now = now
 
-    def run(self, name: str) -> None:
+    def reconcile(self, key: Key) -> Result | None:
+        name = key.name
         address = self._caches.addresses.get(name)
         lease = self._caches.leases.get(address["spec"]["lease"]) if address else None
         if address is None or not _is_orphan(address, lease):
             self._suspects.clear(name)
-            return
+            return None
         quarantine = self._quarantine(address, lease)
         if quarantine is None:
-            return  # The network's next change brings us back.
+            return None  # The network's next change brings us back.
         remaining = max(quarantine, self._suspects.remaining(name, address["metadata"]["resourceVersion"]))
         if remaining > 0:
-            self._queue.add_after(Key("address", name), remaining)
-            return
-        live = self._cluster.get(EGRESS_LEASE, address["spec"]["lease"])
+            return Result(remaining)
+        live = self._client.get(EGRESS_LEASE, address["spec"]["lease"])
         if _is_orphan(address, live) and self._quarantine(address, live) == 0:
-            self._cluster.delete(EGRESS_ADDRESS, address)
+            self._client.delete(EGRESS_ADDRESS, address)
             self._suspects.clear(name)
-            self._tell(address)
+            self._report(address)
+        return None
 
     def _quarantine(self, orphan: KubeObject, lease: KubeObject | None) -> float | None:
         """Seconds for which an orphan stays in quarantine, by what the leases remember; None where that can't be told.
@@ -84,7 +73,7 @@ class AddressReconciler:
         All leases of the network are asked, for its last holder may have been another than the one that it names.
         """
         spec = orphan["spec"]
-        network = self._shelf.look_up(spec["network"])
+        network = self._networks.look_up(spec["network"])
         if isinstance(network, InvalidInput):
             return None
         seconds = network.quarantine_seconds if network else DEFAULT_QUARANTINE_SECONDS
@@ -94,13 +83,13 @@ class AddressReconciler:
             return 0
         return max(0.0, (released + timedelta(seconds=seconds) - self._now()).total_seconds())
 
-    def _tell(self, orphan: KubeObject) -> None:
+    def _report(self, orphan: KubeObject) -> None:
         spec = orphan["spec"]
         _log.info(line("orphan-unlocked", address=spec["address"], lease=spec["lease"]))
         network = self._caches.networks.get(spec["network"])
         if network:
-            what = f"{spec['address']} is free again: EgressLease {spec['lease']} does not hold it"
-            self._events.emit(network, NORMAL, "OrphanUnlocked", what)
+            message = f"{spec['address']} is free again: EgressLease {spec['lease']} does not hold it"
+            self._events.emit(network, NORMAL, "OrphanUnlocked", message)
 
 
 def _is_orphan(address: KubeObject, lease: KubeObject | None) -> bool:

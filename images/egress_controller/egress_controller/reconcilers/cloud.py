@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""One pass over a cloud: its account in every included project, and nowhere else."""
+"""The reconciler of EgressClouds: the cloud's account in every included project, and nowhere else."""
 
 from __future__ import annotations
 
+from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_CLOUD, KubeObject, object_key
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 
-from egress_controller.cache.caches import Caches
-from egress_controller.cache.listers import Lister
+from egress_controller.cache.context import Context
 from egress_controller.reconcilers.accounts import Accounts
-from egress_controller.runtime.event_recorder import WARNING, EventRecorder
-from egress_controller.runtime.status import condition_of, write_status
+from egress_controller.runtime.event_recorder import WARNING
+from egress_controller.runtime.keys import Key
+from egress_controller.runtime.status import write_status
 
 READY = "Ready"
 
@@ -23,27 +23,27 @@ READY = "Ready"
 class CloudReconciler:
     """Reconciles the clouds of one uuid (there is one, unless an administrator erred)."""
 
-    def __init__(
-        self, cluster: KubeClient, caches: Caches, shelf: Lister[EgressCloud], accounts: Accounts, events: EventRecorder
-    ) -> None:
-        self._cluster = cluster
-        self._caches = caches
-        self._shelf = shelf
+    def __init__(self, context: Context, accounts: Accounts) -> None:
+        self._client = context.client
+        self._caches = context.caches
+        self._clouds = context.listers.clouds
+        self._events = context.events
         self._accounts = accounts
-        self._events = events
 
-    def run(self, uuid: str) -> None:
+    def reconcile(self, key: Key) -> None:
+        """The key's name is the clouds' uuid."""
+        uuid = key.name
         clouds = [cloud for cloud in self._caches.clouds.all() if cloud["spec"]["uuid"] == uuid]
         # That a cloud is gone is believed only when the server says so: everything it made goes with it.
-        if not clouds and not any(cloud["spec"]["uuid"] == uuid for cloud in self._cluster.list(EGRESS_CLOUD)):
+        if not clouds and not any(cloud["spec"]["uuid"] == uuid for cloud in self._client.list(EGRESS_CLOUD)):
             self._accounts.remove_cloud(uuid)
         for cloud in clouds:
             self._onboard(cloud)
 
     def _onboard(self, obj: KubeObject) -> None:
-        cloud = self._shelf.look_up(obj["metadata"]["name"])
+        cloud = self._clouds.look_up(obj["metadata"]["name"])
         if isinstance(cloud, InvalidInput):
-            self._tell(obj, Condition(False, cloud.reason, str(cloud)), {})
+            self._report(obj, Condition(False, cloud.reason, str(cloud)), {})
             return
         if cloud is None:
             return
@@ -58,11 +58,11 @@ class CloudReconciler:
         excluded = self._accounts.projects(cloud.uuid) - included | self._accounts.stale_users(cloud.uuid, included)
         if excluded:
             self._accounts.remove(cloud.uuid, excluded)
-        self._tell(obj, _condition(cloud), {"projects": len(included)})
+        self._report(obj, _condition(cloud), {"projects": len(included)})
 
-    def _tell(self, obj: KubeObject, condition: Condition, figures: dict[str, int]) -> None:
-        former = condition_of(obj, READY)
-        write_status(self._cluster, EGRESS_CLOUD, obj, {READY: condition}, figures)
+    def _report(self, obj: KubeObject, condition: Condition, figures: dict[str, int]) -> None:
+        former = conditions.find(obj, READY)
+        write_status(self._client, EGRESS_CLOUD, obj, {READY: condition}, figures)
         if condition.reason == InvalidInput.reason and (former or {}).get("message") != condition.message:
             self._events.emit(obj, WARNING, condition.reason, condition.message)
 

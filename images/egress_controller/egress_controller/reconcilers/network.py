@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""One pass over a network: its figures, and a word when its addresses run out."""
+"""The reconciler of EgressNetworks: the figures and conditions of the network's status."""
 
 from __future__ import annotations
 
 from itertools import islice
 from typing import Iterable, Mapping, Sequence
 
+from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import is_bound, is_released
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.ipam.usage import Stock, scarcest, stocks
 
-from egress_controller.cache.caches import BY_NETWORK, Caches
-from egress_controller.cache.listers import Lister
+from egress_controller.cache.caches import BY_NETWORK
+from egress_controller.cache.context import Context
 from egress_controller.ipam.releases import Releases
-from egress_controller.runtime.event_recorder import NORMAL, WARNING, EventRecorder
-from egress_controller.runtime.status import condition_of, write_status
+from egress_controller.runtime.event_recorder import NORMAL, WARNING
+from egress_controller.runtime.keys import Key
+from egress_controller.runtime.status import write_status
 
 AVAILABLE = "AddressesAvailable"
 RELEASES_ALLOWED = "ReleasesAllowed"
@@ -40,26 +41,20 @@ LARGEST_FIGURE = 2**63 - 1
 class NetworkReconciler:
     """Reconciles one EgressNetwork's status."""
 
-    def __init__(
-        self,
-        cluster: KubeClient,
-        caches: Caches,
-        shelf: Lister[EgressNetwork],
-        releases: Releases,
-        events: EventRecorder,
-    ) -> None:
-        self._cluster = cluster
-        self._caches = caches
-        self._shelf = shelf
+    def __init__(self, context: Context, releases: Releases) -> None:
+        self._client = context.client
+        self._caches = context.caches
+        self._networks = context.listers.networks
+        self._events = context.events
         self._releases = releases
-        self._events = events
 
-    def run(self, name: str) -> None:
-        obj, network = self._caches.networks.get(name), self._shelf.look_up(name)
+    def reconcile(self, key: Key) -> None:
+        name = key.name
+        obj, network = self._caches.networks.get(name), self._networks.look_up(name)
         if obj is None or network is None:
             return
         if isinstance(network, InvalidInput):
-            self._tell(obj, {AVAILABLE: Condition(False, network.reason, str(network))}, {})
+            self._report(obj, {AVAILABLE: Condition(False, network.reason, str(network))}, {})
             return
         leases = self._caches.leases.of(BY_NETWORK, name)
         locks = self._caches.addresses.of(BY_NETWORK, name)
@@ -72,23 +67,23 @@ class NetworkReconciler:
         }
         available = _condition(network, scarcest(of_families))
         found = {AVAILABLE: available, IN_POOL: _drift(network, leases)}
-        if network.ceded or condition_of(obj, NO_OVERLAP):
+        if network.ceded or conditions.find(obj, NO_OVERLAP):
             found[NO_OVERLAP] = _overlap(network)
         contested = [str(lock["spec"]["address"]) for lock in locks if in_conflict(lock)]
-        if contested or condition_of(obj, NO_CONFLICTS):
+        if contested or conditions.find(obj, NO_CONFLICTS):
             found[NO_CONFLICTS] = _conflicts(name, contested)
-        self._tell(obj, found, figures)
+        self._report(obj, found, figures)
 
-    def _tell(self, obj: KubeObject, found: Mapping[str, Condition], figures: dict[str, int]) -> None:
-        conditions = dict(found)
+    def _report(self, obj: KubeObject, found: Mapping[str, Condition], figures: dict[str, int]) -> None:
+        wanted = dict(found)
         stopped = self._releases.condition(obj["metadata"]["name"])
-        if stopped or condition_of(obj, RELEASES_ALLOWED):
-            conditions[RELEASES_ALLOWED] = stopped or Condition(
+        if stopped or conditions.find(obj, RELEASES_ALLOWED):
+            wanted[RELEASES_ALLOWED] = stopped or Condition(
                 True, Reason.RELEASES_ALLOWED, "no lease waits to be given up"
             )
-        write_status(self._cluster, EGRESS_NETWORK, obj, conditions, figures)
-        for kind, condition in conditions.items():
-            former = condition_of(obj, kind)
+        write_status(self._client, EGRESS_NETWORK, obj, wanted, figures)
+        for kind, condition in wanted.items():
+            former = conditions.find(obj, kind)
             if (former or {"reason": kind})["reason"] != condition.reason:
                 event = NORMAL if condition.reason == kind else WARNING
                 self._events.emit(obj, event, condition.reason, condition.message)

@@ -20,7 +20,6 @@ from egress_controller.runtime.logs import line
 
 NORMAL = "Normal"
 WARNING = "Warning"
-COMPONENT = "avi-egress-controller"
 REPEAT_SECONDS = 600.0
 """The same words about the same object are one Event for this long; after it, its count goes up."""
 OBJECT_BURST = 25
@@ -41,7 +40,7 @@ class EventWriter(Protocol):
 
 
 @dataclass
-class _Told:
+class _Recorded:
     """An Event that stands already."""
 
     namespace: str
@@ -62,16 +61,18 @@ class EventRecorder:
     def __init__(
         self,
         writer: EventWriter,
-        identity: str,
+        component: str,
+        instance: str,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._writer = writer
-        self._identity = identity
+        self._component = component
+        self._instance = instance
         self._clock = clock
         self._now = now
         self._lock = threading.Lock()
-        self._told: OrderedDict[tuple[str, str, str, str], _Told] = OrderedDict()
+        self._recorded: OrderedDict[tuple[str, str, str, str], _Recorded] = OrderedDict()
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
 
     def emit(self, obj: KubeObject, kind: str, reason: str, message: str) -> None:
@@ -80,26 +81,26 @@ class EventRecorder:
         key = (obj["metadata"]["uid"], kind, reason, message)
         try:
             with self._lock:
-                self._tell(key, obj)
+                self._record(key, obj)
         except EgressError as error:
             _log.warning(line("event-lost", reason=reason, error=error))
 
-    def _tell(self, key: tuple[str, str, str, str], obj: KubeObject) -> None:
-        told = self._told.get(key)
-        if told and self._clock() < told.quiet_until:
+    def _record(self, key: tuple[str, str, str, str], obj: KubeObject) -> None:
+        recorded = self._recorded.get(key)
+        if recorded and self._clock() < recorded.quiet_until:
             return
         if not self._allowed(key[0]):
             return
-        if told:
-            told.count += 1
-            told.quiet_until = self._clock() + REPEAT_SECONDS
-            again = {"count": told.count, "lastTimestamp": timestamp(self._now())}
-            self._writer.patch(EVENT, told.name, again, told.namespace)
+        if recorded:
+            recorded.count += 1
+            recorded.quiet_until = self._clock() + REPEAT_SECONDS
+            again = {"count": recorded.count, "lastTimestamp": timestamp(self._now())}
+            self._writer.patch(EVENT, recorded.name, again, recorded.namespace)
             return
         body = self._event(obj, *key[1:])
         metadata = body["metadata"]
-        self._told[key] = _Told(metadata["namespace"], metadata["name"], self._clock() + REPEAT_SECONDS)
-        _trim(self._told)
+        self._recorded[key] = _Recorded(metadata["namespace"], metadata["name"], self._clock() + REPEAT_SECONDS)
+        _trim(self._recorded)
         self._writer.create(EVENT, body)
 
     def _allowed(self, uid: str) -> bool:
@@ -135,9 +136,9 @@ class EventRecorder:
             "count": 1,
             "firstTimestamp": moment,
             "lastTimestamp": moment,
-            "source": {"component": COMPONENT},
-            "reportingComponent": COMPONENT,
-            "reportingInstance": self._identity,
+            "source": {"component": self._component},
+            "reportingComponent": self._component,
+            "reportingInstance": self._instance,
         }
 
 

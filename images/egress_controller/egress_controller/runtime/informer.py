@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Hashable, Mapping
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, Expired
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
 from kubernetes.client.exceptions import ApiException
 from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
@@ -30,6 +30,8 @@ WATCH_SECONDS = (240, 300)
 """How long the server is asked to keep a watch open: a dead connection is noticed soon after."""
 
 Notify = Callable[[str, KubeObject], None]
+Indexes = Mapping[str, Callable[[KubeObject], Hashable]]
+"""By an index's name, the group that an object belongs to; None for none."""
 
 
 @dataclass(frozen=True)
@@ -115,19 +117,17 @@ class Informer:
 
     def __init__(
         self,
-        cluster: KubeClient,
-        resource: Resource,
+        client: KubeClient,
+        selection: Selection,
         outages: Outages,
         notify: Notify,
         *,
-        labels: str | None = None,
-        fields: str | None = None,
-        indexes: Mapping[str, Callable[[KubeObject], Hashable]] | None = None,
+        indexes: Indexes | None = None,
         form: Form = AS_IT_IS,
     ) -> None:
         self._form = form
-        self._cluster = cluster
-        self._resource = resource
+        self._client = client
+        self._resource = selection.resource
         self._outages = outages
         self._notify = notify
         self._indexes = {name: Index(group_of) for name, group_of in (indexes or {}).items()}
@@ -138,7 +138,10 @@ class Informer:
         self._short_streams = 0
         self._opened_at = float("-inf")
         self._informer = SharedInformer(
-            self.fetch, label_selector=labels, field_selector=fields, key_func=lambda kept: cache_key(self._read(kept))
+            self.fetch,
+            label_selector=selection.labels,
+            field_selector=selection.fields,
+            key_func=lambda kept: cache_key(self._read(kept)),
         )
         for event in (ADDED, MODIFIED, DELETED):
             self._informer.add_event_handler(event, self._handler(event))
@@ -186,7 +189,7 @@ class Informer:
         if not watch:
             self._listing = True
             return self._insist(lambda: self._list(label_selector, field_selector))
-        self._tell_listed()
+        self._end_listing()
         if time.monotonic() - self._opened_at < SHORT_STREAM_SECONDS:
             self._short_streams += 1
             self._wait(self._short_streams)
@@ -197,7 +200,7 @@ class Informer:
         return stream
 
     def _list(self, labels: str | None, fields: str | None) -> ListAnswer:
-        items, version = self._cluster.list_with_version(
+        items, version = self._client.list_with_version(
             self._resource, labels=labels, fields=fields, keep=self._keep_unchanged
         )
         return ListAnswer(items, ListMeta(version))
@@ -205,7 +208,7 @@ class Informer:
     def _watch(self, labels: str | None, fields: str | None, version: str) -> object:
         timeout = random.uniform(*WATCH_SECONDS)
         try:
-            return self._cluster.open_watch(
+            return self._client.open_watch(
                 Selection(self._resource, labels=labels, fields=fields),
                 version=version,
                 timeout=timeout,
@@ -233,12 +236,12 @@ class Informer:
         longest = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2 ** min(attempt, 10))
         self._stopping.wait(random.uniform(longest / 2, longest))
 
-    def _tell_listed(self) -> None:
+    def _end_listing(self) -> None:
         """The list is in the cache now: what is missing in it may be told, and who waits for the first may go on."""
         self._listing = False
         gone, self._gone = self._gone, []
         for obj in gone:
-            self._tell(DELETED, obj)
+            self._dispatch(DELETED, obj)
         self._synced.set()
 
     def _handler(self, event: str) -> Callable[[Any], None]:
@@ -249,7 +252,7 @@ class Informer:
             if event == DELETED and self._listing:
                 self._gone.append(obj)
             else:
-                self._tell(event, obj)
+                self._dispatch(event, obj)
 
         return handle
 
@@ -273,7 +276,7 @@ class Informer:
     def _read(self, kept: Any) -> KubeObject:
         return kept if isinstance(kept, dict) else self._form.unpack(kept)
 
-    def _tell(self, event: str, obj: KubeObject) -> None:
+    def _dispatch(self, event: str, obj: KubeObject) -> None:
         for index in self._indexes.values():
             index.update(event, obj)
         self._notify(event, obj)

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""One replica leads: the official client's leader election on a Lease, with what it lacks around it.
+"""Leader election on a Lease: the official client's, with what it lacks around it.
 
-It waits for an answer without end and lets a lost connection end its thread; here each request has a time limit and
-every failure is one that it knows how to handle. A leader that ends on purpose gives the Lease up.
+The official one waits for an answer without end and lets a lost connection end its thread; here each request has a time
+limit and every failure is one that it knows how to handle. A leader that ends on purpose gives the Lease up.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 from typing import Any, Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, EgressError
@@ -24,7 +25,6 @@ from kubernetes.leaderelection.resourcelock.leaselock import LeaseLock
 from urllib3.exceptions import HTTPError
 
 from egress_controller.runtime.logs import line
-from egress_controller.settings import Settings
 
 REQUEST_SECONDS = 4
 """Renew deadline + this stays below the lease's duration: a hanging request can't make two leaders."""
@@ -32,18 +32,34 @@ REQUEST_SECONDS = 4
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class ElectionConfig:
+    """The Lease, and client-go's times of it in seconds."""
+
+    namespace: str
+    lease_name: str
+    identity: str
+    lease_duration: int
+    renew_deadline: int
+    retry_period: int
+
+
 class LeaderElector:
     """Runs for leader in a thread of its own."""
 
     def __init__(
-        self, connection: Connection, settings: Settings, lead: Callable[[], None], lost: Callable[[], None]
+        self,
+        connection: Connection,
+        config: ElectionConfig,
+        on_started: Callable[[], None],
+        on_stopped: Callable[[], None],
     ) -> None:
-        self._settings = settings
-        self._lead = lead
-        self._lost = lost
+        self._config = config
+        self._started = on_started
+        self._stopped = on_stopped
         self._leading = threading.Event()
         self._api = _Leases(CoordinationV1Api(connection.api_client()))
-        self._cluster = KubeClient(connection)
+        self._client = KubeClient(connection)
 
     @property
     def leading(self) -> bool:
@@ -68,22 +84,22 @@ class LeaderElector:
             _log.warning(line("not-resigned", error=error))
 
     def _clear(self) -> None:
-        lease = self._cluster.get(LEADER_LEASE, self._settings.lease_name, self._settings.namespace)
-        if lease and lease["spec"].get("holderIdentity") == self._settings.identity:
+        lease = self._client.get(LEADER_LEASE, self._config.lease_name, self._config.namespace)
+        if lease and lease["spec"].get("holderIdentity") == self._config.identity:
             spec = {key: value for key, value in lease["spec"].items() if key != "holderIdentity"}
-            self._cluster.replace(LEADER_LEASE, {**lease, "spec": spec})
+            self._client.replace(LEADER_LEASE, {**lease, "spec": spec})
 
     def _run(self) -> None:
-        settings = self._settings
-        lock = LeaseLock(settings.lease_name, settings.namespace, settings.identity)
+        config = self._config
+        lock = LeaseLock(config.lease_name, config.namespace, config.identity)
         lock.api_instance = self._api
         try:
             LeaderElection(
                 Config(
                     lock,
-                    lease_duration=settings.lease_duration,
-                    renew_deadline=settings.renew_deadline,
-                    retry_period=settings.retry_period,
+                    lease_duration=config.lease_duration,
+                    renew_deadline=config.renew_deadline,
+                    retry_period=config.retry_period,
                     onstarted_leading=self._on_started,
                     onstopped_leading=self._on_stopped,
                 )
@@ -94,12 +110,12 @@ class LeaderElector:
 
     def _on_started(self) -> None:
         self._leading.set()
-        _log.info(line("leading", identity=self._settings.identity))
-        self._lead()
+        _log.info(line("leading", identity=self._config.identity))
+        self._started()
 
     def _on_stopped(self) -> None:
         self._leading.clear()
-        self._lost()
+        self._stopped()
 
 
 class _Leases:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The controller's metrics, in Prometheus' text format."""
+"""Metrics, in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ from typing import Callable, Iterable, Iterator, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-PREFIX = "avi_egress_controller"
+Labels = tuple[str, ...]
 
 
 class Metrics:
-    """The controller's figures, in a registry of their own."""
+    """Figures of a program, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._registry = CollectorRegistry()
-        self._passes = Counter(
-            f"{PREFIX}_reconciles",
+        self._results = Counter(
+            f"{prefix}_reconciles",
             "Reconciliations by kind of key and result.",
             ["kind", "result"],
             registry=self._registry,
         )
         self._seconds = Histogram(
-            f"{PREFIX}_reconcile_seconds", "How long a reconciliation took.", ["kind"], registry=self._registry
+            f"{prefix}_reconcile_seconds", "How long a reconciliation took.", ["kind"], registry=self._registry
         )
 
     def reconciled(self, kind: str, result: str, seconds: float) -> None:
-        self._passes.labels(kind, result).inc()
+        self._results.labels(kind, result).inc()
         self._seconds.labels(kind).observe(seconds)
 
-    def watch(self, name: str, description: str, read: Callable[[], float]) -> None:
+    def gauge(self, name: str, description: str, read: Callable[[], float]) -> None:
         """A figure that is read whenever it is asked for."""
-        Gauge(f"{PREFIX}_{name}", description, registry=self._registry).set_function(read)
+        Gauge(f"{self._prefix}_{name}", description, registry=self._registry).set_function(read)
 
-    def tally(
-        self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[tuple[str, ...]]]
-    ) -> None:
+    def tally(self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[Labels]]) -> None:
         """How many there are of each combination of labels, counted whenever it is asked for."""
-        self._registry.register(_Tallied(name, description, labels, read))
+        self._registry.register(_Tallied(f"{self._prefix}_{name}", description, labels, read))
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
@@ -51,7 +50,7 @@ class _Tallied:
     """Things by their labels, counted when they are asked for."""
 
     def __init__(
-        self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[tuple[str, ...]]]
+        self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[Labels]]
     ) -> None:
         self._name = name
         self._description = description
@@ -59,7 +58,7 @@ class _Tallied:
         self._read = read
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily(f"{PREFIX}_{self._name}", self._description, labels=self._labels)
+        family = GaugeMetricFamily(self._name, self._description, labels=self._labels)
         for values, number in sorted(Tally(self._read()).items()):
             family.add_metric(values, number)
         yield family

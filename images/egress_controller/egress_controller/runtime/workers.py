@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The threads that take keys off the queue, and what becomes of a pass that fails."""
+"""The workers: threads that take keys off the queue, have them reconciled, and bring them back where that is due."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ from egress_controller.runtime.keys import Key
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.metrics import Metrics
 from egress_controller.runtime.outages import Outages
+from egress_controller.runtime.reconciler import Reconciler
 from egress_controller.runtime.work_queue import WorkQueue
 
 NOT_YET_SECONDS = 0.1
 
 _log = logging.getLogger(__name__)
 
-Reconcilers = Mapping[str, Callable[[Key], None]]
+Reconcilers = Mapping[str, Reconciler]
 """By a key's kind."""
 
 
 class Workers:
-    """Runs the passes. One key's failure is its own: it backs off, the others go on."""
+    """Reconcile keys. One key's failure is its own: it backs off, the others go on."""
 
     def __init__(
         self,
         queue: WorkQueue[Key],
-        passes: Reconcilers,
+        reconcilers: Reconcilers,
         outages: Outages,
         metrics: Metrics,
-        complain: Callable[[Key, str], None],
+        on_error: Callable[[Key, str], None],
     ) -> None:
         self._queue = queue
-        self._passes = passes
+        self._reconcilers = reconcilers
         self._outages = outages
         self._metrics = metrics
-        self._complain = complain
-        """Tells the owner of a key about an unexpected error."""
+        self._on_error = on_error
+        """Called with the key and the sentence of an unexpected error."""
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._shown: dict[Key, str] = {}
+        self._logged: dict[Key, str] = {}
         """The last traceback of each failing key, so that it is logged once."""
 
     def start(self, count: int) -> None:
@@ -57,7 +58,7 @@ class Workers:
             thread.start()
 
     def finish(self, seconds: float) -> bool:
-        """Hand out no more keys; whether all passes ended in time."""
+        """Hand out no more keys; whether all reconciliations ended in time."""
         self._queue.shut_down()
         end = time.monotonic() + seconds
         for thread in self._threads:
@@ -77,7 +78,7 @@ class Workers:
             _log.debug(line("reconciled", key=key, result=result, seconds=seconds))
 
     def handle(self, key: Key) -> str:
-        """One pass over a key that ``get`` gave; says how it ended."""
+        """Reconcile a key that ``get`` gave; gives how that ended."""
         try:
             return self._attempt(key)
         finally:
@@ -85,7 +86,7 @@ class Workers:
 
     def _attempt(self, key: Key) -> str:
         try:
-            self._passes[key.kind](key)
+            result = self._reconcilers[key.kind].reconcile(key)
         except NotYet:
             self._queue.add_after(key, NOT_YET_SECONDS)
             return "deferred"
@@ -94,7 +95,7 @@ class Workers:
             self._queue.retry(key)
             return "unreachable"
         except (Conflict, AlreadyExists, NotFound) as error:
-            # Someone was faster, or a cache is behind: what is there now is looked at shortly.
+            # Another client was faster, or a cache is behind: what is there now is looked at shortly.
             _log.debug(line("overtaken", key=key, error=error))
             self._queue.retry(key)
             return "conflict"
@@ -105,17 +106,19 @@ class Workers:
             self._unexpected(key, error)
             return "error"
         self._queue.forget(key)
+        if result:
+            self._queue.add_after(key, result.requeue_after)
         with self._lock:
-            self._shown.pop(key, None)
+            self._logged.pop(key, None)
         return "ok"
 
     def _unexpected(self, key: Key, error: Exception) -> None:
         """A defect of ours: traceback once, and the others go on."""
         text = "".join(traceback.format_exception(error))
         with self._lock:
-            news = self._shown.get(key) != text
-            self._shown[key] = text
-        words = f"{type(error).__name__}: {error}"
+            news = self._logged.get(key) != text
+            self._logged[key] = text
+        message = f"{type(error).__name__}: {error}"
         delay = self._queue.retry(key)
-        _log.error(line("reconcile-error", key=key, error=words, again_in=delay), exc_info=error if news else None)
-        self._complain(key, words)
+        _log.error(line("reconcile-error", key=key, error=message, again_in=delay), exc_info=error if news else None)
+        self._on_error(key, message)

@@ -16,7 +16,7 @@ from egress_controller.cache.changed_locks import KEPT_NAMES, ChangedLocks
 from egress_controller.cache.listers import NetworkLister
 from egress_controller.cache.node_addresses import NodeAddresses
 
-from tests.unit.egress_controller.fakes import Server, Store, lock, network, shelf
+from tests.unit.egress_controller.fakes import Server, Store, lister, lock, network
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 
@@ -31,11 +31,11 @@ def cloud(**spec: Any) -> KubeObject:
 
 
 def networks_of(nodes: NodeAddresses, clouds: Store, networks: Store) -> NetworkLister:
-    return shelf_of(networks, Store(), ChangedLocks(), nodes, clouds)
+    return lister_of(networks, Store(), ChangedLocks(), nodes, clouds)
 
 
-def shelf_of(networks: Store, locks: Store, news: ChangedLocks, nodes: NodeAddresses, clouds: Store) -> NetworkLister:
-    return NetworkLister(networks, shelf(clouds, read_cloud), nodes, locks, news)  # type: ignore[arg-type]
+def lister_of(networks: Store, locks: Store, news: ChangedLocks, nodes: NodeAddresses, clouds: Store) -> NetworkLister:
+    return NetworkLister(networks, lister(clouds, read_cloud), nodes, locks, news)  # type: ignore[arg-type]
 
 
 def pool(networks: NetworkLister) -> AddressPool:
@@ -65,12 +65,12 @@ def test_of_a_node_its_addresses_are_kept_and_nothing_else_that_is_large() -> No
     large = node("10.70.112.7")
     large["metadata"] |= {"uid": "1", "resourceVersion": "7", "managedFields": [{}], "annotations": {"a": "b"}}
     large["status"]["images"] = [{"names": ["registry.example/image"]}]
-    caches.nodes._tell("ADDED", large)
+    caches.nodes._dispatch("ADDED", large)
     assert large == {"kind": "Node", "metadata": {"name": "worker", "uid": "1", "resourceVersion": "7"}}
     assert caches.node_addresses.all() == {"10.70.112.7"}
-    caches.nodes._tell("MODIFIED", node("10.70.112.7", heartbeat=1))
-    caches.nodes._tell("MODIFIED", node("10.70.112.8"))
-    caches.nodes._tell("DELETED", large)
+    caches.nodes._dispatch("MODIFIED", node("10.70.112.7", heartbeat=1))
+    caches.nodes._dispatch("MODIFIED", node("10.70.112.8"))
+    caches.nodes._dispatch("DELETED", large)
     assert told == ["ADDED worker", "MODIFIED worker", "DELETED worker"]
     assert caches.node_addresses.all() == frozenset()
 
@@ -109,7 +109,7 @@ def stray(address: str) -> KubeObject:
 
 def test_pools_follow_the_locks_of_other_networks() -> None:
     networks, locks, news = Store(network("10.70.112.0/29")), Store(stray("10.70.112.3")), ChangedLocks()
-    found = shelf_of(networks, locks, news, NodeAddresses(), Store())
+    found = lister_of(networks, locks, news, NodeAddresses(), Store())
     assert "10.70.112.3" not in pool(found)
 
     came = stray("10.70.112.4")
@@ -127,7 +127,7 @@ def test_pools_follow_the_locks_of_other_networks() -> None:
 
 def test_its_own_locks_leave_a_pool_as_it_is() -> None:
     networks, locks, news = Store(network("10.70.112.0/29")), Store(), ChangedLocks()
-    found = shelf_of(networks, locks, news, NodeAddresses(), Store())
+    found = lister_of(networks, locks, news, NodeAddresses(), Store())
     before = pool(found)
     mine = lock("10.70.112.3")
     locks.objects[mine["metadata"]["name"]] = mine
@@ -137,7 +137,7 @@ def test_its_own_locks_leave_a_pool_as_it_is() -> None:
 
 def test_news_that_were_too_many_to_keep_are_found_by_looking_at_all() -> None:
     networks, locks, news = Store(network("10.70.112.0/29")), Store(), ChangedLocks()
-    found = shelf_of(networks, locks, news, NodeAddresses(), Store())
+    found = lister_of(networks, locks, news, NodeAddresses(), Store())
     assert "10.70.112.3" in pool(found)
     came = stray("10.70.112.3")
     locks.objects[came["metadata"]["name"]] = came

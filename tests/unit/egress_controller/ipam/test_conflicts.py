@@ -22,10 +22,11 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import rea
 from egress_controller.ipam.conflicts import SETTLE_SECONDS, Conflict, Conflicts, condition_with
 from egress_controller.ipam.termination_message import report_of, source_of
 from egress_controller.runtime.keys import Key, service_key
+from egress_controller.runtime.reconciler import Result
 
 from tests.support.builders import service as wish
 from tests.unit.egress_controller.clock import Clock
-from tests.unit.egress_controller.fakes import Store, caches, lock, network
+from tests.unit.egress_controller.fakes import Store, caches, context, lock, network
 
 ADDRESS = "10.70.112.1"
 OTHER = "10.70.112.2"
@@ -102,16 +103,16 @@ class World:
         self.addresses = Store(lock(ADDRESS))
         self.events: list[tuple[str, str, str]] = []
         self.given_up: list[tuple[str, str]] = []
-        self.called: list[tuple[Key, float]] = []
+        self.again: Result | None = None
         self.waiting: list[Key] = []
         self.writes = 0
         known = caches(addresses=self.addresses, networks=Store(self.network), all_pods=lambda: self.pods)
-        self.conflicts = Conflicts(self, known, self, self, self, self, self.clock)  # type: ignore[arg-type]
+        self.conflicts = Conflicts(context(self, known, events=self), self, self, self.clock)  # type: ignore[arg-type]
         if marked:
             self.look_at(lease(), pod())
             self.events.clear()
 
-    # What Conflicts asks of the server, Events, Releases, the queue and those who wait.
+    # What Conflicts asks of the server, the Events, the releases and the waiting services.
 
     def get(self, resource: Resource, name: str, namespace: str) -> KubeObject | None:
         return {SERVICE: self.service, POD: next(iter(self.pods), None)}[resource]
@@ -127,16 +128,14 @@ class World:
     def give_up(self, lease: KubeObject, reason: str, why: str) -> None:
         self.given_up.append((lease["metadata"]["name"], reason))
 
-    def add_after(self, key: Key, seconds: float) -> None:
-        self.called.append((key, seconds))
-
     def add(self, key: Key) -> None:
         self.waiting.append(key)
 
     # What the tests ask.
 
     def look_at(self, bound: KubeObject, *pods: KubeObject) -> list[Conflict]:
-        return self.conflicts.look(self.service, [bound], pods)
+        found, self.again = self.conflicts.observe(self.service, [bound], pods)
+        return found
 
     def look(self, bound: KubeObject | None = None) -> list[Conflict]:
         return self.look_at(bound or lease(), *self.pods)
@@ -144,7 +143,7 @@ class World:
     def moves(self, bound: KubeObject, wanted: EgressService | None = None) -> bool:
         """Whether the service gets another address."""
         found = self.look(bound)
-        return self.conflicts.move(wanted or wish(), read_network(self.network), [ADDRESS], found)
+        return self.conflicts.reassign(wanted or wish(), read_network(self.network), [ADDRESS], found)
 
     @property
     def marked(self) -> bool:
@@ -250,7 +249,7 @@ def test_nothing_is_said_against_another_pod_of_ours_that_may_have_the_address()
     assert not world.look()
     world.pods = [pod()]
     assert not world.look(), "its successor has had no time yet to take the address"
-    assert world.called == [(service_key("green", "web"), SETTLE_SECONDS)]
+    assert world.again == Result(SETTLE_SECONDS)
     world.clock.advance(SETTLE_SECONDS)
     assert world.look()
 

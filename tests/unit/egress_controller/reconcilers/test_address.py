@@ -14,10 +14,9 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status impor
 from egress_controller.ipam.suspects import Suspects
 from egress_controller.reconcilers.address import AddressReconciler
 from egress_controller.runtime.keys import Key
-from egress_controller.runtime.work_queue import WorkQueue
 
 from tests.unit.egress_controller.clock import Clock
-from tests.unit.egress_controller.fakes import Server, Store, Told, caches, lease, lock, network, shelf
+from tests.unit.egress_controller.fakes import Server, Store, Told, caches, context, lease, lister, lock, network
 
 GRACE = 60.0
 FOUR, SIX = "10.70.112.155", "fd70:112::155"
@@ -32,21 +31,20 @@ class World:
 
     def __init__(self, orphan: KubeObject, holder: KubeObject | None, quarantine: Any = 1000) -> None:
         self.clock = Clock()
-        self.queue: WorkQueue[Key] = WorkQueue(self.clock)
         self.holders = Store(*filter(None, [holder]))
         self.server = Server(*filter(None, [holder]))
         self.networks = Store(network("10.70.112.0/24", quarantineSeconds=quarantine))
         self.name = orphan["metadata"]["name"]
         known = caches(addresses=Store(orphan), leases=self.holders, networks=self.networks)
         suspects, server = Suspects(GRACE, self.clock), self.server
-        self._pass = AddressReconciler(server, known, shelf(self.networks), Told(), self.queue, suspects)  # type: ignore[arg-type]
+        self._reconciler = AddressReconciler(context(server, known, lister(self.networks), Told()), suspects)
 
     def collect(self) -> bool:
         """Whether the lock is deleted in two looks that are a grace period apart."""
-        self._pass.run(self.name)
+        self._reconciler.reconcile(Key("address", self.name))
         assert not self.server.deleted, "nothing is deleted at first sight"
         self.clock.advance(GRACE)
-        self._pass.run(self.name)
+        self._reconciler.reconcile(Key("address", self.name))
         return self.server.deleted == [self.name]
 
 

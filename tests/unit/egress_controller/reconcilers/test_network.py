@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import read_cloud
 from egress_controller.cache.changed_locks import ChangedLocks
+from egress_controller.cache.context import Context
 from egress_controller.cache.listers import NetworkLister
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.reconcilers.network import LARGEST_FIGURE, NetworkReconciler
+from egress_controller.runtime.keys import Key
 
-from tests.unit.egress_controller.fakes import Server, Store, caches, lease, lock, network, shelf
+from tests.unit.egress_controller.fakes import Server, Store, caches, context, lease, lister, lock, network
 
 SLASH_30 = "10.70.112.0/30"
 WIDE = "fd70:112::/64"
@@ -27,6 +29,10 @@ class Allowed:
 class Silent:
     def emit(self, *_event: Any) -> None:
         """Nobody is told."""
+
+
+def _reconcile(of: Context, name: str) -> None:
+    NetworkReconciler(of, Allowed()).reconcile(Key("network", name))  # type: ignore[arg-type]
 
 
 def status(
@@ -47,7 +53,7 @@ def status(
         address["status"] = {"conditions": [{"type": "Conflict", "status": "True"}]}
     leases = Store(*(lease(address, "2026-01-01T00:00:00Z", phase) for address in locked[:1]))
     known = caches(networks=networks, addresses=held, leases=leases)
-    NetworkReconciler(server, known, shelf(networks), Allowed(), Silent()).run("dmz")  # type: ignore[arg-type]
+    _reconcile(context(server, known, lister(networks), Silent()), "dmz")
     (patch,) = server.patches
     found = patch["status"]
     (condition,) = (item for item in found.pop("conditions") if item["type"] == kind)
@@ -168,9 +174,9 @@ def conditions(asked: str, *networks: dict[str, Any]) -> dict[str, dict[str, Any
     """What a network says about itself beside others."""
     server, store = Server(), Store(*networks)
     known = caches(networks=store, addresses=Store(), leases=Store())
-    clouds, locks, news = shelf(Store(), read_cloud), Store(), ChangedLocks()
+    clouds, locks, news = lister(Store(), read_cloud), Store(), ChangedLocks()
     divided = NetworkLister(store, clouds, NodeAddresses(), locks, news)  # type: ignore[arg-type]
-    NetworkReconciler(server, known, divided, Allowed(), Silent()).run(asked)  # type: ignore[arg-type]
+    _reconcile(context(server, known, divided, Silent()), asked)
     return {item["type"]: item for patch in server.patches for item in patch["status"].get("conditions", ())}
 
 

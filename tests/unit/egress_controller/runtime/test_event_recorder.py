@@ -49,7 +49,7 @@ def service(uid: str = "1") -> KubeObject:
 
 def made() -> tuple[EventRecorder, Recorder, Clock]:
     recorder, clock = Recorder(), Clock()
-    return EventRecorder(recorder, "replica-0", clock), recorder, clock
+    return EventRecorder(recorder, "controller", "replica-0", clock), recorder, clock
 
 
 def test_a_standing_condition_is_one_event() -> None:

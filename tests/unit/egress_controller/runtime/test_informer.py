@@ -14,11 +14,14 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import Expired
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import SERVICE, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Selection
 from egress_controller.runtime import informer as informer_module
 from egress_controller.runtime.informer import Form, Index, Informer
 from egress_controller.runtime.outages import Outages
 from hypothesis import given
 from hypothesis import strategies as st
+
+SERVICES = Selection(SERVICE)
 
 
 def service(name: str, version: str = "1", color: str | None = None) -> KubeObject:
@@ -105,7 +108,7 @@ def test_an_index_knows_every_group_whatever_happens(steps: list[tuple[str, str 
 
 def test_of_each_object_who_wrote_its_fields_is_not_kept() -> None:
     told: list[KubeObject] = []
-    informer = Informer(Server(), SERVICE, Outages(), lambda _event, obj: told.append(obj))  # type: ignore[arg-type]
+    informer = Informer(Server(), SERVICES, Outages(), lambda _event, obj: told.append(obj))  # type: ignore[arg-type]
     written = service("a")
     written["metadata"]["managedFields"] = [{"manager": "kubectl"}]
     informer._handler("ADDED")(written)
@@ -131,7 +134,7 @@ def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole() -
     server.held = [service("a"), service("b"), service("c")]
     informer = Informer(
         server,  # type: ignore[arg-type]
-        SERVICE,
+        SERVICES,
         Outages(),
         lambda event, obj: told.put((event, obj)),
         form=Form(Card.pack, Card.unpack),
@@ -168,7 +171,7 @@ def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it() -> Non
     def notify(event: str, obj: KubeObject) -> None:
         told.append((event, obj["metadata"]["name"], informer.get(obj["metadata"]["name"], "n") is not None))
 
-    informer = Informer(server, SERVICE, Outages(), notify)  # type: ignore[arg-type]
+    informer = Informer(server, SERVICES, Outages(), notify)  # type: ignore[arg-type]
     informer.start()
     assert server.opened.acquire(timeout=5)
     assert informer.synced
@@ -185,7 +188,7 @@ def test_it_waits_for_a_server_that_is_away() -> None:
     server = Server()
     server.held = [service("a")]
     server.failures = [ConnectionFailed("away")] * 3
-    informer = Informer(server, SERVICE, Outages(), lambda event, obj: None)  # type: ignore[arg-type]
+    informer = Informer(server, SERVICES, Outages(), lambda event, obj: None)  # type: ignore[arg-type]
     informer.start()
     assert server.opened.acquire(timeout=5)
     assert informer.all() == server.held

@@ -13,6 +13,7 @@ from egress_controller.runtime.errors import NotYet
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.metrics import Metrics
 from egress_controller.runtime.outages import Outages
+from egress_controller.runtime.reconciler import Result
 from egress_controller.runtime.work_queue import WorkQueue
 from egress_controller.runtime.workers import Workers
 
@@ -22,24 +23,26 @@ KEY = Key("service", "shop", "green")
 
 
 class Bench:
-    """Workers whose passes do what a test says."""
+    """Workers, and their reconciler, which does what a test says."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.queue: WorkQueue[Key] = WorkQueue(self.clock)
         self.failure: Exception | None = None
+        self.result: Result | None = None
         self.complaints: list[str] = []
         self.workers = Workers(
             self.queue,
-            {"service": self._pass},
+            {"service": self},
             Outages(self.clock),
-            Metrics(),
+            Metrics("controller"),
             lambda key, words: self.complaints.append(f"{key} {words}"),
         )
 
-    def _pass(self, key: Key) -> None:
+    def reconcile(self, key: Key) -> Result | None:
         if self.failure:
             raise self.failure
+        return self.result
 
     def handle(self, failure: Exception | None) -> str:
         self.failure = failure
@@ -65,6 +68,16 @@ def test_each_failure_has_its_name_and_the_key_comes_back(failure: Exception | N
     assert bench.handle(failure) == result
     bench.clock.advance(60)
     assert bench.queue.get(timeout=0) == (KEY if failure else None)
+
+
+def test_a_key_comes_back_when_its_reconciler_says() -> None:
+    bench = Bench()
+    bench.result = Result(7.0)
+    assert bench.handle(None) == "ok"
+    bench.clock.advance(6.9)
+    assert bench.queue.get(timeout=0) is None
+    bench.clock.advance(0.1)
+    assert bench.queue.get(timeout=0) == KEY
 
 
 def test_an_unexpected_error_is_shown_whole_once_and_told_to_the_owner(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The leases of one service: all of one network, which they stay in."""
+
+from __future__ import annotations
+
+from typing import Collection, Sequence
+
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
+    PoolExhausted,
+)
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    KubeObject,
+)
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.workload import source_ips
+
+from egress_controller.cache.waiting_services import WaitingServices
+from egress_controller.ipam.claims import Claims
+from egress_controller.runtime.keys import service_key
+
+
+class ServiceLeases:
+    """Claims the leases of a service."""
+
+    def __init__(self, claims: Claims, waiting: WaitingServices) -> None:
+        self._claims = claims
+        self._waiting = waiting
+
+    def claim(
+        self, desired: EgressService, networks: Sequence[EgressNetwork], annotated: Collection[str]
+    ) -> tuple[EgressNetwork, Sequence[KubeObject]]:
+        """All the service's leases, of one network: the one it has them of already, or the first that has room."""
+        networks = self._reserving(desired, networks)
+        key = service_key(desired.namespace, desired.name)
+        self._waiting.add(key)  # Before the attempt, so that an address coming free meanwhile is not missed.
+        wanted = dict(enumerate(desired.egress_pod.source_ips))
+        exhausted: list[PoolExhausted] = []
+        for network in self._preferred(desired, networks):
+            try:
+                leases = [
+                    self._claims.claim(network, slot, desired.ip_family, annotated, wanted.get(slot.number))
+                    for slot in source_ips.slots(desired, network)
+                ]
+            except PoolExhausted as error:
+                exhausted.append(error)
+            else:
+                self._waiting.discard(key)
+                return network, leases
+        # A network that has none of this family is reported only where no other has.
+        raise next((error for error in exhausted if error.size), exhausted[0])
+
+    def _reserving(self, desired: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
+        """The one in which the addresses of ``source_ip`` are its own or its project's; all if it names none."""
+        if not desired.egress_pod.source_ips:
+            return networks
+        return [source_ips.network_of(desired, networks, self._claims.holds)]
+
+    def _preferred(self, desired: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
+        """The network that the service holds a lease of comes first, then one that it last held, then as given."""
+        leases = filter(lease_status.address, self._claims.of_service(desired.namespace, desired.name))
+        held = {lease["spec"]["network"]: lease for lease in leases}
+
+        def order(network: EgressNetwork) -> int:
+            lease = held.get(network.name)
+            return 2 if lease is None else int(not lease_status.is_bound(lease))
+
+        return sorted(networks, key=order)

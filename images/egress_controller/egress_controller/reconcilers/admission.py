@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Admission of a service by clouds and networks, on a state that the API server confirms before it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Collection, Mapping, Sequence
+
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import find
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
+    InvalidInput,
+    Refused,
+)
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_CLOUD,
+    EGRESS_NETWORK,
+    NAMESPACE,
+    READY_CONDITION,
+    SOURCE_IPS_ANNOTATION,
+    KubeObject,
+)
+from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.workload import admission
+
+from egress_controller.cache.context import Context
+from egress_controller.ipam.claims import Claims
+from egress_controller.runtime.errors import NotYet
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The state that an admission depends on, as far as it takes to tell it from an older or newer one."""
+
+    namespace: str
+    labels: Mapping[str, str]
+    clouds: Collection[tuple[str, int]]
+    networks: Collection[tuple[str, int]]
+
+    @classmethod
+    def of(cls, namespace: KubeObject, clouds: Sequence[KubeObject], networks: Sequence[KubeObject]) -> _Seen:
+        metadata = namespace["metadata"]
+        return cls(metadata["name"], metadata.get("labels") or {}, _stamps(clouds), _stamps(networks))
+
+
+class ServiceAdmission:
+    """Decides whether a service is admitted, by the core's rules."""
+
+    def __init__(self, context: Context, claims: Claims) -> None:
+        self._client = context.client
+        self._caches = context.caches
+        self._clouds = context.listers.clouds
+        self._networks = context.listers.networks
+        self._claims = claims
+
+    def admit(self, service: KubeObject, desired: EgressService) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
+        namespace = self._caches.namespaces.get(desired.namespace)
+        if namespace is None:
+            raise NotYet(f"namespace {desired.namespace} has not been seen yet")
+        # Read before the decision, which may then rest on something newer, but on nothing older.
+        seen = _Seen.of(namespace, self._caches.clouds.all(), self._caches.networks.all())
+        try:
+            cloud, allowed = admission.admit(desired, self._clouds.all().values(), self._networks.all(), namespace)
+        except Refused as error:
+            # A cloud or network that can't be read is missing above; then that is what the operator must know.
+            unreadable = {
+                "ProjectNotIncluded": self._clouds.errors,
+                "NetworkNotFound": self._networks.errors,
+                "NetworkNotAllowed": self._networks.errors,
+            }
+            raise self._refusal(service, seen, error, unreadable.get(error.reason, list)()) from None
+        held = self._held(desired, annotated_addresses(service))
+        try:
+            admission.check_stays(desired, allowed, held)
+        except Refused as error:
+            causes = [found for found in map(self._networks.look_up, sorted(held)) if isinstance(found, InvalidInput)]
+            raise self._refusal(service, seen, error, causes) from None
+        return cloud, allowed
+
+    def _refusal(self, service: KubeObject, seen: _Seen, error: Refused, causes: Sequence[InvalidInput]) -> Exception:
+        """What to raise for a service that is not admitted: the first of the causes, if there are any."""
+        # The kinds are watched one by one: a service may be seen before the network that was made just before it.
+        stands = (find(service, READY_CONDITION) or {}).get("message") == str(error)
+        if not stands and self._lags(seen):
+            return NotYet(f"clouds, networks or namespace {seen.namespace} changed just now")
+        return next(iter(causes), error)
+
+    def _held(self, desired: EgressService, annotated: Collection[str]) -> set[str]:
+        """The networks of the addresses that the service has, of those in its annotation."""
+        bound = filter(lease_status.is_bound, self._claims.of_service(desired.namespace, desired.name))
+        return {lease["spec"]["network"] for lease in bound if lease_status.address(lease) in annotated}
+
+    def _lags(self, seen: _Seen) -> bool:
+        """Whether the server has other clouds, networks or labels of the namespace than were decided on."""
+        live = self._client.get(NAMESPACE, seen.namespace)
+        clouds, networks = self._client.list(EGRESS_CLOUD), self._client.list(EGRESS_NETWORK)
+        return live is None or _Seen.of(live, clouds, networks) != seen
+
+
+def annotated_addresses(service: KubeObject) -> Collection[str]:
+    """The source addresses in a service's annotation."""
+    annotations = service["metadata"].get("annotations") or {}
+    return str(annotations.get(SOURCE_IPS_ANNOTATION, "")).split(",")
+
+
+def _stamps(objects: Sequence[KubeObject]) -> set[tuple[str, int]]:
+    return {(obj["metadata"]["uid"], obj["metadata"].get("generation", 0)) for obj in objects}
