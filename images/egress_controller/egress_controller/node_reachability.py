@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Takes egress pods on a node that has fallen silent out of service, long before the cluster itself would.
+"""Reachability of nodes: egress pods on a silent node are taken out of service, long before the cluster would do it.
 
 Kubernetes waits most of a minute before it believes that a node is lost, and as long it sends every second
 connection of a service under ``ha`` into the void. Here each node that carries such a pod is called once a second
@@ -9,7 +9,7 @@ place among the Service's endpoints, provided that another pod of the service st
 what the cluster's node controller does, sooner. A node that comes back sets its pods Ready by itself: kubelet
 corrects a pod status that is not its own.
 
-No watch tells of silence, so this one thing is polled, and only while there are services under ``ha``. Every
+No watch shows silence, so this one thing is polled, and only while there are services under ``ha``. Every
 replica does it, leader or not, for the leader may be on the node that is lost.
 """
 
@@ -44,8 +44,8 @@ _log = logging.getLogger(__name__)
 class NodeReachability:
     """The rounds, in a thread of their own."""
 
-    def __init__(self, cluster: KubeClient, caches: Caches) -> None:
-        self._cluster = cluster
+    def __init__(self, client: KubeClient, caches: Caches) -> None:
+        self._client = client
         self._caches = caches
         self._missed: dict[str, int] = {}
         """Calls in a row without an answer, by node address."""
@@ -76,17 +76,17 @@ class NodeReachability:
     def _is_still_silent(self, pod: KubeObject) -> bool:
         """Called once more after the API server has answered us.
 
-        Whoever was cut off himself has counted misses of nodes that were well. He cannot do harm while he is cut
-        off, nor by this order at the moment that he comes back.
+        A replica that was cut off itself has counted misses of nodes that were well. It cannot do harm while it is cut
+        off, nor by this order at the moment that it comes back.
         """
         metadata = pod["metadata"]
-        live = self._cluster.get(POD, metadata["name"], metadata["namespace"])
+        live = self._client.get(POD, metadata["name"], metadata["namespace"])
         return live is not None and is_ready(live) and not answering({pod["status"]["hostIP"]})
 
     def _take_out(self, pod: KubeObject) -> None:
         metadata = pod["metadata"]
         patch = not_ready_patch(pod, timestamp(utc_now()))
-        self._cluster.patch(POD, metadata["name"], patch, metadata["namespace"], subresource="status")
+        self._client.patch(POD, metadata["name"], patch, metadata["namespace"], subresource="status")
         name = f"{metadata['namespace']}/{metadata['name']}"
         _log.warning(line("pod-taken-out", pod=name, node=pod["spec"]["nodeName"], misses=MISSES))
 

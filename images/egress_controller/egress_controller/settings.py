@@ -24,7 +24,7 @@ class Settings:
     namespace: str
     """Where the leader Lease lives."""
     identity: str
-    """Who we are in the election: the pod's name."""
+    """The name of this replica in the election: the pod's."""
     lease_name: str
     lease_duration: int
     renew_deadline: int

@@ -54,7 +54,7 @@ NAME_LABEL = "name"
 
 
 PARTS = (REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
-"""What a service is made of, all of one name: its controller, who reaches it, and how far drains may go."""
+"""What a service is made of, all of one name: its controller, its NetworkPolicy and its disruption budget."""
 
 
 class Listener(Protocol):
@@ -195,7 +195,7 @@ def _marked_namespace(service: KubeObject) -> Hashable:
 
 
 def _trim_node(node: KubeObject) -> None:
-    """Drop from the cached object itself what nobody reads: a node lists its images and may be one of thousands."""
+    """Drop from the cached object itself what is never read: a node lists its images and may be one of thousands."""
     metadata = node["metadata"]
     for key in node.keys() - {"apiVersion", "kind", "metadata"}:
         del node[key]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The names of the EgressAddresses that changed, for who looks at those alone."""
+"""The names of the EgressAddresses that changed since they were last taken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ChangedLocks:
 
     @property
     def missed(self) -> int:
-        """Another number after it had to forget some, as nobody asked: look at all of them then."""
+        """Another number after it had to forget some, as they were not taken: look at all of them then."""
         with self._lock:
             return self._missed
 

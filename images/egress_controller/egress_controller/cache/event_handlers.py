@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""From a change to the keys that it may concern. Cheap, for it runs in the informers' threads: it only enqueues."""
+"""Event handlers of the caches: from a change to the keys that it may concern.
+
+They run in the informers' threads, so they only enqueue.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ class EventHandlers:
         }
 
     def attach(self, caches: Caches) -> None:
-        """The caches that tell us are those we look other things up in."""
+        """The caches whose events are handled, and in which related objects are looked up."""
         self._caches = caches
 
     def changed(self, resource: Resource, event: str, obj: KubeObject) -> None:
@@ -96,7 +99,7 @@ class EventHandlers:
             self._queue.add(service_key(metadata["name"], service["metadata"]["name"]))
 
     def _node(self, caches: Caches, event: str, node: KubeObject) -> None:
-        """Told only when its addresses changed; they are what the networks do not lease."""
+        """Called only when its addresses changed; they are what the networks do not lease."""
         self._add_networks(caches)
         self._add_waiting()
 

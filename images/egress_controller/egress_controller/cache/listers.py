@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The clouds and networks as the core understands them, each read once for each change of its spec."""
+"""Listers of the clouds and networks as the core reads them, once for each change of a spec."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Lister(Generic[T]):
-    """Objects of one kind, read; what can't be read is kept as the error that says why. Thread-safe."""
+    """Objects of one kind, read; what can't be read is kept as its error. Thread-safe."""
 
     def __init__(self, informer: Informer, read: Callable[[KubeObject], T]) -> None:
         self._informer = informer

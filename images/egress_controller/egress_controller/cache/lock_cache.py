@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Which addresses are locked, as far as this process knows, kept as it changes: a claim asks, and never counts."""
+"""Cache of the locked addresses, watched and assumed (kube-scheduler's word): a claim asks it, and never counts."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class LockCache:
     def observe(self, lock: KubeObject, deletions: int) -> None:
         """The server had it when asked, and the watch had shown so many ``deletions`` before that.
 
-        Another process has won it, for instance: no claim of this one shall try it too before the watch tells. If
+        Another process has won it, for instance: no claim of this one shall try it too before the watch shows it. If
         something was deleted meanwhile, it may have been this, and nothing is learnt: a try more costs a request, a
         free address that is taken for held may cost PoolExhausted.
         """

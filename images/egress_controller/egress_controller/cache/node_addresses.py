@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What is in the way of leasing an address, kept as it changes: a node's heartbeats are no concern of anybody here."""
+"""The addresses of the nodes, which are never leased; a node's heartbeat changes none."""
 
 from __future__ import annotations
 

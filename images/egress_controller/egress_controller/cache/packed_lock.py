@@ -41,7 +41,7 @@ class PackedLock(NamedTuple):
         )
 
     def unpack(self) -> KubeObject:
-        """The object as the API server has it, but for what nobody reads."""
+        """The object as the API server has it, but for what is never read."""
         metadata = {
             "name": self.name,
             "uid": self.uid,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The services that found no free address."""
+"""The services that wait for a free address."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""When a lease may be given up: at the second sighting, and never too many of a network at once.
+"""Brake on releases: a lease is given up at the second sighting, and never too many of a network at once.
 
 A restored backup, a wrong kubeconfig or a defect can make every service look gone at the same moment. An address that
-firewalls trust is not to be lost to that: a mass release stops until somebody confirms it, or it is no mass any more.
-Pure: moments and counts in, verdicts out. Thread-safe.
+firewalls trust is not to be lost to that: a mass release stops until an administrator confirms it, or it is no mass
+any more. Pure: moments and counts in, verdicts out. Thread-safe.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FLOOR = 10
 
 
 class Verdict(Enum):
-    """What is to become of a lease that nobody seems to need."""
+    """Whether a lease that seems unneeded may be given up."""
 
     LATER = auto()
     """Seen for the first time, or too recently: look again after the grace period."""

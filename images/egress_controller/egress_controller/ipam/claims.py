@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The core's leases over this controller's caches: hints come from the caches, decisions from the API server."""
+"""Claims and releases of leases: hints come from the caches, decisions from the API server."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from egress_controller.cache.caches import BY_LEASE, BY_PROJECT, BY_SERVICE, Cac
 class Claims:
     """Claims, releases and frees leases. Thread-safe."""
 
-    def __init__(self, cluster: KubeClient, caches: Caches, now: Callable[[], datetime] = utc_now) -> None:
-        self._cluster = cluster
+    def __init__(self, client: KubeClient, caches: Caches, now: Callable[[], datetime] = utc_now) -> None:
+        self._client = client
         self._caches = caches
         self._now = now
         self._counting = threading.Lock()
@@ -53,14 +53,14 @@ class Claims:
         network: EgressNetwork,
         slot: Slot,
         ip_family: str,
-        said: Collection[str] = (),
+        annotated: Collection[str] = (),
         wanted: str | None = None,
     ) -> KubeObject:
         """The slot's Bound lease; PoolExhausted, Refused, or Conflict when it is to be tried again.
 
-        ``said`` are the addresses that the service says it has: only for those is the cache believed.
+        ``annotated``: the addresses in the service's annotation; only for those is the cache believed.
         """
-        store = self._store(slot.lease, said)
+        store = self._store(slot.lease, annotated)
         project = (slot.network, slot.namespace)
         with self._counting if network.quota(slot.namespace) is not None else nullcontext():
             lease = transfers.claim(
@@ -78,7 +78,7 @@ class Claims:
 
     def holds(self, slot: Slot, address: str) -> bool:
         """Whether a slot's lease is for this address, on the server's word."""
-        return lease_status.address(self._cluster.get(EGRESS_LEASE, slot.lease)) == address
+        return lease_status.address(self._client.get(EGRESS_LEASE, slot.lease)) == address
 
     def give_up(self, lease: KubeObject, reason: str) -> None:
         """Release a lease; one that is not Bound yet is as it was before the claim, or gone."""
@@ -95,25 +95,25 @@ class Claims:
         """Lock the lease's address again; False where it is another lease's by now."""
         return leases.relock(self._store(lease["metadata"]["name"]), lease)
 
-    def _store(self, lease: str, said: Collection[str] = ()) -> LeaseStore:
-        return _Store(self._cluster, self._caches, lease, said)
+    def _store(self, lease: str, annotated: Collection[str] = ()) -> LeaseStore:
+        return _Store(self._client, self._caches, lease, annotated)
 
 
 class _Store:
     """The LeaseStore of one lease."""
 
-    def __init__(self, cluster: KubeClient, caches: Caches, lease: str, said: Collection[str]) -> None:
-        self._cluster = cluster
+    def __init__(self, client: KubeClient, caches: Caches, lease: str, annotated: Collection[str]) -> None:
+        self._client = client
         self._caches = caches
         self._lease = lease
-        self._said = said
+        self._annotated = annotated
         self._asked = False
 
     def get(self, resource: Resource, name: str) -> KubeObject | None:
         """A Bound lease comes from the cache, so that a settled service costs no request; so does that there is none.
 
-        All else is asked for, and so is a lease that is looked at again: something did not fit then. A service that
-        doesn't say the address yet may be a new one whose predecessor's lease was Released a moment ago. A lease that
+        All else is asked for, and so is a lease that is read again: something did not fit then. A service whose
+        annotation lacks the address may be a new one whose predecessor's lease was Released a moment ago. A lease that
         the cache lacks is met when it is created.
         """
         if resource is EGRESS_LEASE and not self._asked:
@@ -121,10 +121,10 @@ class _Store:
             cached = self._caches.leases.get(name)
             if cached is None:
                 return None
-            if lease_status.is_bound(cached) and lease_status.address(cached) in self._said:
+            if lease_status.is_bound(cached) and lease_status.address(cached) in self._annotated:
                 return cached
         deletions = self._caches.lock_cache.deletions
-        found = self._cluster.get(resource, name)
+        found = self._client.get(resource, name)
         if found and resource is EGRESS_ADDRESS:
             self._caches.lock_cache.observe(found, deletions)
         return found
@@ -132,19 +132,19 @@ class _Store:
     def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]:
         """The EgressAddresses that this lease holds, as far as they are known here; leases as the server has them."""
         if resource is EGRESS_LEASE:
-            return self._cluster.list(resource, labels=labels)
+            return self._client.list(resource, labels=labels)
         return self._caches.lock_cache.assumed(self._lease) + self._caches.addresses.of(BY_LEASE, self._lease)
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
-        stored = self._cluster.create(resource, body)
+        stored = self._client.create(resource, body)
         if resource is EGRESS_ADDRESS:
             self._caches.lock_cache.assume(stored)
         return stored
 
     def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
-        return self._cluster.replace(resource, body, subresource)
+        return self._client.replace(resource, body, subresource)
 
     def delete(self, resource: Resource, obj: KubeObject) -> None:
-        self._cluster.delete(resource, obj)
+        self._client.delete(resource, obj)
         if resource is EGRESS_ADDRESS:
             self._caches.lock_cache.forget(obj)

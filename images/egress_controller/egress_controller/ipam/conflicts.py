@@ -2,9 +2,10 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Addresses that another host on the outside LAN answers for, though they were not leased to it.
 
-An egress pod that waits for its address reports who has it, by its router's termination message. Here the address is
-marked (condition Conflict of its EgressAddress, by which claims pass it over), with Events. A service that has never
-sent from the address gets another one; one that has is never moved, and the mark goes when its pod gets the address.
+An egress pod that waits for its address reports the host that has it, by its router's termination message. Here the
+address is marked (condition Conflict of its EgressAddress, by which claims pass it over), with Events. A service that
+has never sent from the address gets another one; one that has keeps it, and the mark goes when its pod gets the
+address.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ class Conflicts:
     ) -> bool:
         """Give up what a service that has never sent from it holds in vain; whether its leases are to be claimed anew.
 
-        No pod can get in another's way by that: nobody is given the address as long as it is marked.
+        No pod can get in another's way by that: no claim takes the address as long as it is marked.
         """
         reassigned = False
         for conflict in conflicts:
@@ -160,7 +161,7 @@ class Conflicts:
         return report is not None and may_reassign(service, conflict.lease, sources, report)
 
     def _seconds_of_doubt(self, address: str, pod: KubeObject) -> float:
-        """How long a pod's report does not count, as a pod of ours may have the address: one on a lost node, say.
+        """How long a pod's report does not count, as a pod of ours may have the address, such as one on a lost node.
 
         The report was true then. While that pod is there, it is infinite: only the pod's end can change it. After it,
         its successor gets a moment to take the address before the report counts.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Gives up the leases of services that are gone, as far as the brake lets it, and tells what stands in the way."""
+"""Releases of the leases of services that are gone, as far as the brake allows."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ class Releases:
                     self._queue.add(key)
 
     def give_up(self, lease: KubeObject, reason: str, why: str) -> None:
-        """Release a lease and say so: ``reason`` in one word for its history, ``why`` in a sentence."""
+        """Release a lease, with an Event: ``reason`` in one word for its history, ``why`` in a sentence."""
         self._claims.give_up(lease, reason)
         address = (lease.get("status") or {}).get("address") or "no address"
         _log.info(line("lease-given-up", lease=lease["metadata"]["name"], address=address))
         self._events.emit(lease, NORMAL, "LeaseReleased", f"{address} is given up: {why}")
 
     def condition(self, network: str) -> Condition | None:
-        """What a network says of its releases; None where nothing waits."""
+        """The network's condition while releases are stopped; None where none is."""
         pending = self._brake.pending(network)
         if not pending:
             return None

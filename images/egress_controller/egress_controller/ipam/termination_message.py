@@ -25,7 +25,7 @@ class ConflictReport:
 
 
 def report_of(pod: KubeObject) -> ConflictReport | None:
-    """What the pod's router said last, if that is that another host has its address, and nothing has changed since.
+    """The router's last report that another host has the pod's address, if nothing has changed since.
 
     The message comes from a container, so it must be exactly what our router writes, and of the pod's own address.
     """

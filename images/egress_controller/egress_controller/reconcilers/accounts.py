@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""ServiceAccounts and SCC users of the projects, kept by one hand: an SCC's user list is shared by all of them."""
+"""ServiceAccounts and SCC users of the projects; one at a time, as they all share an SCC's list of users."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ PROBE_SECONDS = 60.0
 class Accounts:
     """Thread-safe; writes to an SCC are one at a time and made on the server's own list of users."""
 
-    def __init__(self, cluster: KubeClient, caches: Caches) -> None:
-        self._cluster = cluster
+    def __init__(self, client: KubeClient, caches: Caches) -> None:
+        self._client = client
         self._caches = caches
         self._lock = threading.Lock()
         self._has_scc = False
@@ -41,8 +41,8 @@ class Accounts:
         with self._lock:
             found = self._observe(uuid, namespace)
             if account_writes(uuid, namespace, found) and found.has_scc:
-                found = replace(found, scc=self._cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid)))
-            stored = apply(self._cluster, account_writes(uuid, namespace, found))
+                found = replace(found, scc=self._client.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid)))
+            stored = apply(self._client, account_writes(uuid, namespace, found))
         accounts = [obj for obj in stored if obj and obj["kind"] == SERVICE_ACCOUNT.kind]
         return accounts[0] if accounts else found.service_account
 
@@ -55,14 +55,14 @@ class Accounts:
         with self._lock:
             self._remove_users(uuid, namespaces)
         for namespace in sorted(namespaces):
-            self._cluster.delete_named(SERVICE_ACCOUNT, account_name(uuid), namespace)
+            self._client.delete_named(SERVICE_ACCOUNT, account_name(uuid), namespace)
 
     def remove_cloud(self, uuid: str) -> None:
         """The cloud is gone: accounts, then the SCC."""
         for namespace in sorted(self.projects(uuid)):
-            self._cluster.delete_named(SERVICE_ACCOUNT, account_name(uuid), namespace)
+            self._client.delete_named(SERVICE_ACCOUNT, account_name(uuid), namespace)
         if self._platform_has_scc() and self._caches.scc(scc_name(uuid)):
-            self._cluster.delete_named(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid))
+            self._client.delete_named(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid))
 
     def stale_users(self, uuid: str, included: set[str]) -> set[str]:
         """Namespaces that the SCC still lists although they don't take part any more."""
@@ -73,24 +73,24 @@ class Accounts:
         """From the caches; what they don't show is asked for, since they may lag and selectors may hide it."""
         account = self._caches.accounts.get(account_name(uuid), namespace)
         if account is None:
-            account = self._cluster.get(SERVICE_ACCOUNT, account_name(uuid), namespace)
+            account = self._client.get(SERVICE_ACCOUNT, account_name(uuid), namespace)
         if not self._platform_has_scc():
             return Observed(service_account=account)
-        scc = self._caches.scc(scc_name(uuid)) or self._cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid))
+        scc = self._caches.scc(scc_name(uuid)) or self._client.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid))
         return Observed(service_account=account, scc=scc, has_scc=True)
 
     def _remove_users(self, uuid: str, namespaces: set[str]) -> None:
         if not self._platform_has_scc():
             return
-        scc = self._cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid))
+        scc = self._client.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid))
         users = (scc or {}).get("users") or []
         remaining = scc_users(users, uuid, absent=namespaces)
         if scc and remaining != users:
-            self._cluster.patch(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid), {"users": remaining})
+            self._client.patch(SECURITY_CONTEXT_CONSTRAINTS, scc_name(uuid), {"users": remaining})
 
     def _platform_has_scc(self) -> bool:
         if not self._has_scc and time.monotonic() >= self._probe_after:
-            self._has_scc = self._cluster.serves(SECURITY_CONTEXT_CONSTRAINTS)
+            self._has_scc = self._client.serves(SECURITY_CONTEXT_CONSTRAINTS)
             self._probe_after = time.monotonic() + PROBE_SECONDS
             if self._has_scc:
                 self._caches.watch_sccs()

@@ -68,7 +68,7 @@ class AddressReconciler:
         return None
 
     def _quarantine(self, orphan: KubeObject, lease: KubeObject | None) -> float | None:
-        """Seconds for which an orphan stays in quarantine, by what the leases remember; None where that can't be told.
+        """Seconds for which an orphan stays in quarantine, by what the leases remember; None where that is unknown.
 
         All leases of the network are asked, for its last holder may have been another than the one that it names.
         """

@@ -34,7 +34,7 @@ class CloudReconciler:
         """The key's name is the clouds' uuid."""
         uuid = key.name
         clouds = [cloud for cloud in self._caches.clouds.all() if cloud["spec"]["uuid"] == uuid]
-        # That a cloud is gone is believed only when the server says so: everything it made goes with it.
+        # That a cloud is gone is believed only when the server confirms it: everything it made goes with it.
         if not clouds and not any(cloud["spec"]["uuid"] == uuid for cloud in self._client.list(EGRESS_CLOUD)):
             self._accounts.remove_cloud(uuid)
         for cloud in clouds:

@@ -41,7 +41,7 @@ class LeaseReconciler:
     """Ends a lease's quarantine and later its record, by timers, and locks its address again should that be unlocked.
 
     A lease without its lock (somebody deleted the EgressAddress) may lose its address to any claim, so it's locked
-    again at the second sighting. If another lease has it by then, both are told; none is taken away.
+    again at the second sighting. If another lease has it by then, both get an Event; none is taken away.
     """
 
     def __init__(

@@ -139,10 +139,10 @@ def _would_lease(network: EgressNetwork, lease: KubeObject) -> bool:
 
 
 def _condition(network: EgressNetwork, scarce: Stock | None) -> Condition:
-    """What the original says as IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED.
+    """Avi's IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED.
 
-    Of a network with both families, the scarcer one is told: neither can stand in for the other. Reserved addresses
-    are no help to who draws one, and count for neither.
+    Of a network with both families, the scarcer one is reported: neither can stand in for the other. Reserved addresses
+    are not drawn, and count for neither.
     """
     remedy = "add a range to spec.subnets or release a lease"
     subject, percent = f"EgressNetwork {network.name}", network.almost_exhausted_percent

@@ -181,5 +181,5 @@ class ServiceReconciler:
 
 
 def _is_verdict(error: ApiError) -> bool:
-    """Whether the server refused the request itself (a quota, an invalid field), which the owner must be told."""
+    """Whether the server refused the request itself (a quota, an invalid field), which its owner must know."""
     return error.status in (400, 403, 422) and not isinstance(error, Conflict)

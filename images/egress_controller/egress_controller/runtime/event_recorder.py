@@ -24,7 +24,7 @@ REPEAT_SECONDS = 600.0
 """The same words about the same object are one Event for this long; after it, its count goes up."""
 OBJECT_BURST = 25
 OBJECT_REFILL_SECONDS = 60.0
-"""An object that is changed again and again (by a hostile tenant, say) gets one more Event in this time."""
+"""An object that is changed again and again (by a hostile tenant, for instance) gets one more Event in this time."""
 REMEMBERED = 4096
 MESSAGE_LENGTH = 1024
 
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class EventWriter(Protocol):
-    """What Events need of a KubeClient."""
+    """The requests of an EventRecorder; KubeClient has them."""
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject: ...
 
@@ -56,7 +56,7 @@ class _Allowance:
 
 
 class EventRecorder:
-    """Thread-safe. A lost Event is logged, never an error of who sent it."""
+    """Thread-safe. A lost Event is logged, never an error of the caller."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class EventRecorder:
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
 
     def emit(self, obj: KubeObject, kind: str, reason: str, message: str) -> None:
-        """Tell of an object; ``kind`` is NORMAL or WARNING, ``reason`` one CamelCase word."""
+        """Record an Event about an object; ``kind`` is NORMAL or WARNING, ``reason`` one CamelCase word."""
         message = message if len(message) <= MESSAGE_LENGTH else f"{message[: MESSAGE_LENGTH - 3]}..."
         key = (obj["metadata"]["uid"], kind, reason, message)
         try:

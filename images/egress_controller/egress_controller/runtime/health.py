@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The HTTP door for kubelet and Prometheus: /healthz, /readyz, /metrics."""
+"""HTTP server for kubelet and Prometheus: /healthz, /readyz, /metrics."""
 
 from __future__ import annotations
 

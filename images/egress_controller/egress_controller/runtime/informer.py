@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The official client's SharedInformer, fed raw dicts.
+"""Informer: the official client's SharedInformer with what it lacks.
 
-Around it stands what it lacks: raw objects instead of models, the moment of the first list, a backoff between
-connections, and deletions told only when its cache shows them (docs/explanation/controller.md).
+That is raw objects instead of models, the moment of the first list, a backoff between connections, and deletions that
+are dispatched only when the cache shows them (docs/explanation/controller.md).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Indexes = Mapping[str, Callable[[KubeObject], Hashable]]
 
 @dataclass(frozen=True)
 class Form:
-    """How a cache keeps the objects of one resource: without what nobody here reads, for there may be very many."""
+    """How a cache keeps the objects of one resource: without what is never read, for there may be very many."""
 
     pack: Callable[[KubeObject], Any]
     """What is kept of an object: a dict, or anything smaller that is none."""
@@ -45,7 +45,7 @@ class Form:
 
 
 def drop_managed_fields(obj: KubeObject) -> KubeObject:
-    """The very object without who wrote which field, which is often longer than all the rest."""
+    """The very object without its managed fields, which are often longer than all the rest."""
     obj["metadata"].pop("managedFields", None)
     return obj
 
@@ -54,7 +54,7 @@ AS_IT_IS = Form(drop_managed_fields, lambda kept: kept)
 
 
 class Stopped(Exception):
-    """The informer was told to end while its list function waited."""
+    """The informer was stopped while its list function waited."""
 
 
 @dataclass(frozen=True)
@@ -188,14 +188,14 @@ class Informer:
         """
         if not watch:
             self._listing = True
-            return self._insist(lambda: self._list(label_selector, field_selector))
+            return self._retry_until_done(lambda: self._list(label_selector, field_selector))
         self._end_listing()
         if time.monotonic() - self._opened_at < SHORT_STREAM_SECONDS:
             self._short_streams += 1
             self._wait(self._short_streams)
         else:
             self._short_streams = 0
-        stream = self._insist(lambda: self._watch(label_selector, field_selector, resource_version))
+        stream = self._retry_until_done(lambda: self._watch(label_selector, field_selector, resource_version))
         self._opened_at = time.monotonic()
         return stream
 
@@ -217,7 +217,7 @@ class Informer:
         except Expired as error:
             raise ApiException(status=error.status, reason=str(error)) from error
 
-    def _insist(self, request: Callable[[], object]) -> object:
+    def _retry_until_done(self, request: Callable[[], object]) -> object:
         for attempt in range(1, 1_000_000_000):
             if self._stopping.is_set():
                 break
@@ -237,7 +237,7 @@ class Informer:
         self._stopping.wait(random.uniform(longest / 2, longest))
 
     def _end_listing(self) -> None:
-        """The list is in the cache now: what is missing in it may be told, and who waits for the first may go on."""
+        """The list is in the cache now: dispatch the deletions that it showed; the informer is synced."""
         self._listing = False
         gone, self._gone = self._gone, []
         for obj in gone:
@@ -247,8 +247,8 @@ class Informer:
     def _handler(self, event: str) -> Callable[[Any], None]:
         def handle(given: Any) -> None:
             obj = self._read(self._keep(given, event) if isinstance(given, dict) else given)
-            # SharedInformer tells what a new list lacks before it replaces its cache: whoever looked at once would
-            # still see the object, and never be called again.
+            # SharedInformer dispatches what a new list lacks before it replaces its cache: a fast worker would still
+            # see the object, and never be called again.
             if event == DELETED and self._listing:
                 self._gone.append(obj)
             else:

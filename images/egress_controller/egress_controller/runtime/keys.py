@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What the work queue holds: the name of a thing to look at, never the thing itself."""
+"""Keys of the work queue: each names an object to reconcile, and never carries its state."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Key:
-    """One thing to reconcile. ``kind`` is ``service``, ``cloud`` (``name`` is its uuid), ``network``, ``lease`` or
-    ``address``; only services have a namespace."""
+    """The name of an object to reconcile; ``kind`` is that of its reconciler. No ``namespace``: it has none."""
 
     kind: str
     name: str

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""One line an event, ``key=value``, for people and machines; never a whole object, never a secret."""
+"""Log lines of ``key=value``, one an event; never a whole object, never a secret."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def configure(level: str) -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # Whoever turned verification off in the kubeconfig knows; urllib3 would say it with every request.
+    # Verification is off only by the kubeconfig's own word; urllib3 would warn with every request.
     warnings.filterwarnings("ignore", category=InsecureRequestWarning)
-    # They log each renewal, and a traceback for each lost connection; informer.py and leader_election.py tell it once.
+    # They log each renewal, and a traceback for each lost connection; informer.py and leader_election.py log it once.
     logging.getLogger("leaderelection").setLevel(logging.ERROR)
     logging.getLogger("kubernetes.informer.informer").setLevel(logging.CRITICAL + 1)
     logging.getLogger("urllib3").setLevel(logging.ERROR)

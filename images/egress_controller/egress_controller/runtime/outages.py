@@ -30,7 +30,7 @@ class Outages:
         self._clock = clock
         self._lock = threading.Lock()
         self._steps: dict[str, tuple[float, float]] = {}
-        """By kind of trouble: when it may be told again, and the step after that."""
+        """By kind of trouble: when it may be logged again, and the step after that."""
 
     def report(self, error: EgressError, resource: Resource | None = None) -> None:
         kind = _kind(error, resource)

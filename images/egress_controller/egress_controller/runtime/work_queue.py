@@ -45,7 +45,7 @@ class WorkQueue(Generic[K]):
             self._add(key)
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Add the key later; of several such wishes the earliest counts."""
+        """Add the key later; of several times the earliest counts."""
         with self._changed:
             due = self._clock() + max(0.0, seconds)
             if due < self._due.get(key, float("inf")):
@@ -131,7 +131,7 @@ class WorkQueue(Generic[K]):
 
 
 class _Bucket:
-    """A token bucket: ``reserve`` takes a token, lent from the future if need be, and says how far ahead that is."""
+    """A token bucket: ``reserve`` takes a token, lent from the future if need be, and gives how far ahead that is."""
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float]) -> None:
         self._rate = rate
