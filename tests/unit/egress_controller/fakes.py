@@ -87,3 +87,41 @@ def lease(address: str, bound_at: str, phase: str = "Bound", **status: Any) -> K
         "spec": {"network": "dmz", "namespace": "green"},
         "status": {"phase": phase, "address": address, "boundAt": bound_at, **status},
     }
+
+
+ADDRESS = "10.70.112.1"
+OTHER = "10.70.112.2"
+MAC = "02:00:00:00:00:01"
+WORDS = f"conflict address={ADDRESS} held-by={MAC}"
+T0, SOON, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:20Z", "2026-01-01T00:05:00Z"
+
+
+def ended(message: str | None) -> dict[str, Any]:
+    return {"terminated": {"exitCode": 75, **({"message": message} if message is not None else {})}}
+
+
+RUNNING: dict[str, Any] = {"running": {"startedAt": SOON}}
+
+
+def pod(
+    message: str | None = WORDS,
+    *,
+    name: str = "web-avi-egress-pod-x1",
+    uid: str = "p1",
+    source: str = ADDRESS,
+    ready: bool = False,
+    made: str = T0,
+    **status: Any,
+) -> KubeObject:
+    """An egress pod that was started again after its router had said ``message``, and waits."""
+    container = {"name": "avi-egress-router", "started": ready, "restartCount": 1, "state": RUNNING}
+    container |= {"lastState": ended(message), **status}
+    return {
+        "metadata": {"name": name, "namespace": "green", "uid": uid, "creationTimestamp": made},
+        "spec": {"containers": [{"name": "avi-egress-router", "env": [{"name": "EGRESS_SOURCE", "value": source}]}]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [container],
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+        },
+    }

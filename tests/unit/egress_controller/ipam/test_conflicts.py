@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What a router's last words are taken for, and whose address may change because of them."""
+"""Addresses in conflict: how they are marked, and whose address may change because of one."""
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Callable
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
@@ -20,51 +20,27 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from egress_controller.ipam.conflicts import SETTLE_SECONDS, Conflict, Conflicts, condition_with
-from egress_controller.ipam.termination_message import report_of, source_of
 from egress_controller.runtime.keys import Key, service_key
 from egress_controller.runtime.reconciler import Result
 
 from tests.support.builders import service as wish
 from tests.unit.egress_controller.clock import Clock
-from tests.unit.egress_controller.fakes import Store, caches, context, lock, network
+from tests.unit.egress_controller.fakes import (
+    ADDRESS,
+    LATER,
+    MAC,
+    OTHER,
+    SOON,
+    T0,
+    Store,
+    caches,
+    context,
+    lock,
+    network,
+    pod,
+)
 
-ADDRESS = "10.70.112.1"
-OTHER = "10.70.112.2"
-MAC = "02:00:00:00:00:01"
-WORDS = f"conflict address={ADDRESS} held-by={MAC}"
-T0, SOON, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:20Z", "2026-01-01T00:05:00Z"
 EARLIER = "2025-12-31T23:00:00Z"
-
-
-def ended(message: str | None) -> dict[str, Any]:
-    return {"terminated": {"exitCode": 75, **({"message": message} if message is not None else {})}}
-
-
-RUNNING: dict[str, Any] = {"running": {"startedAt": SOON}}
-
-
-def pod(
-    message: str | None = WORDS,
-    *,
-    name: str = "web-avi-egress-pod-x1",
-    uid: str = "p1",
-    source: str = ADDRESS,
-    ready: bool = False,
-    made: str = T0,
-    **status: Any,
-) -> KubeObject:
-    """An egress pod that was started again after its router had said ``message``, and waits."""
-    container = {"name": "avi-egress-router", "started": ready, "restartCount": 1, "state": RUNNING}
-    container |= {"lastState": ended(message), **status}
-    return {
-        "metadata": {"name": name, "namespace": "green", "uid": uid, "creationTimestamp": made},
-        "spec": {"containers": [{"name": "avi-egress-router", "env": [{"name": "EGRESS_SOURCE", "value": source}]}]},
-        "status": {
-            "phase": "Running",
-            "containerStatuses": [container],
-            "conditions": [{"type": "Ready", "status": str(ready)}],
-        },
-    }
 
 
 def lease(*history: tuple[str, str], claimed_by: str | None = "controller", bound_at: str = T0) -> KubeObject:
@@ -158,75 +134,6 @@ def test_the_address_is_marked_and_told_once() -> None:
     assert world.events == [("Service", "Warning", "AddressConflict"), ("EgressNetwork", "Warning", "AddressConflict")]
     world.look()
     assert (world.writes, len(world.events)) == (1, 2)
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        None,
-        "",
-        WORDS + "\n",
-        " " + WORDS,
-        WORDS.upper(),
-        f"{WORDS}\nconflict address={OTHER} held-by={MAC}",
-        f"conflict address={OTHER} held-by={MAC}",
-        f"conflict address={ADDRESS} held-by=02:00:00:00:00",
-        f"conflict address={ADDRESS} held-by={MAC}:01",
-        f"conflict address={ADDRESS} held-by=<b>{MAC}</b>",
-        "conflict address=10.70.112.999 held-by=02:00:00:00:00:01",
-        "conflict address=10.70.112.01 held-by=02:00:00:00:00:01",
-        "conflict address=::ffff:10.70.112.1 held-by=02:00:00:00:00:01",
-        "conflict address= held-by=02:00:00:00:00:01",
-    ],
-)
-def test_other_words_than_the_routers_about_its_own_address_say_nothing(message: str | None) -> None:
-    assert report_of(pod(message)) is None
-
-
-@pytest.mark.parametrize(
-    ("status", "told", "first"),
-    [
-        ({}, True, True),
-        ({"state": ended(WORDS), "lastState": {}, "restartCount": 0}, True, True),
-        ({"state": {"waiting": {"reason": "CrashLoopBackOff"}}}, True, True),
-        ({"restartCount": 2}, True, False),
-        ({"state": ended(WORDS), "lastState": ended(None)}, True, False),
-        # It has had the address since, whatever became of it then.
-        ({"started": True}, False, False),
-        ({"state": ended(None), "restartCount": 2}, False, False),
-        ({"lastState": {}, "restartCount": 0}, False, False),
-    ],
-)
-def test_only_the_routers_last_words_count_and_only_until_it_gets_the_address(
-    status: dict[str, Any], told: bool, first: bool
-) -> None:
-    found = report_of(pod(**status))
-    assert (found is not None, found is not None and found.first_run) == (told, first)
-
-
-def test_another_containers_words_say_nothing() -> None:
-    sidecar = pod()
-    sidecar["status"]["containerStatuses"][0]["name"] = "sidecar"
-    assert report_of(sidecar) is None
-
-
-def test_an_ipv6_address_is_the_same_however_it_is_written() -> None:
-    words = f"conflict address=fd70:112::1 held-by={MAC}"
-    assert report_of(pod(words, source="fd70:0112:0::0001")) is not None
-
-
-@pytest.mark.parametrize(
-    ("name", "source", "found"),
-    [
-        ("web-avi-egress-pod-x1", ADDRESS, ADDRESS),
-        ("web-avi-egress-pod-0", f"{ADDRESS},{OTHER}", ADDRESS),
-        ("web-avi-egress-pod-1", f"{ADDRESS},{OTHER}", OTHER),
-        ("web-avi-egress-pod-2", f"{ADDRESS},{OTHER}", None),
-        ("web-avi-egress-pod-x", f"{ADDRESS},{OTHER}", None),
-    ],
-)
-def test_each_pod_of_two_has_an_address_of_its_own(name: str, source: str, found: str | None) -> None:
-    assert source_of(pod(name=name, source=source)) == found
 
 
 def test_the_mark_stays_when_the_words_are_gone_and_goes_when_the_pod_is_ready() -> None:
