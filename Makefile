@@ -18,7 +18,7 @@ KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,
 KEPT := $(KEPT),MOLECULE_EPHEMERAL_DIRECTORY
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
 
-.PHONY: demo demo-down test lint unit integration conventions e2e molecule docs cluster-up cluster-down bootstrap clean root
+.PHONY: demo demo-down test check lint unit integration conventions e2e molecule docs cluster-up cluster-down bootstrap clean root
 
 demo: root bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
 	$(AS_ROOT) .venv/bin/python -m tests.demo up
@@ -28,6 +28,9 @@ demo-down: root bootstrap ## Remove everything that demo made
 
 test: root bootstrap lint ## Everything: lint and types, then one pytest run over all folders of tests
 	$(AS_ROOT) .venv/bin/python -m pytest -n 2 -p tests.scheduling tests/unit tests/integration tests/conventions tests/e2e tests/molecule
+
+check: lint ## Lint, types and unit tests: what to run while writing; neither root nor a cluster
+	.venv/bin/python -m pytest -q -n 2 tests/unit
 
 lint: bootstrap
 	ruff check .
