@@ -16,6 +16,9 @@ from xdist.scheduler import LoadScopeScheduling
 ON_THE_CLUSTER = ("tests/e2e/", "tests/molecule/", "tests/integration/test_cluster.py")
 """Where tests use the cluster of ``tests/conftest.py``."""
 
+OF_THE_ROUTER = "tests/e2e/test_router_"
+"""End to end, but in network namespaces of their own, and so in any process."""
+
 CLUSTER = "cluster"
 
 
@@ -24,7 +27,7 @@ class ByResource(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return CLUSTER if file.startswith(ON_THE_CLUSTER) else file
+        return CLUSTER if _is_on_the_cluster(file) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByResource:
@@ -39,6 +42,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    if item.nodeid.startswith(ON_THE_CLUSTER):
+    if _is_on_the_cluster(item.nodeid):
         return 0
-    return 1 if item.nodeid.startswith(("tests/integration/", "tests/conventions/")) else 2
+    return 1 if item.nodeid.startswith(("tests/integration/", "tests/conventions/", OF_THE_ROUTER)) else 2
+
+
+def _is_on_the_cluster(name: str) -> bool:
+    return name.startswith(ON_THE_CLUSTER) and not name.startswith(OF_THE_ROUTER)
