@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,11 @@ PAGES = files("docs/**/*.md", "*.md", "roles/*/*.md")
 PATH_OF_A_TEST = re.compile(r"\btests/[\w./-]*\w\.(?:py|yml|sh|json)\b")
 
 
+@cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
 def is_test(module: str) -> bool:
     """Whether a dotted name has a test file, or a folder's fixtures, in it."""
     return any(part.startswith("test_") or part == "conftest" for part in module.split("."))
@@ -27,7 +33,7 @@ def is_test(module: str) -> bool:
 def imported(path: Path) -> Iterator[tuple[int, str]]:
     """Line and name of all that a file imports from the tests, relative names made absolute."""
     package = path.relative_to(CHECKOUT).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names if alias.name.startswith("tests."))
         elif isinstance(node, ast.ImportFrom):
@@ -39,7 +45,7 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
 
 def globs(path: Path) -> Iterator[tuple[int, str]]:
     """Line and text of each search below a folder that a file has a constant for."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("glob", "rglob"):
             folder = node.func.value
             while isinstance(folder, ast.BinOp):
@@ -53,7 +59,6 @@ def test_no_file_imports_from_a_test_file() -> None:
         f"{path.relative_to(CHECKOUT)}:{line} imports {name}: move it to tests/support"
         for path in TESTS
         for line, name in imported(path)
-        # A test may be named after what it tests, such as a function test_... of its own library: there is none.
         if is_test(name)
     ]
     assert len(TEST_FILES) > 100
