@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.capture import inside
+from tests.support.capture import inside
 from tests.support.router_lab.dns_server import DnsServer
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run

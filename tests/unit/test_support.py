@@ -66,6 +66,22 @@ def test_no_file_imports_from_a_test_file() -> None:
     assert wrong == []
 
 
+def test_what_a_file_imports_from_the_tests_is_there() -> None:
+    """Most of these files are read by no other check before they run, hours later perhaps."""
+
+    def is_there(name: str) -> bool:
+        whole = CHECKOUT.joinpath(*name.split("."))
+        return any(place.is_dir() or place.with_suffix(".py").is_file() for place in (whole, whole.parent))
+
+    wrong = [
+        f"{path.relative_to(CHECKOUT)}:{line} imports {name}: there is no such module"
+        for path in TESTS
+        for line, name in imported(path)
+        if not is_there(name)
+    ]
+    assert wrong == []
+
+
 def test_a_search_below_a_known_folder_is_one_that_must_find_something() -> None:
     wrong = [
         f"{path.relative_to(CHECKOUT)}:{line} {call}: use tests.support.checkout.files, which fails if it finds nothing"
