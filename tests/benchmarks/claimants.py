@@ -42,7 +42,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam import leases, loc
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ledger_store import LedgerStore
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.view import Survey
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.view import LeasingView
 from egress_controller.cache.caches import Caches
 from egress_controller.ipam.claims import Claims
 from egress_controller.runtime.outages import Outages
@@ -199,9 +199,9 @@ class _Client:
 
     def _claim_as_module(self, network: EgressNetwork, slot: Slot) -> str | None:
         def claim() -> KubeObject:
-            ledger = Survey(self._cluster, {slot.namespace}).ledger()
-            draw = leases.at_random(ledger.taken(network.name))
-            return leases.claim(LedgerStore(self._cluster, ledger), network, slot, draw, datetime.now(UTC))
+            snapshot = LeasingView(self._cluster, {slot.namespace}).snapshot()
+            draw = leases.at_random(snapshot.taken(network.name))
+            return leases.claim(LedgerStore(self._cluster, snapshot), network, slot, draw, datetime.now(UTC))
 
         return _until_settled(claim)
 

@@ -28,7 +28,7 @@ Status = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Holding:
+class Binding:
     """One address, and from when to when a service held it."""
 
     address: str
@@ -64,7 +64,7 @@ def is_expired(lease: KubeObject | None) -> bool:
     return phase(lease) == EXPIRED
 
 
-def of(lease: KubeObject) -> list[Holding]:
+def of(lease: KubeObject) -> list[Binding]:
     """All that a lease remembers, the oldest first, the present or last one at the end."""
     status = _status(lease)
     past = [_holding(item) for item in status.get("history") or ()]
@@ -128,8 +128,8 @@ def _status(lease: KubeObject | None) -> Status:
     return (lease or {}).get("status") or {}
 
 
-def _holding(item: Status) -> Holding:
+def _holding(item: Status) -> Binding:
     ended = item.get("releasedAt")
-    return Holding(
+    return Binding(
         item["address"], parse_timestamp(item["boundAt"]), parse_timestamp(ended) if ended else None, item.get("reason")
     )

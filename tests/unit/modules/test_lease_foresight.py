@@ -20,10 +20,10 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import addre
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.bulk import Step, outcome
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import ask, family_to_ask_for
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import foretell as foretell_wish
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import foretell as foretell_request
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease import validate
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.requests import Wish
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.snapshot import Ledger
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.requests import LeaseRequest
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.snapshot import LeaseSnapshot
 
 SLOT = Slot("dmz", "green", "x", 0)
 OTHER = "dmz.blue.y.0"
@@ -52,10 +52,10 @@ class View:
         return slot in self._services
 
 
-def known(*leases: KubeObject) -> Ledger:
+def known(*leases: KubeObject) -> LeaseSnapshot:
     """These leases, each with the lock on its address as long as it holds one."""
     held = [item for item in leases if item["status"]["phase"] != "Expired"]
-    return Ledger(leases, [address_object("dmz", item["status"]["address"], item) for item in held])
+    return LeaseSnapshot(leases, [address_object("dmz", item["status"]["address"], item) for item in held])
 
 
 def lock(address: str, holder: str) -> KubeObject:
@@ -63,17 +63,17 @@ def lock(address: str, holder: str) -> KubeObject:
     return {"metadata": {"name": f"lock-{address}"}, "spec": spec}
 
 
-def foretell_all(ledger: Ledger, *wishes: Wish, view: View | None = None) -> list[Step]:
-    ask(ledger, wishes)
-    return [foretell_wish(cast("Any", view or View()), ledger, wish) for wish in wishes]
+def foretell_all(snapshot: LeaseSnapshot, *requests: LeaseRequest, view: View | None = None) -> list[Step]:
+    ask(snapshot, requests)
+    return [foretell_request(cast("Any", view or View()), snapshot, request) for request in requests]
 
 
 def foretell(
     network: EgressNetwork, found: KubeObject | None, holders: Mapping[str, str], wanted: str | None, family: Any = None
 ) -> Step:
-    """Of one wish, among locks by address and holder."""
-    ledger = Ledger([found] if found else [], [lock(address, holder) for address, holder in holders.items()])
-    return foretell_all(ledger, Wish(SLOT, True, wanted, family), view=View(network))[0]
+    """Of one request, among locks by address and holder."""
+    snapshot = LeaseSnapshot([found] if found else [], [lock(address, holder) for address, holder in holders.items()])
+    return foretell_all(snapshot, LeaseRequest(SLOT, True, wanted, family), view=View(network))[0]
 
 
 def address_of(step: Step) -> Any:
@@ -154,7 +154,7 @@ def test_an_address_that_cannot_be_had_is_refused(
 def test_the_family_is_the_wanted_address_else_the_leases(
     before: KubeObject | None, wanted: str | None, expected: str
 ) -> None:
-    assert family_to_ask_for(before, Wish(SLOT, True, wanted)) == expected
+    assert family_to_ask_for(before, LeaseRequest(SLOT, True, wanted)) == expected
 
 
 def test_a_family_that_is_asked_for_is_the_one_that_is_drawn_from() -> None:
@@ -198,20 +198,24 @@ def numbered(number: int) -> Slot:
 
 
 def test_what_is_free_is_less_what_earlier_items_of_a_list_will_draw() -> None:
-    wishes = [Wish(numbered(number), True) for number in range(4)]
+    requests = [LeaseRequest(numbered(number), True) for number in range(4)]
 
-    steps = foretell_all(known(), *wishes[:3])
+    steps = foretell_all(known(), *requests[:3])
 
     assert list(map(address_of, steps)) == ["one of 3 free", "one of 2 free", "one of 1 free"]
     with pytest.raises(PoolExhausted):
-        foretell_all(known(), *wishes)
+        foretell_all(known(), *requests)
 
 
 def test_no_item_of_a_list_may_draw_what_another_one_asks_for_or_would_get_again() -> None:
     expired = lease("Expired", "10.70.112.102", numbered(2))
-    wishes = [Wish(numbered(0), True), Wish(numbered(1), True, "10.70.112.101"), Wish(numbered(2), True)]
+    requests = [
+        LeaseRequest(numbered(0), True),
+        LeaseRequest(numbered(1), True, "10.70.112.101"),
+        LeaseRequest(numbered(2), True),
+    ]
 
-    steps = foretell_all(known(expired), *wishes)
+    steps = foretell_all(known(expired), *requests)
 
     assert list(map(address_of, steps)) == ["one of 1 free", "10.70.112.101", "10.70.112.102"]
 
@@ -220,7 +224,7 @@ def test_what_one_item_of_a_list_takes_over_is_not_there_for_the_next() -> None:
     released = lease("Released", FIRST, GIVER)
     taken = [lease("Bound", f"10.70.112.{last}", numbered(last)) for last in (101, 102)]
 
-    (step,) = foretell_all(known(released, *taken), Wish(SLOT, True))
+    (step,) = foretell_all(known(released, *taken), LeaseRequest(SLOT, True))
 
     assert told(step) == (
         {f"EgressLease {GIVER.lease}": {"phase": "Released", "address": FIRST}},
@@ -230,13 +234,13 @@ def test_what_one_item_of_a_list_takes_over_is_not_there_for_the_next() -> None:
         },
     )
     with pytest.raises(PoolExhausted):
-        foretell_all(known(released, *taken), Wish(SLOT, True), Wish(numbered(0), True))
+        foretell_all(known(released, *taken), LeaseRequest(SLOT, True), LeaseRequest(numbered(0), True))
 
 
 def test_what_one_item_of_a_list_gives_back_another_may_take_over() -> None:
     held = [lease("Bound", f"10.70.112.{last}", numbered(last)) for last in (100, 101, 102)]
 
-    released, claimed = foretell_all(known(*held), Wish(numbered(101), False), Wish(SLOT, True))
+    released, claimed = foretell_all(known(*held), LeaseRequest(numbered(101), False), LeaseRequest(SLOT, True))
 
     assert (released.after or {})["status"]["phase"] == "Released"
     assert address_of(claimed) == "10.70.112.101"
@@ -244,7 +248,7 @@ def test_what_one_item_of_a_list_gives_back_another_may_take_over() -> None:
 
 @pytest.mark.parametrize("phase", ["Bound", "Released"])
 def test_a_transfer_tells_of_both_leases(phase: str) -> None:
-    (step,) = foretell_all(known(lease(phase, FIRST, GIVER)), Wish(SLOT, True, giver=GIVER))
+    (step,) = foretell_all(known(lease(phase, FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER))
 
     assert step.changed
     assert told(step) == (
@@ -258,53 +262,53 @@ def test_a_transfer_tells_of_both_leases(phase: str) -> None:
 
 def test_a_transfer_that_was_made_is_not_made_again_not_even_when_the_giver_has_another_address() -> None:
     past = [{"address": FIRST, "boundAt": MOMENT, "releasedAt": MOMENT, "reason": "Transferred"}]
-    wish = Wish(SLOT, True, giver=GIVER)
+    request = LeaseRequest(SLOT, True, giver=GIVER)
 
     for giver in (
         lease("Expired", FIRST, GIVER, reason="Transferred"),
         lease("Bound", "10.70.112.101", GIVER, history=past),
     ):
-        (step,) = foretell_all(known(lease("Bound", FIRST), giver), wish)
+        (step,) = foretell_all(known(lease("Bound", FIRST), giver), request)
         assert not step.changed
         assert not step.warnings
-    (step,) = foretell_all(known(lease("Bound", FIRST)), wish)
+    (step,) = foretell_all(known(lease("Bound", FIRST)), request)
     assert not step.changed
     assert step.warnings
 
 
 @pytest.mark.parametrize(
-    ("leases", "wish", "spec", "reason"),
+    ("leases", "request", "spec", "reason"),
     [
-        ([], Wish(SLOT, True, giver=GIVER), {}, "NothingToGive"),
-        ([lease("Bound", FIRST, GIVER)], Wish(SLOT, True, "10.70.112.101", giver=GIVER), {}, "AddressMismatch"),
+        ([], LeaseRequest(SLOT, True, giver=GIVER), {}, "NothingToGive"),
+        ([lease("Bound", FIRST, GIVER)], LeaseRequest(SLOT, True, "10.70.112.101", giver=GIVER), {}, "AddressMismatch"),
         (
             [lease("Bound", FIRST, GIVER), lease("Bound", "10.70.112.101")],
-            Wish(SLOT, True, giver=GIVER),
+            LeaseRequest(SLOT, True, giver=GIVER),
             {},
             "AlreadyBound",
         ),
-        ([lease("Expired", FIRST, GIVER)], Wish(SLOT, True, giver=GIVER), {}, "AddressTaken"),
+        ([lease("Expired", FIRST, GIVER)], LeaseRequest(SLOT, True, giver=GIVER), {}, "AddressTaken"),
         (
             [lease("Bound", FIRST, STRANGER)],
-            Wish(SLOT, True, giver=STRANGER),
+            LeaseRequest(SLOT, True, giver=STRANGER),
             {"reservations": [{"address": FIRST, "namespace": "blue"}]},
             "AddressReserved",
         ),
         (
             [lease("Bound", FIRST, STRANGER)],
-            Wish(SLOT, True, giver=STRANGER),
+            LeaseRequest(SLOT, True, giver=STRANGER),
             {"addressesPerNamespace": 0},
             "QuotaExceeded",
         ),
     ],
 )
 def test_a_transfer_that_cannot_be_is_refused(
-    leases: list[KubeObject], wish: Wish, spec: dict[str, Any], reason: str
+    leases: list[KubeObject], request: LeaseRequest, spec: dict[str, Any], reason: str
 ) -> None:
     view = View(read_network({"metadata": {"name": "dmz"}, "spec": {**SPEC, **spec}}))
 
     with pytest.raises(Refused) as caught:
-        foretell_all(known(*leases), wish, view=view)
+        foretell_all(known(*leases), request, view=view)
 
     assert caught.value.reason == reason
 
@@ -312,7 +316,7 @@ def test_a_transfer_that_cannot_be_is_refused(
 def test_a_quota_does_not_hinder_a_transfer_inside_the_project() -> None:
     view = View(read_network({"metadata": {"name": "dmz"}, "spec": {**SPEC, "addressesPerNamespace": 1}}))
 
-    (step,) = foretell_all(known(lease("Bound", FIRST, GIVER)), Wish(SLOT, True, giver=GIVER), view=view)
+    (step,) = foretell_all(known(lease("Bound", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
 
     assert address_of(step) == FIRST
 
@@ -321,9 +325,9 @@ def test_no_service_loses_its_address_to_another() -> None:
     view = View(services=[GIVER])
 
     with pytest.raises(Refused, match="Service green/giver uses it") as caught:
-        foretell_all(known(lease("Bound", FIRST, GIVER)), Wish(SLOT, True, giver=GIVER), view=view)
+        foretell_all(known(lease("Bound", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
     assert caught.value.reason == "InUse"
-    (step,) = foretell_all(known(lease("Released", FIRST, GIVER)), Wish(SLOT, True, giver=GIVER), view=view)
+    (step,) = foretell_all(known(lease("Released", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
     assert address_of(step) == FIRST
 
 

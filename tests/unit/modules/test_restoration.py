@@ -111,7 +111,7 @@ REQUESTS = 5
 def test_a_claim_at_the_same_time_keeps_what_it_got_and_no_address_is_held_twice(
     number: int, phase: str, service: str, address: str
 ) -> None:
-    (wish,) = read({"leases": [record(phase=phase, released_at=None if phase == "Bound" else ENDED)]})
+    (found,) = read({"leases": [record(phase=phase, released_at=None if phase == "Bound" else ENDED)]})
     store, left, claimed = MemoryStore(), number, []
 
     def overtake(_request: str) -> None:
@@ -127,7 +127,7 @@ def test_a_claim_at_the_same_time_keeps_what_it_got_and_no_address_is_held_twice
     store.between = overtake
     for _attempt in range(3):
         with suppress(Conflict, Refused):
-            restore(store, wish)
+            restore(store, found)
 
     held = {item["metadata"]["name"]: lease_status.address(item) for item in store.leases() if lease_status.phase(item)}
     assert len(set(held.values())) == len(held)
@@ -140,13 +140,13 @@ def test_a_claim_at_the_same_time_keeps_what_it_got_and_no_address_is_held_twice
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_an_answer_that_is_lost_does_not_matter(number: int) -> None:
-    (wish,) = read({"leases": [record()]})
+    (found,) = read({"leases": [record()]})
     store = MemoryStore()
     store.lose_reply_of_write = number
 
     with pytest.raises(LostConnection):
-        restore(store, wish)
-    lease = restore(store, wish)
+        restore(store, found)
+    lease = restore(store, found)
 
     assert lease["status"] == {"phase": "Bound", "address": "10.70.112.9", "boundAt": BEGUN}
     assert store.locks()["10.70.112.9"]["leaseUID"] == lease["metadata"]["uid"]

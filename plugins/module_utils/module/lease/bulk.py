@@ -15,8 +15,8 @@ from ...ipam.leases import Slot
 from ..item_errors import after_changes, of_item
 from ..result import Outcome
 from .ledger_store import LedgerStore
-from .snapshot import Change, Ledger
-from .view import Survey
+from .snapshot import Change, LeaseSnapshot
+from .view import LeasingView
 
 ATTEMPTS = 5
 """How often a change is decided anew when somebody else changes the lease between our read and our write."""
@@ -47,11 +47,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Task(Generic[T]):
-    """How items are dealt with; ``foretell`` enters in the ledger what it foretells."""
+    """How items are dealt with; ``foretell`` keeps in the snapshot what it foretells."""
 
-    prepare: Callable[[Ledger, Sequence[T]], None]
-    foretell: Callable[[Survey, Ledger, T], Step]
-    take: Callable[[LedgerStore, Survey, Ledger, T], KubeObject | None]
+    prepare: Callable[[LeaseSnapshot, Sequence[T]], None]
+    foretell: Callable[[LeasingView, LeaseSnapshot, T], Step]
+    take: Callable[[LedgerStore, LeasingView, LeaseSnapshot, T], KubeObject | None]
     """Gives the lease as it is then, None if there is none any more."""
     listed: bool
     """Whether the items are of a list, whose numbers help to find the one that an error is about."""
@@ -68,16 +68,16 @@ def carry_out(
     failures = 0
     while failures < ATTEMPTS and len(done) < len(items):
         before, pending = len(done), items[len(done) :]
-        view = Survey(cluster, projects)
-        ledger = view.ledger()
-        task.prepare(ledger, pending)
-        foretold = _foretell(view, ledger.copy(), pending, task, done)
+        view = LeasingView(cluster, projects)
+        snapshot = view.snapshot()
+        task.prepare(snapshot, pending)
+        foretold = _foretell(view, snapshot.copy(), pending, task, done)
         if check_mode:
             return foretold
         try:
             for item, step in zip(pending, foretold):
                 with _told_before(done), telling(len(done) if task.listed else None, item.slot):
-                    done.append(_take(cluster, view, ledger, item, task) if step.changed else step)
+                    done.append(_take(cluster, view, snapshot, item, task) if step.changed else step)
         except Conflict:
             failures = 0 if len(done) > before else failures + 1
     if len(done) < len(items):
@@ -107,7 +107,9 @@ def telling(number: int | None, slot: Slot) -> Iterator[None]:
         raise of_item(f"leases[{number}]", slot.lease, error) from error
 
 
-def _foretell(view: Survey, imagined: Ledger, pending: Sequence[T], task: Task[T], done: Sequence[Step]) -> list[Step]:
+def _foretell(
+    view: LeasingView, imagined: LeaseSnapshot, pending: Sequence[T], task: Task[T], done: Sequence[Step]
+) -> list[Step]:
     foretold = []
     for number, item in enumerate(pending, len(done)):
         with _told_before(done), telling(number if task.listed else None, item.slot):
@@ -115,13 +117,13 @@ def _foretell(view: Survey, imagined: Ledger, pending: Sequence[T], task: Task[T
     return foretold
 
 
-def _take(cluster: KubeClient, view: Survey, ledger: Ledger, item: T, task: Task[T]) -> Step:
+def _take(cluster: KubeClient, view: LeasingView, snapshot: LeaseSnapshot, item: T, task: Task[T]) -> Step:
     """A step really taken."""
-    before = ledger.get(item.slot)
-    after = task.take(LedgerStore(cluster, ledger), view, ledger, item)
+    before = snapshot.get(item.slot)
+    after = task.take(LedgerStore(cluster, snapshot), view, snapshot, item)
     if after is None:
         return Step(item.slot, True, before, None)
-    return Step(item.slot, True, before, after, ledger.enter(after))
+    return Step(item.slot, True, before, after, snapshot.enter(after))
 
 
 @contextmanager

@@ -20,60 +20,62 @@ from ...ipam import lease_status, leases, locks, transfers
 from ...ipam.leases import QUOTA_EXCEEDED, Slot
 from ...ipam.network import EgressNetwork
 from .bulk import Step
-from .requests import Wish
-from .snapshot import Ledger
-from .view import Survey
+from .requests import LeaseRequest
+from .snapshot import LeaseSnapshot
+from .view import LeasingView
 
 
-def foretell(view: Survey, ledger: Ledger, wish: Wish) -> Step:
-    """What a wish comes to, entered in the ledger."""
-    if not wish.present:
-        return _foretell_release(view, ledger, wish)
-    network = view.admitting(wish.slot)
-    if wish.giver:
-        return _foretell_transfer(view, ledger, wish, wish.giver)
-    return _foretell_claim(view, ledger, wish, network)
+def foretell(view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest) -> Step:
+    """What a request comes to, entered in the snapshot."""
+    if not request.present:
+        return _foretell_release(view, snapshot, request)
+    network = view.admitting(request.slot)
+    if request.giver:
+        return _foretell_transfer(view, snapshot, request, request.giver)
+    return _foretell_claim(view, snapshot, request, network)
 
 
-def ask(ledger: Ledger, wishes: Sequence[Wish]) -> None:
-    """Enter the free addresses that wishes are for: what one draws must not be what another one needs."""
-    for wish in wishes:
-        lease = ledger.get(wish.slot)
-        if not wish.present or wish.giver or lease_status.is_bound(lease):
+def ask(snapshot: LeaseSnapshot, requests: Sequence[LeaseRequest]) -> None:
+    """Enter the free addresses that requests are for: what one draws must not be what another one needs."""
+    for request in requests:
+        lease = snapshot.get(request.slot)
+        if not request.present or request.giver or lease_status.is_bound(lease):
             continue
-        address = wish.wanted
+        address = request.wanted
         if lease and not address:
-            address = leases.address_to_keep(lease, None, family_to_ask_for(lease, wish))
+            address = leases.address_to_keep(lease, None, family_to_ask_for(lease, request))
         if address:
-            ledger.ask(wish.slot.network, address)
+            snapshot.ask(request.slot.network, address)
 
 
-def family_to_ask_for(lease: KubeObject | None, wish: Wish) -> str:
-    """The one that the wish names, else the wanted address', else that of what the lease has, else IPv4."""
-    address = wish.wanted or lease_status.address(lease)
-    return wish.ip_family or (addresses.family_of(address) if address else addresses.IPV4)
+def family_to_ask_for(lease: KubeObject | None, request: LeaseRequest) -> str:
+    """The one that the request names, else the wanted address', else that of what the lease has, else IPv4."""
+    address = request.wanted or lease_status.address(lease)
+    return request.ip_family or (addresses.family_of(address) if address else addresses.IPV4)
 
 
-def giver_of(view: Survey, ledger: Ledger, wish: Wish, giver: Slot) -> KubeObject | None:
-    """The lease that is to give its address to the wish's; None where it has done so. Refused where it can't."""
-    target, source, name = ledger.get(wish.slot), ledger.get(giver), giver.lease
+def giver_of(view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest, giver: Slot) -> KubeObject | None:
+    """The lease that is to give its address to the request's; None where it has done so. Refused where it can't."""
+    target, source, name = snapshot.get(request.slot), snapshot.get(giver), giver.lease
     if target and lease_status.is_bound(target):
-        held = leases.address_to_keep(target, wish.wanted, family_to_ask_for(target, wish))
+        held = leases.address_to_keep(target, request.wanted, family_to_ask_for(target, request))
         if source and not _has_given(source, held):
-            raise Refused(Reason.ALREADY_BOUND, f"EgressLease {wish.slot.lease} holds {held}, which is not from {name}")
+            raise Refused(
+                Reason.ALREADY_BOUND, f"EgressLease {request.slot.lease} holds {held}, which is not from {name}"
+            )
         return None
     address = lease_status.address(source)
     if source is None or address is None:
         raise Refused(Reason.NOTHING_TO_GIVE, f"EgressLease {name}, which transfer_from names, has no address to give")
-    if wish.wanted and wish.wanted != address:
-        raise Refused(Reason.ADDRESS_MISMATCH, f"EgressLease {name} has {address} to give, not {wish.wanted}")
+    if request.wanted and request.wanted != address:
+        raise Refused(Reason.ADDRESS_MISMATCH, f"EgressLease {name} has {address} to give, not {request.wanted}")
     if not (lease_status.is_released(source) or lease_status.is_expired(source)):
         _refuse_if_used(view, source)
-    network = view.leasable[wish.slot.network]
-    leases.check_wanted(network, wish.slot.namespace, address)
-    if giver.namespace != wish.slot.namespace:
-        leases.check_quota(network, wish.slot, ledger.project(wish.slot))
-    lock = ledger.locked(network.name).get(address)
+    network = view.leasable[request.slot.network]
+    leases.check_wanted(network, request.slot.namespace, address)
+    if giver.namespace != request.slot.namespace:
+        leases.check_quota(network, request.slot, snapshot.project(request.slot))
+    lock = snapshot.locked(network.name).get(address)
     if lock is None or not any(lease and locks.is_holder(lock, lease) for lease in (source, target)):
         raise Refused(Reason.ADDRESS_TAKEN, f"EgressLease {name} does not have {address} to give any more")
     if locks.in_conflict(lock):
@@ -81,92 +83,92 @@ def giver_of(view: Survey, ledger: Ledger, wish: Wish, giver: Slot) -> KubeObjec
     return source
 
 
-def _foretell_transfer(view: Survey, ledger: Ledger, wish: Wish, giver: Slot) -> Step:
-    before, source = ledger.get(wish.slot), giver_of(view, ledger, wish, giver)
+def _foretell_transfer(view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest, giver: Slot) -> Step:
+    before, source = snapshot.get(request.slot), giver_of(view, snapshot, request, giver)
     if source is None:
-        missing = ledger.get(giver) is None
+        missing = snapshot.get(giver) is None
         told = f"EgressLease {giver.lease} is gone: whether the address of EgressLease "
-        warnings = [f"{told}{wish.slot.lease} came from it cannot be seen"] if missing else []
-        return Step(wish.slot, False, before, before, warnings=warnings)
-    after = _as_bound(before, wish, lease_status.address(source) or "")
-    return Step(wish.slot, True, before, after, ledger.enter(after))
+        warnings = [f"{told}{request.slot.lease} came from it cannot be seen"] if missing else []
+        return Step(request.slot, False, before, before, warnings=warnings)
+    after = _as_bound(before, request, lease_status.address(source) or "")
+    return Step(request.slot, True, before, after, snapshot.enter(after))
 
 
 def _has_given(source: KubeObject, address: str | None) -> bool:
     return any(item.address == address and item.reason == transfers.TRANSFERRED for item in lease_status.of(source))
 
 
-def _foretell_claim(view: Survey, ledger: Ledger, wish: Wish, network: EgressNetwork) -> Step:
-    before, slot = ledger.get(wish.slot), wish.slot
-    ip_family = family_to_ask_for(before, wish)
+def _foretell_claim(view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest, network: EgressNetwork) -> Step:
+    before, slot = snapshot.get(request.slot), request.slot
+    ip_family = family_to_ask_for(before, request)
     lease = before or leases.lease_object(slot)
-    held = leases.address_to_keep(lease, wish.wanted, ip_family)
+    held = leases.address_to_keep(lease, request.wanted, ip_family)
     if lease_status.is_bound(lease):
-        return Step(wish.slot, False, before, before)
+        return Step(request.slot, False, before, before)
     network = view.leasable[network.name]
     try:
         if not lease_status.is_released(lease):
-            leases.check_quota(network, slot, ledger.project(slot))
-        address = _known_address(network, wish, ledger.locked(network.name), held, ip_family)
+            leases.check_quota(network, slot, snapshot.project(slot))
+        address = _known_address(network, request, snapshot.locked(network.name), held, ip_family)
         if address is None:
-            free = _count_free(network, ledger, ip_family)
-            after = _as_bound(before, wish, f"one of {free} free")
-            ledger.enter_drawn(after, ip_family)
-            return Step(wish.slot, True, before, after)
+            free = _count_free(network, snapshot, ip_family)
+            after = _as_bound(before, request, f"one of {free} free")
+            snapshot.enter_drawn(after, ip_family)
+            return Step(request.slot, True, before, after)
     except (PoolExhausted, Refused) as error:
         is_short = error.reason in (PoolExhausted.reason, QUOTA_EXCEEDED)
-        sources = transfers.to_take_over(network, slot, ledger.project(slot), ip_family) if is_short else ()
-        if not sources or wish.wanted:
+        sources = transfers.to_take_over(network, slot, snapshot.project(slot), ip_family) if is_short else ()
+        if not sources or request.wanted:
             raise
         address = lease_status.address(sources[0]) or ""
-    after = _as_bound(before, wish, address)
-    return Step(wish.slot, True, before, after, ledger.enter(after))
+    after = _as_bound(before, request, address)
+    return Step(request.slot, True, before, after, snapshot.enter(after))
 
 
 def _known_address(
-    network: EgressNetwork, wish: Wish, locked: Mapping[str, KubeObject], held: str | None, ip_family: str
+    network: EgressNetwork, request: LeaseRequest, locked: Mapping[str, KubeObject], held: str | None, ip_family: str
 ) -> str | None:
     """What the claim will get, None where that is drawn only then."""
-    slot = wish.slot
+    slot = request.slot
 
     def mine(address: str) -> bool:
         lock = locked.get(address)
         free = lock is None or (lock["spec"]["lease"] == slot.lease and not locks.in_conflict(lock))
         return free and network.leases(address, slot.namespace)
 
-    if wish.wanted:
-        leases.check_wanted(network, slot.namespace, wish.wanted)
-        if not mine(wish.wanted):
-            raise leases.taken_by(network, locked[wish.wanted])
-        return wish.wanted
+    if request.wanted:
+        leases.check_wanted(network, slot.namespace, request.wanted)
+        if not mine(request.wanted):
+            raise leases.taken_by(network, locked[request.wanted])
+        return request.wanted
     if held and mine(held):
         return held
     own = (address for address, lock in locked.items() if lock["spec"]["lease"] == slot.lease and mine(address))
     return next((address for address in own if addresses.family_of(address) == ip_family), None)
 
 
-def _count_free(network: EgressNetwork, ledger: Ledger, ip_family: str) -> int:
+def _count_free(network: EgressNetwork, snapshot: LeaseSnapshot, ip_family: str) -> int:
     pool = network.drawn.of(ip_family)
-    held = sum(address in pool for address in ledger.taken(network.name))
-    free = pool.size - held - ledger.drawn(network.name, ip_family)
+    held = sum(address in pool for address in snapshot.taken(network.name))
+    free = pool.size - held - snapshot.drawn(network.name, ip_family)
     if free <= 0:
         raise PoolExhausted(network.name, ip_family, pool.size)
     return free
 
 
-def _foretell_release(view: Survey, ledger: Ledger, wish: Wish) -> Step:
-    before = ledger.get(wish.slot)
+def _foretell_release(view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest) -> Step:
+    before = snapshot.get(request.slot)
     if before is None or lease_status.is_released(before) or lease_status.is_expired(before):
-        return Step(wish.slot, False, before, before)
+        return Step(request.slot, False, before, before)
     _refuse_if_used(view, before)
     status = before.get("status") or {}
     if not lease_status.is_bound(before):
-        ledger.forget(before)
-        return Step(wish.slot, True, before, _without_claim(before))
+        snapshot.forget(before)
+        return Step(request.slot, True, before, _without_claim(before))
     # The moment is a guess, by which later items of a list know which address was given back the longest ago.
     after = {**before, "status": {**status, "phase": lease_status.RELEASED, "releasedAt": timestamp(datetime.now(UTC))}}
-    ledger.enter(after)
-    return Step(wish.slot, True, before, after)
+    snapshot.enter(after)
+    return Step(request.slot, True, before, after)
 
 
 def _without_claim(lease: KubeObject) -> KubeObject | None:
@@ -174,7 +176,7 @@ def _without_claim(lease: KubeObject) -> KubeObject | None:
     return {**lease, "status": lease_status.expired(lease)} if lease_status.address(lease) else None
 
 
-def _refuse_if_used(view: Survey, lease: KubeObject) -> None:
+def _refuse_if_used(view: LeasingView, lease: KubeObject) -> None:
     slot = leases.slot_of(lease)
     if view.uses(slot):
         raise Refused(
@@ -184,5 +186,5 @@ def _refuse_if_used(view: Survey, lease: KubeObject) -> None:
         )
 
 
-def _as_bound(lease: KubeObject | None, wish: Wish, address: str) -> KubeObject:
-    return {**(lease or leases.lease_object(wish.slot)), "status": {"phase": lease_status.BOUND, "address": address}}
+def _as_bound(lease: KubeObject | None, request: LeaseRequest, address: str) -> KubeObject:
+    return {**(lease or leases.lease_object(request.slot)), "status": {"phase": lease_status.BOUND, "address": address}}

@@ -22,9 +22,9 @@ from . import reservations
 from .bulk import Step, Task, carry_out, outcome
 from .dry_run import ask, family_to_ask_for, foretell, giver_of
 from .ledger_store import LedgerStore
-from .requests import Wish, read
-from .snapshot import Ledger
-from .view import Survey
+from .requests import LeaseRequest, read
+from .snapshot import LeaseSnapshot
+from .view import LeasingView
 
 RELEASED_BY_MODULE = "ReleasedByModule"
 
@@ -63,10 +63,10 @@ def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool)
     """
     if _is_reservation(options):
         return reservations.reconcile(cluster, options, check_mode)
-    wishes, listed = read(options), options.get("leases") is not None
-    projects = {slot.namespace for wish in wishes for slot in (wish.slot, wish.giver) if slot}
+    requests, listed = read(options), options.get("leases") is not None
+    projects = {slot.namespace for request in requests for slot in (request.slot, request.giver) if slot}
     task = Task(ask, foretell, _take, listed)
-    steps = carry_out(cluster, wishes, projects, task, check_mode)
+    steps = carry_out(cluster, requests, projects, task, check_mode)
     return outcome(steps, {"leases": list(map(_item, steps))} if listed else _values(steps[0]))
 
 
@@ -74,16 +74,18 @@ def _is_reservation(options: Mapping[str, Any]) -> bool:
     return options.get("leases") is None and options["service"] is None
 
 
-def _take(store: LedgerStore, view: Survey, ledger: Ledger, wish: Wish) -> KubeObject | None:
-    lease, now = ledger.get(wish.slot), datetime.now(UTC)
-    if not wish.present:
+def _take(store: LedgerStore, view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest) -> KubeObject | None:
+    lease, now = snapshot.get(request.slot), datetime.now(UTC)
+    if not request.present:
         return _release(store, lease, now) if lease else None
-    if wish.giver and (source := giver_of(view, ledger, wish, wish.giver)):
+    if request.giver and (source := giver_of(view, snapshot, request, request.giver)):
         source = leases.release(store, source, now, transfers.TRANSFERRED)
-        return transfers.transfer(store, source, wish.slot, now, leases.ADMINISTRATOR)
-    network, ip_family = view.leasable[wish.slot.network], family_to_ask_for(lease, wish)
-    draw, kin = leases.at_random(ledger.taken(network.name)), partial(ledger.project, wish.slot)
-    return transfers.claim(store, network, wish.slot, draw, kin, now, wish.wanted, ip_family, leases.ADMINISTRATOR)
+        return transfers.transfer(store, source, request.slot, now, leases.ADMINISTRATOR)
+    network, ip_family = view.leasable[request.slot.network], family_to_ask_for(lease, request)
+    draw, kin = leases.at_random(snapshot.taken(network.name)), partial(snapshot.project, request.slot)
+    return transfers.claim(
+        store, network, request.slot, draw, kin, now, request.wanted, ip_family, leases.ADMINISTRATOR
+    )
 
 
 def _release(store: LedgerStore, lease: KubeObject, now: datetime) -> KubeObject | None:

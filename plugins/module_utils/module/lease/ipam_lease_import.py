@@ -26,8 +26,8 @@ from ..argument_specs import ArgumentSpec
 from ..result import Outcome
 from .bulk import Step, Task, carry_out, outcome
 from .ledger_store import LedgerStore
-from .snapshot import Ledger
-from .view import Survey
+from .snapshot import LeaseSnapshot
+from .view import LeasingView
 
 _HOLDING: Mapping[str, Mapping[str, Any]] = {
     "address": {"type": "str", "required": True},
@@ -91,11 +91,11 @@ def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcom
     return outcome(steps, {"leases": told, "imported": sum(step.changed for step in steps)})
 
 
-def foretell(view: Survey, ledger: Ledger, record: Record) -> Step:
+def foretell(view: LeasingView, snapshot: LeaseSnapshot, record: Record) -> Step:
     """What an import comes to. Refused where a firewall would have to be changed after it."""
-    network, found = view.network(record.slot.network), ledger.get(record.slot)
+    network, found = view.network(record.slot.network), snapshot.get(record.slot)
     _refuse_another(found, record)
-    lock = ledger.locked(network.name).get(record.address) if record.phase != EXPIRED else None
+    lock = snapshot.locked(network.name).get(record.address) if record.phase != EXPIRED else None
     if lock and lock["spec"]["lease"] != record.slot.lease:
         raise leases.taken_by(network, lock)
     if found and (phase := lease_status.phase(found)):
@@ -106,7 +106,7 @@ def foretell(view: Survey, ledger: Ledger, record: Record) -> Step:
     if record.phase != EXPIRED:
         leases.check_wanted(view.leasable[network.name], record.slot.namespace, record.address)
     after = {**(found or leases.lease_object(record.slot, record.claimed_by)), "status": record.status}
-    ledger.enter(after)
+    snapshot.enter(after)
     return Step(record.slot, True, found, after)
 
 
@@ -127,7 +127,7 @@ def restore(store: LeaseStore, record: Record) -> KubeObject:
     return leases.write_status(store, lease, record.status)
 
 
-def _take(store: LedgerStore, view: Survey, ledger: Ledger, record: Record) -> KubeObject:
+def _take(store: LedgerStore, view: LeasingView, snapshot: LeaseSnapshot, record: Record) -> KubeObject:
     return restore(store, record)
 
 

@@ -15,13 +15,13 @@ from ...api.resources import KubeObject
 from ...api.timestamps import given_timestamp, timestamp
 from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, locks
-from ...ipam.lease_status import BOUND, EXPIRED, RELEASED, Holding
+from ...ipam.lease_status import BOUND, EXPIRED, RELEASED, Binding
 from ...ipam.network import EgressNetwork
 from ...ipam.usage import Stock, scarcest, stocks
 from ..argument_specs import ArgumentSpec, refuse_empty
 from ..result import Outcome
-from .snapshot import Ledger
-from .view import Survey
+from .snapshot import LeaseSnapshot
+from .view import LeasingView
 
 SUBJECT = "avi_ipam_lease_info"
 PHASES = (BOUND, RELEASED, EXPIRED)
@@ -52,11 +52,11 @@ def validate(options: Options) -> None:
 
 def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     """The leases that pass the filters, and the networks; nothing is ever changed."""
-    view = Survey(cluster)
-    ledger, wanted = view.ledger(), options["network"]
+    view = LeasingView(cluster)
+    snapshot, wanted = view.snapshot(), options["network"]
     names = [name for name in sorted(view.network_objects) if wanted in (None, name)]
-    told = sorted(_leases(ledger.leases(), options), key=_order)
-    return Outcome(False, {}, {}, {"leases": told, "networks": [_network(view, ledger, name) for name in names]})
+    told = sorted(_leases(snapshot.leases(), options), key=_order)
+    return Outcome(False, {}, {}, {"leases": told, "networks": [_network(view, snapshot, name) for name in names]})
 
 
 def tell(lease: KubeObject) -> Told:
@@ -76,7 +76,7 @@ def _leases(found: Iterable[KubeObject], options: Options) -> Iterator[Told]:
             yield _lease(lease, holding)
 
 
-def _holding(lease: KubeObject, moment: datetime | None) -> Holding | None:
+def _holding(lease: KubeObject, moment: datetime | None) -> Binding | None:
     """The present or last one; at a given moment, the one of then."""
     known = lease_status.of(lease)
     if moment is None:
@@ -84,7 +84,7 @@ def _holding(lease: KubeObject, moment: datetime | None) -> Holding | None:
     return next((item for item in known if item.covers(moment)), None)
 
 
-def _lease(lease: KubeObject, holding: Holding | None) -> Told:
+def _lease(lease: KubeObject, holding: Binding | None) -> Told:
     spec, status = lease["spec"], lease.get("status") or {}
     return {
         "network": spec["network"],
@@ -98,7 +98,7 @@ def _lease(lease: KubeObject, holding: Holding | None) -> Told:
     }
 
 
-def _told(holding: Holding | None) -> Told:
+def _told(holding: Binding | None) -> Told:
     if holding is None:
         return dict.fromkeys(("address", "bound_at", "released_at", "reason"))
     return {
@@ -116,9 +116,9 @@ def _order(told: Told) -> tuple[Any, ...]:
     return (told["network"], *number, told["namespace"], told["service"], told["slot"], told["bound_at"] or "")
 
 
-def _network(view: Survey, ledger: Ledger, name: str) -> Told:
-    held = [lease for lease in ledger.leases() if lease["spec"]["network"] == name and lease_status.phase(lease)]
-    taken = ledger.locked(name)
+def _network(view: LeasingView, snapshot: LeaseSnapshot, name: str) -> Told:
+    held = [lease for lease in snapshot.leases() if lease["spec"]["network"] == name and lease_status.phase(lease)]
+    taken = snapshot.locked(name)
     phases = Counter((lease_status.phase(lease), family_of(lease_status.address(lease) or "")) for lease in held)
     strangers = Counter(family_of(address) for address, lock in taken.items() if locks.in_conflict(lock))
     network = view.leasable.get(name)
@@ -156,7 +156,7 @@ def _percent(stock: Stock | None) -> int | None:
     return stock.held * 100 // stock.size if stock and stock.size else None
 
 
-def _error(view: Survey, name: str) -> str | None:
+def _error(view: LeasingView, name: str) -> str | None:
     try:
         view.network(name)
     except InvalidInput as error:

@@ -8,15 +8,15 @@ from typing import List
 
 from ...api.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, Resource
 from ...client.kube_client import KubeClient
-from .snapshot import Ledger
+from .snapshot import LeaseSnapshot
 
 
 class LedgerStore:
-    """The LeaseStore of one claim: what the ledger knows is not asked for again, unless it did not fit."""
+    """The LeaseStore of one claim: what the snapshot knows is not asked for again, unless it did not fit."""
 
-    def __init__(self, cluster: KubeClient, ledger: Ledger) -> None:
+    def __init__(self, cluster: KubeClient, snapshot: LeaseSnapshot) -> None:
         self._cluster = cluster
-        self._ledger = ledger
+        self._ledger = snapshot
         self._asked: set[str] = set()
 
     def get(self, resource: Resource, name: str) -> KubeObject | None:

@@ -16,7 +16,7 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Wish:
+class LeaseRequest:
     """One lease as it is to be."""
 
     slot: Slot
@@ -29,23 +29,25 @@ class Wish:
     """Whose address it is to be."""
 
 
-def read(options: Options) -> list[Wish]:
-    """One wish from the options themselves, or one from each item of ``leases``; InvalidInput where that is none."""
+def read(options: Options) -> list[LeaseRequest]:
+    """One request from the options themselves, or one from each item of ``leases``; InvalidInput where that is none."""
     listed = options.get("leases")
     if listed is None:
         return [_read(options)]
-    wishes = []
+    requests = []
     for number, item in enumerate(listed):
         with telling(number, _slot(item)):
-            wishes.append(_read(item))
-    _refuse_twice("slot", listed, [wish.slot for wish in wishes])
-    _refuse_twice("address", listed, [wish.wanted and (wish.slot.network, wish.wanted) for wish in wishes])
-    _refuse_twice("transfer_from", listed, [wish.giver for wish in wishes])
-    _refuse_detours(wishes)
-    return wishes
+            requests.append(_read(item))
+    _refuse_twice("slot", listed, [request.slot for request in requests])
+    _refuse_twice(
+        "address", listed, [request.wanted and (request.slot.network, request.wanted) for request in requests]
+    )
+    _refuse_twice("transfer_from", listed, [request.giver for request in requests])
+    _refuse_detours(requests)
+    return requests
 
 
-def _read(options: Options) -> Wish:
+def _read(options: Options) -> LeaseRequest:
     slot, giver = _slot(options), _giver(options)
     subject = f"EgressLease {slot.lease}"
     _refuse_bad_names(subject, "", slot)
@@ -64,7 +66,7 @@ def _read(options: Options) -> Wish:
     present = options["state"] == "present"
     if not present and giver:
         raise InvalidInput(subject, "transfer_from", giver.lease, "leave it out: a lease that is absent gets nothing")
-    return Wish(slot, present, wanted if present else None, ip_family, giver)
+    return LeaseRequest(slot, present, wanted if present else None, ip_family, giver)
 
 
 def _refuse_bad_names(subject: str, where: str, slot: Slot) -> None:
@@ -85,17 +87,20 @@ def _refuse_twice(field: str, listed: Sequence[Options], values: Sequence[Hashab
             raise InvalidInput(subject, field, told, f"leases[{first[value]}] has the same; give it once")
 
 
-def _refuse_detours(wishes: Sequence[Wish]) -> None:
+def _refuse_detours(requests: Sequence[LeaseRequest]) -> None:
     """An address that is given to one lease, only to go on to the next, need not be given to the first."""
     made: dict[Slot, int] = {}
-    for number, wish in enumerate(wishes):
-        if wish.giver in made:
-            subject, other = f"leases[{number}], {wish.slot.lease}", made[wish.giver]
+    for number, request in enumerate(requests):
+        if request.giver in made:
+            subject, other = f"leases[{number}], {request.slot.lease}", made[request.giver]
             raise InvalidInput(
-                subject, "transfer_from", wish.giver.lease, f"leases[{other}] acquires that one; leave one of them out"
+                subject,
+                "transfer_from",
+                request.giver.lease,
+                f"leases[{other}] acquires that one; leave one of them out",
             )
-        if wish.present:
-            made[wish.slot] = number
+        if request.present:
+            made[request.slot] = number
 
 
 def _slot(options: Options) -> Slot:

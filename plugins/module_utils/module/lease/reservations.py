@@ -15,7 +15,7 @@ from ...ipam import lease_status, leases
 from ...ipam.leases import slot_of
 from ...ipam.network import read_network
 from ..result import Outcome
-from .view import Survey
+from .view import LeasingView
 
 ATTEMPTS = 5
 """How often a change is decided anew when somebody else changes the network between our read and our write."""
@@ -47,7 +47,7 @@ def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool)
 
 
 def _once(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
-    view, name, namespace = Survey(cluster), options["network"], options["namespace"]
+    view, name, namespace = LeasingView(cluster), options["network"], options["namespace"]
     address = addresses.canonical(options["address"]) or ""
     view.network(name)  # Refused if there is none.
     network = view.network_objects[name]
@@ -70,7 +70,7 @@ def _once(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> 
 
 
 def _check(
-    cluster: KubeClient, view: Survey, network: KubeObject, namespace: str, address: str, owner: str | None
+    cluster: KubeClient, view: LeasingView, network: KubeObject, namespace: str, address: str, owner: str | None
 ) -> None:
     """Refused where the project can't have the address, or another one has it."""
     name = network["metadata"]["name"]
@@ -85,7 +85,7 @@ def _check(
         raise Refused(Reason.ADDRESS_RESERVED, f"EgressNetwork {name}: {address} is reserved for project {owner}")
     if owner is None:
         leases.check_wanted(view.leasable[name], namespace, address)
-    for lease in view.ledger().leases():
+    for lease in view.snapshot().leases():
         slot = slot_of(lease)
         holds = lease_status.address(lease) == address and not lease_status.is_expired(lease)
         if holds and slot.network == name and slot.namespace != namespace:

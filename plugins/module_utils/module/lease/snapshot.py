@@ -20,7 +20,7 @@ Change = Tuple[KubeObject, KubeObject]
 """A lease as it was and as it is."""
 
 
-class Ledger:
+class LeaseSnapshot:
     """Who holds what. Not thread-safe."""
 
     def __init__(self, leases: Iterable[KubeObject], addresses: Iterable[KubeObject]) -> None:
@@ -33,9 +33,9 @@ class Ledger:
         for lock in addresses:
             self._locks[lock["spec"]["network"]][lock["spec"]["address"]] = lock
 
-    def copy(self) -> Ledger:
+    def copy(self) -> LeaseSnapshot:
         """The same, to enter in it what has not happened."""
-        other = Ledger(self.leases(), self.locks())
+        other = LeaseSnapshot(self.leases(), self.locks())
         for network, asked in self._asked.items():
             other._asked[network] = set(asked)
         return other

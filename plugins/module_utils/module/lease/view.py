@@ -27,21 +27,21 @@ from ...ipam.cloud import read_cloud
 from ...ipam.leases import Slot
 from ...ipam.network import EgressNetwork, read_network
 from ..service.definition import is_egress_service
-from .snapshot import Ledger
+from .snapshot import LeaseSnapshot
 
 T = TypeVar("T")
 
 
-class Survey:
+class LeasingView:
     """``projects``: those that it is about, None for all; if it's only one, no other's leases and services are read."""
 
     def __init__(self, cluster: KubeClient, projects: Collection[str] | None = None) -> None:
         self._cluster = cluster
         self._only = next(iter(projects)) if projects and len(projects) == 1 else None
 
-    def ledger(self) -> Ledger:
+    def snapshot(self) -> LeaseSnapshot:
         """All leases and locks."""
-        return Ledger(self._leases.values(), self._locks)
+        return LeaseSnapshot(self._leases.values(), self._locks)
 
     def holds(self, slot: Slot, address: str) -> bool:
         """Whether the slot's lease is for this address."""

@@ -9,7 +9,7 @@ from typing import Iterable
 from ...api.errors import Forbidden
 from ...client.kube_client import KubeClient
 from ...workload import admission, source_ips
-from ..lease.view import Survey
+from ..lease.view import LeasingView
 from . import definition
 from .bulk import Step, Wish, telling
 
@@ -21,7 +21,7 @@ def refuse_unavailable(cluster: KubeClient, steps: Iterable[Step]) -> None:
     from the controller, after the write.
     """
     naming = [step for step in steps if step.write and _names_something(step.wish)]
-    view = Survey(cluster, {step.wish.options["namespace"] for step in naming})
+    view = LeasingView(cluster, {step.wish.options["namespace"] for step in naming})
     for step in naming:
         with telling(step.wish):
             try:
@@ -34,7 +34,7 @@ def _names_something(wish: Wish) -> bool:
     return bool(wish.asked_addresses or (wish.present and wish.options["network"]))
 
 
-def _check(view: Survey, step: Step) -> None:
+def _check(view: LeasingView, step: Step) -> None:
     service = definition.intent(step.wish.options, step.before)
     admission.check_named(service, view.network_objects)
     if not service.egress_pod.source_ips:
