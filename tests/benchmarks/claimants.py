@@ -41,7 +41,7 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from ansible_collections.avi.egress.plugins.module_utils.ipam import leases, locks
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.ledger_store import LedgerStore
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.snapshot_store import SnapshotStore
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.view import LeasingView
 from egress_controller.cache.caches import Caches
 from egress_controller.ipam.claims import Claims
@@ -201,7 +201,7 @@ class _Client:
         def claim() -> KubeObject:
             snapshot = LeasingView(self._cluster, {slot.namespace}).snapshot()
             draw = leases.at_random(snapshot.taken(network.name))
-            return leases.claim(LedgerStore(self._cluster, snapshot), network, slot, draw, datetime.now(UTC))
+            return leases.claim(SnapshotStore(self._cluster, snapshot), network, slot, draw, datetime.now(UTC))
 
         return _until_settled(claim)
 

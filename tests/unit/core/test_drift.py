@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot, at_random, claim, release
 
 from tests.support.builders import network
-
-from .lease_store import MemoryStore
+from tests.support.memory_store import MemoryStore
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SLOT = Slot("outside", "green", "web", 0)

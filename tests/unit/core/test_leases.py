@@ -36,8 +36,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.builders import network
-
-from .lease_store import LostConnection, MemoryStore
+from tests.support.memory_store import LostConnection, MemoryStore
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

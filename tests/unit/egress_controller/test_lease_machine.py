@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.lease_machine import LeaseMachine
-from tests.unit.core.lease_store import MemoryStore
+from tests.support.memory_store import MemoryStore
 
 
 class Machine(LeaseMachine):

@@ -15,7 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONT
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease_import import read, restore
 
-from tests.unit.core.lease_store import LostConnection, MemoryStore
+from tests.support.memory_store import LostConnection, MemoryStore
 
 BEGUN, ENDED = "2026-11-20T06:31:00Z", "2026-11-21T06:31:00Z"
 

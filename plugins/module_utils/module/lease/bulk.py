@@ -14,8 +14,8 @@ from ...client.kube_client import KubeClient
 from ...ipam.leases import Slot
 from ..item_errors import after_changes, of_item
 from ..result import Outcome
-from .ledger_store import LedgerStore
 from .snapshot import Change, LeaseSnapshot
+from .snapshot_store import SnapshotStore
 from .view import LeasingView
 
 ATTEMPTS = 5
@@ -51,7 +51,7 @@ class Task(Generic[T]):
 
     prepare: Callable[[LeaseSnapshot, Sequence[T]], None]
     foretell: Callable[[LeasingView, LeaseSnapshot, T], Step]
-    take: Callable[[LedgerStore, LeasingView, LeaseSnapshot, T], KubeObject | None]
+    take: Callable[[SnapshotStore, LeasingView, LeaseSnapshot, T], KubeObject | None]
     """Gives the lease as it is then, None if there is none any more."""
     listed: bool
     """Whether the items are of a list, whose numbers help to find the one that an error is about."""
@@ -120,7 +120,7 @@ def _foretell(
 def _take(cluster: KubeClient, view: LeasingView, snapshot: LeaseSnapshot, item: T, task: Task[T]) -> Step:
     """A step really taken."""
     before = snapshot.get(item.slot)
-    after = task.take(LedgerStore(cluster, snapshot), view, snapshot, item)
+    after = task.take(SnapshotStore(cluster, snapshot), view, snapshot, item)
     if after is None:
         return Step(item.slot, True, before, None)
     return Step(item.slot, True, before, after, snapshot.enter(after))

@@ -21,9 +21,9 @@ from ..result import Outcome, returned
 from . import reservations
 from .bulk import Step, Task, carry_out, outcome
 from .dry_run import ask, family_to_ask_for, foretell, giver_of
-from .ledger_store import LedgerStore
 from .requests import LeaseRequest, read
 from .snapshot import LeaseSnapshot
+from .snapshot_store import SnapshotStore
 from .view import LeasingView
 
 RELEASED_BY_MODULE = "ReleasedByModule"
@@ -74,7 +74,7 @@ def _is_reservation(options: Mapping[str, Any]) -> bool:
     return options.get("leases") is None and options["service"] is None
 
 
-def _take(store: LedgerStore, view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest) -> KubeObject | None:
+def _take(store: SnapshotStore, view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest) -> KubeObject | None:
     lease, now = snapshot.get(request.slot), datetime.now(UTC)
     if not request.present:
         return _release(store, lease, now) if lease else None
@@ -88,7 +88,7 @@ def _take(store: LedgerStore, view: LeasingView, snapshot: LeaseSnapshot, reques
     )
 
 
-def _release(store: LedgerStore, lease: KubeObject, now: datetime) -> KubeObject | None:
+def _release(store: SnapshotStore, lease: KubeObject, now: datetime) -> KubeObject | None:
     if lease_status.is_bound(lease):
         return leases.release(store, lease, now, RELEASED_BY_MODULE)
     leases.free(store, lease)  # A claim that was never finished.

@@ -25,8 +25,8 @@ from ...ipam.store import LeaseStore
 from ..argument_specs import ArgumentSpec
 from ..result import Outcome
 from .bulk import Step, Task, carry_out, outcome
-from .ledger_store import LedgerStore
 from .snapshot import LeaseSnapshot
+from .snapshot_store import SnapshotStore
 from .view import LeasingView
 
 _HOLDING: Mapping[str, Mapping[str, Any]] = {
@@ -127,7 +127,7 @@ def restore(store: LeaseStore, record: Record) -> KubeObject:
     return leases.write_status(store, lease, record.status)
 
 
-def _take(store: LedgerStore, view: LeasingView, snapshot: LeaseSnapshot, record: Record) -> KubeObject:
+def _take(store: SnapshotStore, view: LeasingView, snapshot: LeaseSnapshot, record: Record) -> KubeObject:
     return restore(store, record)
 
 

@@ -16,7 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import rea
 from egress_controller.cache.caches import Caches
 from egress_controller.ipam.claims import Claims
 
-from tests.unit.core.lease_store import MemoryStore
+from tests.support.memory_store import MemoryStore
 from tests.unit.egress_controller.fakes import network
 
 DMZ = read_network(network("10.70.112.0/28"))

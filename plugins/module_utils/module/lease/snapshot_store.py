@@ -11,7 +11,7 @@ from ...client.kube_client import KubeClient
 from .snapshot import LeaseSnapshot
 
 
-class LedgerStore:
+class SnapshotStore:
     """The LeaseStore of one claim: what the snapshot knows is not asked for again, unless it did not fit."""
 
     def __init__(self, cluster: KubeClient, snapshot: LeaseSnapshot) -> None:
