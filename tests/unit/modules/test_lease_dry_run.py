@@ -18,10 +18,9 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot, lease_object
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.bulk import Step, outcome
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import ask, family_to_ask_for
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.dry_run import foretell as foretell_request
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease import validate
+from ansible_collections.avi.egress.plugins.module_utils.module.lease import bulk
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.bulk import Step, Task, outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease import ask, bring, validate
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.requests import LeaseRequest
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.snapshot import LeaseSnapshot
 
@@ -55,25 +54,31 @@ class View:
 def known(*leases: KubeObject) -> LeaseSnapshot:
     """These leases, each with the lock on its address as long as it holds one."""
     held = [item for item in leases if item["status"]["phase"] != "Expired"]
-    return LeaseSnapshot(leases, [address_object("dmz", item["status"]["address"], item) for item in held])
+    return LeaseSnapshot(leases, [stored(address_object("dmz", item["status"]["address"], item)) for item in held])
+
+
+def stored(obj: KubeObject) -> KubeObject:
+    """As an API server has it."""
+    metadata = {"uid": obj["metadata"]["name"], "resourceVersion": "1", **obj["metadata"]}
+    return {**obj, "metadata": metadata}
 
 
 def lock(address: str, holder: str) -> KubeObject:
-    spec = {"network": "dmz", "address": address, "lease": holder, "leaseUID": "7"}
-    return {"metadata": {"name": f"lock-{address}"}, "spec": spec}
+    return stored(address_object("dmz", address, {"metadata": {"name": holder, "uid": holder}}))
 
 
-def foretell_all(snapshot: LeaseSnapshot, *requests: LeaseRequest, view: View | None = None) -> list[Step]:
+def dry_run(snapshot: LeaseSnapshot, *requests: LeaseRequest, view: View | None = None) -> list[Step]:
+    """What the requests come to, one after the other."""
     ask(snapshot, requests)
-    return [foretell_request(cast("Any", view or View()), snapshot, request) for request in requests]
+    return bulk.dry_run(cast("Any", view or View()), snapshot, requests, Task(ask, bring, False))
 
 
-def foretell(
+def dry_run_of(
     network: EgressNetwork, found: KubeObject | None, holders: Mapping[str, str], wanted: str | None, family: Any = None
 ) -> Step:
     """Of one request, among locks by address and holder."""
     snapshot = LeaseSnapshot([found] if found else [], [lock(address, holder) for address, holder in holders.items()])
-    return foretell_all(snapshot, LeaseRequest(SLOT, True, wanted, family), view=View(network))[0]
+    return dry_run(snapshot, LeaseRequest(SLOT, True, wanted, family), view=View(network))[0]
 
 
 def address_of(step: Step) -> Any:
@@ -89,15 +94,11 @@ def told(step: Step) -> tuple[Any, Any]:
 def lease(phase: str, address: str, slot: Slot = SLOT, **status: Any) -> KubeObject:
     found = lease_object(slot)
     moments = {"boundAt": MOMENT, **({} if phase == "Bound" else {"releasedAt": MOMENT})}
-    return {
-        **found,
-        "metadata": {**found["metadata"], "uid": slot.lease},
-        "status": {"phase": phase, "address": address, **moments, **status},
-    }
+    return {**stored(found), "status": {"phase": phase, "address": address, **moments, **status}}
 
 
 def test_a_new_lease_would_be_drawn_from_the_free_ones() -> None:
-    step = foretell(NETWORK, None, {"10.70.112.100": OTHER}, None)
+    step = dry_run_of(NETWORK, None, {"10.70.112.100": OTHER}, None)
 
     assert step.changed
     assert told(step)[0] == {}
@@ -107,21 +108,21 @@ def test_a_new_lease_would_be_drawn_from_the_free_ones() -> None:
 def test_a_bound_lease_stays() -> None:
     bound = lease("Bound", "10.70.112.100")
 
-    step = foretell(NETWORK, bound, {"10.70.112.100": SLOT.lease}, "10.70.112.100")
+    step = dry_run_of(NETWORK, bound, {"10.70.112.100": SLOT.lease}, "10.70.112.100")
 
     assert not step.changed
     assert address_of(step) == "10.70.112.100"
 
 
 def test_a_released_lease_would_get_its_address_again() -> None:
-    step = foretell(NETWORK, lease("Released", "10.70.112.100"), {"10.70.112.100": SLOT.lease}, None)
+    step = dry_run_of(NETWORK, lease("Released", "10.70.112.100"), {"10.70.112.100": SLOT.lease}, None)
 
     assert step.changed
     assert told(step)[1] == {"EgressLease dmz.green.x.0": {"phase": "Bound", "address": "10.70.112.100"}}
 
 
 def test_an_address_that_the_slot_locked_before_is_its_own() -> None:
-    assert address_of(foretell(NETWORK, None, {"10.70.112.101": SLOT.lease}, None)) == "10.70.112.101"
+    assert address_of(dry_run_of(NETWORK, None, {"10.70.112.101": SLOT.lease}, None)) == "10.70.112.101"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_an_address_that_cannot_be_had_is_refused(
     held: str | None, taken: dict[str, str], wanted: str, reason: str
 ) -> None:
     with pytest.raises(Refused) as caught:
-        foretell(NETWORK, lease("Bound", held) if held else None, taken, wanted)
+        dry_run_of(NETWORK, lease("Bound", held) if held else None, taken, wanted)
 
     assert caught.value.reason == reason
 
@@ -154,26 +155,26 @@ def test_an_address_that_cannot_be_had_is_refused(
 def test_the_family_is_the_wanted_address_else_the_leases(
     before: KubeObject | None, wanted: str | None, expected: str
 ) -> None:
-    assert family_to_ask_for(before, LeaseRequest(SLOT, True, wanted)) == expected
+    assert LeaseRequest(SLOT, True, wanted).family(before) == expected
 
 
 def test_a_family_that_is_asked_for_is_the_one_that_is_drawn_from() -> None:
     locked = {"10.70.112.100": OTHER, "fd70:112::1": OTHER, "10.70.112.101": SLOT.lease}
 
-    assert address_of(foretell(DUAL, None, locked, None, "IPv6")) == "one of 2 free"
-    assert address_of(foretell(DUAL, None, locked, None, "IPv4")) == "10.70.112.101"
-    assert address_of(foretell(DUAL, None, locked, "fd70:112::2", "IPv6")) == "fd70:112::2"
+    assert address_of(dry_run_of(DUAL, None, locked, None, "IPv6")) == "one of 2 free"
+    assert address_of(dry_run_of(DUAL, None, locked, None, "IPv4")) == "10.70.112.101"
+    assert address_of(dry_run_of(DUAL, None, locked, "fd70:112::2", "IPv6")) == "fd70:112::2"
     with pytest.raises(PoolExhausted, match="has no IPv6 addresses"):
-        foretell(NETWORK, None, locked, None, "IPv6")
+        dry_run_of(NETWORK, None, locked, None, "IPv6")
 
 
 def test_a_bound_lease_of_the_other_family_is_refused_in_check_mode_too_and_a_released_one_is_not() -> None:
     taken = {"10.70.112.100": SLOT.lease}
     with pytest.raises(Refused) as caught:
-        foretell(DUAL, lease("Bound", "10.70.112.100"), taken, None, "IPv6")
+        dry_run_of(DUAL, lease("Bound", "10.70.112.100"), taken, None, "IPv6")
     assert caught.value.reason == "AddressFamilyMismatch"
 
-    step = foretell(DUAL, lease("Released", "10.70.112.100"), taken, None, "IPv6")
+    step = dry_run_of(DUAL, lease("Released", "10.70.112.100"), taken, None, "IPv6")
     assert address_of(step) == "one of 3 free"
 
 
@@ -190,7 +191,7 @@ def test_an_exhausted_network_says_so_in_check_mode_too() -> None:
     taken = {f"10.70.112.{last}": OTHER for last in (100, 101, 102)}
 
     with pytest.raises(PoolExhausted):
-        foretell(NETWORK, None, taken, None)
+        dry_run_of(NETWORK, None, taken, None)
 
 
 def numbered(number: int) -> Slot:
@@ -200,11 +201,11 @@ def numbered(number: int) -> Slot:
 def test_what_is_free_is_less_what_earlier_items_of_a_list_will_draw() -> None:
     requests = [LeaseRequest(numbered(number), True) for number in range(4)]
 
-    steps = foretell_all(known(), *requests[:3])
+    steps = dry_run(known(), *requests[:3])
 
     assert list(map(address_of, steps)) == ["one of 3 free", "one of 2 free", "one of 1 free"]
     with pytest.raises(PoolExhausted):
-        foretell_all(known(), *requests)
+        dry_run(known(), *requests)
 
 
 def test_no_item_of_a_list_may_draw_what_another_one_asks_for_or_would_get_again() -> None:
@@ -215,7 +216,7 @@ def test_no_item_of_a_list_may_draw_what_another_one_asks_for_or_would_get_again
         LeaseRequest(numbered(2), True),
     ]
 
-    steps = foretell_all(known(expired), *requests)
+    steps = dry_run(known(expired), *requests)
 
     assert list(map(address_of, steps)) == ["one of 1 free", "10.70.112.101", "10.70.112.102"]
 
@@ -224,7 +225,7 @@ def test_what_one_item_of_a_list_takes_over_is_not_there_for_the_next() -> None:
     released = lease("Released", FIRST, GIVER)
     taken = [lease("Bound", f"10.70.112.{last}", numbered(last)) for last in (101, 102)]
 
-    (step,) = foretell_all(known(released, *taken), LeaseRequest(SLOT, True))
+    (step,) = dry_run(known(released, *taken), LeaseRequest(SLOT, True))
 
     assert told(step) == (
         {f"EgressLease {GIVER.lease}": {"phase": "Released", "address": FIRST}},
@@ -234,13 +235,13 @@ def test_what_one_item_of_a_list_takes_over_is_not_there_for_the_next() -> None:
         },
     )
     with pytest.raises(PoolExhausted):
-        foretell_all(known(released, *taken), LeaseRequest(SLOT, True), LeaseRequest(numbered(0), True))
+        dry_run(known(released, *taken), LeaseRequest(SLOT, True), LeaseRequest(numbered(0), True))
 
 
 def test_what_one_item_of_a_list_gives_back_another_may_take_over() -> None:
     held = [lease("Bound", f"10.70.112.{last}", numbered(last)) for last in (100, 101, 102)]
 
-    released, claimed = foretell_all(known(*held), LeaseRequest(numbered(101), False), LeaseRequest(SLOT, True))
+    released, claimed = dry_run(known(*held), LeaseRequest(numbered(101), False), LeaseRequest(SLOT, True))
 
     assert (released.after or {})["status"]["phase"] == "Released"
     assert address_of(claimed) == "10.70.112.101"
@@ -248,7 +249,7 @@ def test_what_one_item_of_a_list_gives_back_another_may_take_over() -> None:
 
 @pytest.mark.parametrize("phase", ["Bound", "Released"])
 def test_a_transfer_tells_of_both_leases(phase: str) -> None:
-    (step,) = foretell_all(known(lease(phase, FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER))
+    (step,) = dry_run(known(lease(phase, FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER))
 
     assert step.changed
     assert told(step) == (
@@ -268,16 +269,16 @@ def test_a_transfer_that_was_made_is_not_made_again_not_even_when_the_giver_has_
         lease("Expired", FIRST, GIVER, reason="Transferred"),
         lease("Bound", "10.70.112.101", GIVER, history=past),
     ):
-        (step,) = foretell_all(known(lease("Bound", FIRST), giver), request)
+        (step,) = dry_run(known(lease("Bound", FIRST), giver), request)
         assert not step.changed
         assert not step.warnings
-    (step,) = foretell_all(known(lease("Bound", FIRST)), request)
+    (step,) = dry_run(known(lease("Bound", FIRST)), request)
     assert not step.changed
     assert step.warnings
 
 
 @pytest.mark.parametrize(
-    ("leases", "request", "spec", "reason"),
+    ("leases", "asked", "spec", "reason"),
     [
         ([], LeaseRequest(SLOT, True, giver=GIVER), {}, "NothingToGive"),
         ([lease("Bound", FIRST, GIVER)], LeaseRequest(SLOT, True, "10.70.112.101", giver=GIVER), {}, "AddressMismatch"),
@@ -303,12 +304,12 @@ def test_a_transfer_that_was_made_is_not_made_again_not_even_when_the_giver_has_
     ],
 )
 def test_a_transfer_that_cannot_be_is_refused(
-    leases: list[KubeObject], request: LeaseRequest, spec: dict[str, Any], reason: str
+    leases: list[KubeObject], asked: LeaseRequest, spec: dict[str, Any], reason: str
 ) -> None:
     view = View(read_network({"metadata": {"name": "dmz"}, "spec": {**SPEC, **spec}}))
 
     with pytest.raises(Refused) as caught:
-        foretell_all(known(*leases), request, view=view)
+        dry_run(known(*leases), asked, view=view)
 
     assert caught.value.reason == reason
 
@@ -316,7 +317,7 @@ def test_a_transfer_that_cannot_be_is_refused(
 def test_a_quota_does_not_hinder_a_transfer_inside_the_project() -> None:
     view = View(read_network({"metadata": {"name": "dmz"}, "spec": {**SPEC, "addressesPerNamespace": 1}}))
 
-    (step,) = foretell_all(known(lease("Bound", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
+    (step,) = dry_run(known(lease("Bound", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
 
     assert address_of(step) == FIRST
 
@@ -325,9 +326,9 @@ def test_no_service_loses_its_address_to_another() -> None:
     view = View(services=[GIVER])
 
     with pytest.raises(Refused, match="Service green/giver uses it") as caught:
-        foretell_all(known(lease("Bound", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
+        dry_run(known(lease("Bound", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
     assert caught.value.reason == "InUse"
-    (step,) = foretell_all(known(lease("Released", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
+    (step,) = dry_run(known(lease("Released", FIRST, GIVER)), LeaseRequest(SLOT, True, giver=GIVER), view=view)
     assert address_of(step) == FIRST
 
 

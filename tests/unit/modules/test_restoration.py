@@ -127,7 +127,7 @@ def test_a_claim_at_the_same_time_keeps_what_it_got_and_no_address_is_held_twice
     store.between = overtake
     for _attempt in range(3):
         with suppress(Conflict, Refused):
-            restore(store, found)
+            restore(store, NETWORK, found)
 
     held = {item["metadata"]["name"]: lease_status.address(item) for item in store.leases() if lease_status.phase(item)}
     assert len(set(held.values())) == len(held)
@@ -145,8 +145,8 @@ def test_an_answer_that_is_lost_does_not_matter(number: int) -> None:
     store.lose_reply_of_write = number
 
     with pytest.raises(LostConnection):
-        restore(store, found)
-    lease = restore(store, found)
+        restore(store, NETWORK, found)
+    lease = restore(store, NETWORK, found)
 
     assert lease["status"] == {"phase": "Bound", "address": "10.70.112.9", "boundAt": BEGUN}
     assert store.locks()["10.70.112.9"]["leaseUID"] == lease["metadata"]["uid"]

@@ -2,29 +2,28 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Brings leases of source addresses into the state that a playbook asks for.
 
-All is foretold before anything is written, from one list of each kind of object: what is refused leaves nothing behind,
-and what is as it should be costs no more than those lists.
+All is tried in a dry run before anything is written, from one list of each kind of object: what is refused leaves
+nothing behind, and what is as it should be costs no more than those lists.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ...api.addresses import IP_FAMILIES
-from ...api.resources import KubeObject
+from ...api.timestamps import utc_now
 from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, transfers
+from ...ipam.leases import Slot
+from ...ipam.network import EgressNetwork
 from ..argument_specs import STATE, ArgumentSpec
 from ..result import Outcome, returned
 from . import reservations
-from .bulk import Step, Task, carry_out, outcome
-from .dry_run import ask, family_to_ask_for, foretell, giver_of
+from .bulk import Context, Step, Task, carry_out, outcome
+from .givers import giver_of, refuse_if_used
 from .requests import LeaseRequest, read
 from .snapshot import LeaseSnapshot
-from .snapshot_store import SnapshotStore
-from .view import LeasingView
 
 RELEASED_BY_MODULE = "ReleasedByModule"
 
@@ -65,7 +64,7 @@ def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool)
         return reservations.reconcile(cluster, options, check_mode)
     requests, listed = read(options), options.get("leases") is not None
     projects = {slot.namespace for request in requests for slot in (request.slot, request.giver) if slot}
-    task = Task(ask, foretell, _take, listed)
+    task = Task(ask, bring, listed)
     steps = carry_out(cluster, requests, projects, task, check_mode)
     return outcome(steps, {"leases": list(map(_item, steps))} if listed else _values(steps[0]))
 
@@ -74,25 +73,69 @@ def _is_reservation(options: Mapping[str, Any]) -> bool:
     return options.get("leases") is None and options["service"] is None
 
 
-def _take(store: SnapshotStore, view: LeasingView, snapshot: LeaseSnapshot, request: LeaseRequest) -> KubeObject | None:
-    lease, now = snapshot.get(request.slot), datetime.now(UTC)
+def ask(snapshot: LeaseSnapshot, requests: Sequence[LeaseRequest]) -> None:
+    """Note the free addresses that requests are for: what one draws must not be what another one needs."""
+    for request in requests:
+        lease = snapshot.get(request.slot)
+        if not request.present or request.giver or lease_status.is_bound(lease):
+            continue
+        address = request.wanted
+        if lease and not address:
+            address = leases.address_to_keep(lease, None, request.family(lease))
+        if address:
+            snapshot.ask(request.slot.network, address)
+
+
+def bring(context: Context, request: LeaseRequest) -> Sequence[str]:
+    """A lease Bound, or Released, as it is asked for; warnings."""
     if not request.present:
-        return _release(store, lease, now) if lease else None
-    if request.giver and (source := giver_of(view, snapshot, request, request.giver)):
-        source = leases.release(store, source, now, transfers.TRANSFERRED)
-        return transfers.transfer(store, source, request.slot, now, leases.ADMINISTRATOR)
-    network, ip_family = view.leasable[request.slot.network], family_to_ask_for(lease, request)
-    draw, kin = leases.at_random(snapshot.taken(network.name)), partial(snapshot.project, request.slot)
-    return transfers.claim(
-        store, network, request.slot, draw, kin, now, request.wanted, ip_family, leases.ADMINISTRATOR
+        return _release(context, request)
+    network = context.view.admitting(request.slot)
+    if request.giver:
+        return _transfer(context, request, request.giver)
+    return _claim(context, request, network)
+
+
+def _claim(context: Context, request: LeaseRequest, network: EgressNetwork) -> Sequence[str]:
+    lease, slot = context.snapshot.get(request.slot), request.slot
+    if not lease_status.is_bound(lease):
+        # Two lists more, and what is Bound keeps its address whether or not the network leases it still.
+        network = context.view.leasable[network.name]
+    transfers.claim(
+        context.store,
+        network,
+        slot,
+        context.draw,
+        partial(context.snapshot.project, slot),
+        utc_now(),
+        request.wanted,
+        request.family(lease),
+        leases.ADMINISTRATOR,
     )
+    return ()
 
 
-def _release(store: SnapshotStore, lease: KubeObject, now: datetime) -> KubeObject | None:
+def _transfer(context: Context, request: LeaseRequest, giver: Slot) -> Sequence[str]:
+    source, now = giver_of(context.view, context.snapshot, request, giver), utc_now()
+    if source:
+        source = leases.release(context.store, source, now, transfers.TRANSFERRED)
+        transfers.transfer(context.store, source, request.slot, now, leases.ADMINISTRATOR)
+    elif context.snapshot.get(giver) is None:
+        gone = f"EgressLease {giver.lease} is gone"
+        return [f"{gone}: whether the address of EgressLease {request.slot.lease} came from it cannot be seen"]
+    return ()
+
+
+def _release(context: Context, request: LeaseRequest) -> Sequence[str]:
+    lease = context.snapshot.get(request.slot)
+    if lease is None or lease_status.is_released(lease) or lease_status.is_expired(lease):
+        return ()
+    refuse_if_used(context.view, lease)
     if lease_status.is_bound(lease):
-        return leases.release(store, lease, now, RELEASED_BY_MODULE)
-    leases.free(store, lease)  # A claim that was never finished.
-    return {**lease, "status": lease_status.expired(lease)} if lease_status.address(lease) else None
+        leases.release(context.store, lease, utc_now(), RELEASED_BY_MODULE)
+    else:
+        leases.free(context.store, lease)  # A claim that was never finished.
+    return ()
 
 
 def _item(step: Step) -> dict[str, Any]:

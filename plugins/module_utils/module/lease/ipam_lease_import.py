@@ -21,13 +21,11 @@ from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, locks
 from ...ipam.lease_status import BOUND, EXPIRED, HISTORY_LENGTH, RELEASED, Status
 from ...ipam.leases import ADMINISTRATOR, CONTROLLER, IMPORT, Slot
+from ...ipam.network import EgressNetwork
 from ...ipam.store import LeaseStore
 from ..argument_specs import ArgumentSpec
 from ..result import Outcome
-from .bulk import Step, Task, carry_out, outcome
-from .snapshot import LeaseSnapshot
-from .snapshot_store import SnapshotStore
-from .view import LeasingView
+from .bulk import Context, Task, carry_out, outcome
 
 _HOLDING: Mapping[str, Mapping[str, Any]] = {
     "address": {"type": "str", "required": True},
@@ -72,12 +70,17 @@ class Record:
     def phase(self) -> str:
         return str(self.status["phase"])
 
+    @property
+    def holds(self) -> bool:
+        """Whether it has its address to itself: it is Bound, or in quarantine."""
+        return self.phase != EXPIRED
+
 
 def read(options: Options) -> list[Record]:
     """The leases of a file; InvalidInput names the first item that can't be one, or that can't be beside another."""
     records = [_read(number, item) for number, item in enumerate(options["leases"])]
     _refuse_twice(records, "lease", [record.slot for record in records])
-    held = [(record.slot.network, record.address) if record.phase != EXPIRED else None for record in records]
+    held = [(record.slot.network, record.address) if record.holds else None for record in records]
     _refuse_twice(records, "address", held)
     return records
 
@@ -86,31 +89,30 @@ def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcom
     """Each lease there as its record says, unless one with the same address is there already."""
     records = read(options)
     projects = {record.slot.namespace for record in records}
-    steps = carry_out(cluster, records, projects, Task(lambda *_: None, foretell, _take, True), check_mode)
+    steps = carry_out(cluster, records, projects, Task(lambda *_: None, bring, True), check_mode)
     told = [{"name": step.slot.lease, "changed": step.changed} for step in steps]
     return outcome(steps, {"leases": told, "imported": sum(step.changed for step in steps)})
 
 
-def foretell(view: LeasingView, snapshot: LeaseSnapshot, record: Record) -> Step:
-    """What an import comes to. Refused where a firewall would have to be changed after it."""
-    network, found = view.network(record.slot.network), snapshot.get(record.slot)
+def bring(context: Context, record: Record) -> Sequence[str]:
+    """A lease as its record says; warnings. Refused where a firewall would have to be changed after it."""
+    network, found = context.view.network(record.slot.network), context.snapshot.get(record.slot)
     _refuse_another(found, record)
-    lock = snapshot.locked(network.name).get(record.address) if record.phase != EXPIRED else None
+    lock = context.snapshot.locked(network.name).get(record.address) if record.holds else None
     if lock and lock["spec"]["lease"] != record.slot.lease:
         raise leases.taken_by(network, lock)
     if found and (phase := lease_status.phase(found)):
         told = f"EgressLease {record.slot.lease} is {phase} here and stays so; it was {record.phase} when exported"
-        return Step(record.slot, False, found, found, warnings=[] if phase == record.phase else [told])
+        return [] if phase == record.phase else [told]
     if lock and locks.in_conflict(lock):
         raise leases.taken_by(network, lock)
-    if record.phase != EXPIRED:
-        leases.check_wanted(view.leasable[network.name], record.slot.namespace, record.address)
-    after = {**(found or leases.lease_object(record.slot, record.claimed_by)), "status": record.status}
-    snapshot.enter(after)
-    return Step(record.slot, True, found, after)
+    if record.holds:
+        leases.check_wanted(context.view.leasable[network.name], record.slot.namespace, record.address)
+    restore(context.store, network, record)
+    return []
 
 
-def restore(store: LeaseStore, record: Record) -> KubeObject:
+def restore(store: LeaseStore, network: EgressNetwork, record: Record) -> KubeObject:
     """The lease with the record's status; one that has an address already is left as it is.
 
     Refused where it, or its address, is otherwise in use by now, Conflict when somebody else was at the same lease.
@@ -119,16 +121,9 @@ def restore(store: LeaseStore, record: Record) -> KubeObject:
     _refuse_another(lease, record)
     if lease_status.phase(lease):
         return lease
-    if record.phase != EXPIRED and (lock := locks.lock(store, lease, record.address)):
-        holder = lock["spec"]["lease"]
-        raise Refused(
-            Reason.ADDRESS_TAKEN, f"EgressLease {record.slot.lease}: {record.address} is held by {holder} by now"
-        )
+    if record.holds and (lock := locks.lock(store, lease, record.address)):
+        raise leases.taken_by(network, lock)
     return leases.write_status(store, lease, record.status)
-
-
-def _take(store: SnapshotStore, view: LeasingView, snapshot: LeaseSnapshot, record: Record) -> KubeObject:
-    return restore(store, record)
 
 
 def _refuse_another(found: KubeObject | None, record: Record) -> None:

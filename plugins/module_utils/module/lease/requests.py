@@ -9,6 +9,8 @@ from typing import Any, Hashable, Mapping, Sequence
 
 from ...api import addresses
 from ...api.errors import InvalidInput
+from ...api.resources import KubeObject
+from ...ipam import lease_status
 from ...ipam.leases import Slot
 from .bulk import telling
 
@@ -27,6 +29,11 @@ class LeaseRequest:
     ip_family: str | None = None
     giver: Slot | None = None
     """Whose address it is to be."""
+
+    def family(self, lease: KubeObject | None) -> str:
+        """The one that is named, else the wanted address', else that of what the lease has, else IPv4."""
+        address = self.wanted or lease_status.address(lease)
+        return self.ip_family or (addresses.family_of(address) if address else addresses.IPV4)
 
 
 def read(options: Options) -> list[LeaseRequest]:

@@ -1,66 +1,57 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Leases and locks as one task knows them: read once, and from then on what the task itself writes is entered.
+"""Leases and locks as a task knows them: as they were listed, and as its own writes have made them since.
 
-A copy of it is where a task foretells: each step is entered as if it had been taken, so the next one sees it. What is
-known may be old by the time of a write; that is for the API server to notice.
+What is known may be old by the time of a write; that is for the API server to notice.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import Collection, Iterable, Mapping, Tuple
 
-from ...api.resources import KubeObject, address_name
-from ...ipam import lease_status
+from ...api.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, Resource
 from ...ipam.leases import Slot, slot_of
-from ...ipam.transfers import TRANSFERRED
 
-Change = Tuple[KubeObject, KubeObject]
-"""A lease as it was and as it is."""
+Change = Tuple["KubeObject | None", "KubeObject | None"]
+"""A lease as it was and as it is; None where there is none."""
 
 
 class LeaseSnapshot:
-    """Who holds what. Not thread-safe."""
+    """Who holds what. Not thread-safe. Its objects are values: to change one, hand in another."""
 
-    def __init__(self, leases: Iterable[KubeObject], addresses: Iterable[KubeObject]) -> None:
-        self._leases: dict[tuple[str, str], dict[str, KubeObject]] = defaultdict(dict)
-        self._locks: dict[str, dict[str, KubeObject]] = defaultdict(dict)
+    def __init__(self, leases: Iterable[KubeObject], locks: Iterable[KubeObject]) -> None:
+        self.objects: dict[str, dict[str, KubeObject]] = {EGRESS_LEASE.kind: {}, EGRESS_ADDRESS.kind: {}}
+        """By kind and name."""
+        self._projects: dict[tuple[str, str], dict[str, KubeObject]] = defaultdict(dict)
+        self._locked: dict[str, dict[str, KubeObject]] = defaultdict(dict)
         self._asked: dict[str, set[str]] = defaultdict(set)
-        self._drawn: Counter[tuple[str, str]] = Counter()
+        self._former: dict[str, KubeObject | None] = {}
         for lease in leases:
-            self._keep(lease)
-        for lock in addresses:
-            self._locks[lock["spec"]["network"]][lock["spec"]["address"]] = lock
+            self.assume(EGRESS_LEASE, lease)
+        for lock in locks:
+            self.assume(EGRESS_ADDRESS, lock)
 
     def copy(self) -> LeaseSnapshot:
-        """The same, to enter in it what has not happened."""
-        other = LeaseSnapshot(self.leases(), self.locks())
+        """The same, to write in it what has not happened."""
+        other = LeaseSnapshot(self.leases(), self.objects[EGRESS_ADDRESS.kind].values())
         for network, asked in self._asked.items():
             other._asked[network] = set(asked)
         return other
 
-    def leases(self) -> list[KubeObject]:
-        return [lease for project in self._leases.values() for lease in project.values()]
-
-    def locks(self) -> list[KubeObject]:
-        return [lock for network in self._locks.values() for lock in network.values()]
+    def leases(self) -> Collection[KubeObject]:
+        return self.objects[EGRESS_LEASE.kind].values()
 
     def get(self, slot: Slot) -> KubeObject | None:
-        return self._leases[slot.network, slot.namespace].get(slot.lease)
+        return self.objects[EGRESS_LEASE.kind].get(slot.lease)
 
-    def find(self, name: str) -> KubeObject | None:
-        """The lease of a name."""
-        network, namespace = name.split(".")[:2]
-        return self._leases[network, namespace].get(name)
-
-    def project(self, slot: Slot) -> list[KubeObject]:
+    def project(self, slot: Slot) -> Collection[KubeObject]:
         """The leases that the slot's project has of its network."""
-        return list(self._leases[slot.network, slot.namespace].values())
+        return self._projects[slot.network, slot.namespace].values()
 
     def locked(self, network: str) -> Mapping[str, KubeObject]:
         """The EgressAddress of each address of a network that has one."""
-        return self._locks[network]
+        return self._locked[network]
 
     def ask(self, network: str, address: str) -> None:
         """Keep an address that the task will lease from being drawn by another step of it."""
@@ -68,53 +59,34 @@ class LeaseSnapshot:
 
     def taken(self, network: str) -> Collection[str]:
         """The addresses of a network that no step may draw."""
-        return {*self._locks[network], *self._asked[network]}
+        return {*self._locked[network], *self._asked[network]}
 
-    def drawn(self, network: str, ip_family: str) -> int:
-        """How many leases were entered whose address nobody knows yet."""
-        return self._drawn[network, ip_family]
+    def assume(self, resource: Resource, obj: KubeObject) -> None:
+        """A lease or lock as it is now."""
+        self.objects[resource.kind][obj["metadata"]["name"]] = obj
+        index, key = self._index(resource, obj)
+        index[key] = obj
 
-    def enter_drawn(self, lease: KubeObject, ip_family: str) -> None:
-        """A lease whose address will be drawn."""
-        self._keep(lease)
-        self._drawn[lease["spec"]["network"], ip_family] += 1
+    def forget(self, resource: Resource, name: str) -> None:
+        """A lease or lock that is not there any more."""
+        if obj := self.objects[resource.kind].pop(name, None):
+            index, key = self._index(resource, obj)
+            index.pop(key, None)
 
-    def enter(self, lease: KubeObject) -> Change | None:
-        """A lease as it is now, and its address as its own; the lease that had it until now, and how that one is over.
+    def write(self, resource: Resource, name: str, obj: KubeObject | None) -> None:
+        """A lease or lock as the task has made it, None where it has deleted it."""
+        if resource is EGRESS_LEASE:
+            self._former.setdefault(name, self.objects[resource.kind].get(name))
+        self.forget(resource, name) if obj is None else self.assume(resource, obj)
 
-        One that is not Bound leaves the lock as it is.
-        """
-        self._keep(lease)
-        address = lease_status.address(lease)
-        if not lease_status.is_bound(lease):
-            return None
-        network = lease["spec"]["network"]
-        former = self._locks[network].get(address or "")
-        if former and former["spec"]["lease"] == lease["metadata"]["name"]:
-            return None
-        self._locks[network][address or ""] = _lock(lease, address or "")
-        return self._give_away(former["spec"]["lease"], address or "") if former else None
+    def take_changes(self) -> Mapping[str, Change]:
+        """What the task has made of leases, by name, since it last asked this."""
+        former, self._former = self._former, {}
+        return {name: (lease, self.objects[EGRESS_LEASE.kind].get(name)) for name, lease in former.items()}
 
-    def forget(self, lease: KubeObject) -> None:
-        """A lease that is deleted."""
-        spec = lease["spec"]
-        self._leases[spec["network"], spec["namespace"]].pop(lease["metadata"]["name"], None)
-
-    def _give_away(self, name: str, address: str) -> Change | None:
-        giver = self.find(name)
-        if giver is None or lease_status.address(giver) != address:
-            return None
-        after = {**giver, "status": lease_status.expired(giver, TRANSFERRED)}
-        self._keep(after)
-        return giver, after
-
-    def _keep(self, lease: KubeObject) -> None:
-        slot = slot_of(lease)
-        self._leases[slot.network, slot.namespace][slot.lease] = lease
-
-
-def _lock(lease: KubeObject, address: str) -> KubeObject:
-    """As much of an EgressAddress as is known of one that may not be there yet."""
-    network, metadata = lease["spec"]["network"], lease["metadata"]
-    spec = {"network": network, "address": address, "lease": metadata["name"], "leaseUID": metadata.get("uid")}
-    return {"metadata": {"name": address_name(network, address)}, "spec": spec}
+    def _index(self, resource: Resource, obj: KubeObject) -> tuple[dict[str, KubeObject], str]:
+        """Where else an object is kept, and by which name."""
+        if resource is EGRESS_LEASE:
+            slot = slot_of(obj)
+            return self._projects[slot.network, slot.namespace], slot.lease
+        return self._locked[obj["spec"]["network"]], obj["spec"]["address"]
