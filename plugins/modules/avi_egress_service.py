@@ -106,6 +106,21 @@ options:
       - V(ttl) by default.
     type: str
     choices: [ttl, once]
+  probe:
+    description: How the egress pod tries its TCP destinations from the leased address.
+    type: dict
+    suboptions:
+      interval:
+        description: Seconds from one attempt to the next, V(0) for none. V(30) by default.
+        type: int
+      timeout:
+        description: Seconds that an attempt may take. V(3) by default.
+        type: int
+  drain_seconds:
+    description:
+      - With O(ha), for how many seconds an egress pod that ends goes on forwarding what its clients have open.
+      - V(25) by default.
+    type: int
   avi_proxy:
     description: The C(avi_proxy) annotation, such as a C(networksecuritypolicy) with its rules.
     type: dict
@@ -211,6 +226,19 @@ options:
         description: See O(resolve).
         type: str
         choices: [ttl, once]
+      probe:
+        description: See O(probe).
+        type: dict
+        suboptions:
+          interval:
+            description: See O(probe.interval).
+            type: int
+          timeout:
+            description: See O(probe.timeout).
+            type: int
+      drain_seconds:
+        description: See O(drain_seconds).
+        type: int
       avi_proxy:
         description: See O(avi_proxy).
         type: dict

@@ -82,11 +82,13 @@ services:
       sample:
         destination_ip: 10.10.10.200
         destinations: null
+        drain_seconds: 0
         ha: false
         hm_port: 4
         image: null
         network: null
         node_selector: {}
+        probe: {interval: 30, timeout: 3}
         resolve: ttl
         source_ip: null
     avi_proxy:

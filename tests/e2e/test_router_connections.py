@@ -161,3 +161,25 @@ def test_a_sender_of_datagrams_follows_a_name_that_gets_its_address_later(
             assert not is_answered()
         name_server.address = net.remote
         wait_until(is_answered, 10.0, "the datagrams of the same sender are answered")
+
+
+@both_families
+def test_source_ports_that_run_out_are_told_before_the_first_failure(net: Net, pod: Pod) -> None:
+    pod.start().wait_ready()
+    labels = f'address="{net.remote}",port="5353/udp"'
+    assert pod.udp().decode().split()[0] == net.source
+    assert pod.metric(f"egress_router_source_ports{{{labels}}}") == 1
+    assert pod.metric("egress_router_connections") >= 1
+    assert pod.metric("egress_router_source_ports_limit") == 64512
+    assert pod.metric("egress_router_connections_limit") > 1
+    with inside(pod.client):
+        for port in range(2000, 2000 + 58_200):
+            with socket.socket(net.family, socket.SOCK_DGRAM) as sender:
+                sender.bind((net.client, port))
+                sender.sendto(b"?", (net.pod, 53))
+    wait_until(lambda: pod.http("/readyz")[0] == 503, 20.0, "it is told")
+    assert pod.http("/readyz")[1] == (
+        f"PortsExhausted: more than 90% of the 64512 source ports of {net.source} are in use for"
+        f" {net.remote} port 5353/udp; reuse connections, or spread them over more services\n"
+    )
+    assert pod.udp().decode().split()[0] == net.source, "there are some left"

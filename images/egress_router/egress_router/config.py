@@ -19,6 +19,9 @@ from egress_router.family import IPV4, IPV6, Address, Family, Network, family_of
 
 # The article: "it defaults to port 4 if not set".
 DEFAULT_HEALTH_PORT = "4"
+LONGEST_DRAIN: Final = 3600
+LONGEST_INTERVAL: Final = 3600
+LONGEST_TIMEOUT: Final = 60
 
 # Linux' IFNAMSIZ is 16 with the closing zero; a slash or blank can't be part of a name.
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
@@ -77,13 +80,21 @@ class Destination:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """How often destinations are tried, and how long each may take, in seconds; an interval of 0 is never."""
+
+    interval: int = 0
+    timeout: int = 3
+
+
+@dataclass(frozen=True)
 class Config:
     """All that the router is told.
 
     ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is the node's end of
     the point-to-point link; its prefix length is kept for the contract's sake, the link itself uses single addresses
     (docs/explanation/data-path.md). ``refused`` are the cluster's own networks, of either family; all addresses are of
-    the source's family.
+    the source's family. ``drain`` is for how many seconds a router that is asked to end goes on forwarding.
     """
 
     source: Address
@@ -93,6 +104,8 @@ class Config:
     uplink: str | None
     resolve: Resolve
     refused: tuple[Network, ...] = ()
+    drain: int = 0
+    probe: Probe = Probe()
 
     @property
     def family(self) -> Family:
@@ -130,6 +143,8 @@ def parse(env: Mapping[str, str]) -> Config:
         uplink=_uplink(env.get("EGRESS_UPLINK")),
         resolve=_resolve(env.get("EGRESS_RESOLVE", Resolve.TTL.value)),
         refused=refused,
+        drain=_seconds("EGRESS_DRAIN", env.get("EGRESS_DRAIN", "0"), 0, LONGEST_DRAIN),
+        probe=_probe(env.get("EGRESS_PROBE", "0/3")),
     )
 
 
@@ -350,6 +365,20 @@ def _resolve(text: str) -> Resolve:
         return Resolve(text)
     except ValueError:
         raise _error("EGRESS_RESOLVE", text, "give ttl or once") from None
+
+
+def _probe(text: str) -> Probe:
+    interval, _separator, timeout = text.partition("/")
+    if not (_is_number(interval, 0, LONGEST_INTERVAL) and _is_number(timeout, 1, LONGEST_TIMEOUT)):
+        right = f"give <interval>/<timeout> in whole seconds, 0 to {LONGEST_INTERVAL} and 1 to {LONGEST_TIMEOUT}"
+        raise _error("EGRESS_PROBE", text, f"{right}, such as 30/3")
+    return Probe(int(interval), int(timeout))
+
+
+def _seconds(variable: str, text: str, low: int, high: int) -> int:
+    if not _is_number(text, low, high):
+        raise _error(variable, text, f"give whole seconds, {low} to {high}")
+    return int(text)
 
 
 def _is_number(text: str, low: int, high: int) -> bool:

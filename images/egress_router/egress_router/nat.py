@@ -52,6 +52,10 @@ class Nat:
         self._remember(addresses)
         return True
 
+    def end_connections(self) -> None:
+        """Answer every segment of a client with a reset from now on; raise ``NftablesError``."""
+        self._nftables.run(ruleset.end_connections())
+
     def addresses(self) -> Mapping[ServedPort, Address]:
         """Where each served port leads since the last transaction; refused ports are missing."""
         return self._addresses

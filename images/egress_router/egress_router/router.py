@@ -7,6 +7,7 @@ Level-triggered: whatever woke it, the same look at the whole state follows, so 
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 import time
@@ -22,15 +23,19 @@ from egress_router.config import Config, ConfigError, ServedPort
 from egress_router.conflict import PATIENCE, TERMINATION_LOG, Conflict
 from egress_router.events import Events
 from egress_router.family import Address
-from egress_router.health import HealthPort, Status
+from egress_router.health import HealthPort, Page
 from egress_router.lookups import Lookups
+from egress_router.metrics import CONTENT_TYPE, Status, render
 from egress_router.namespace import Namespace
 from egress_router.nat import ConflictMark, Nat
 from egress_router.ndp import Ndp
 from egress_router.neighbours import Neighbours, Role, Sighting
+from egress_router.port_use import PortUse
+from egress_router.resets import open_connections, reset
 from egress_router.resolv_conf import ResolvConf
 from egress_router.resolve import Resolver
-from egress_router.ruleset import PodInterface
+from egress_router.ruleset import PodInterface, Route
+from egress_router.verdicts import Choices, Verdicts
 
 # All in seconds, alike for both families. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links
 # known to be fast, and a take-over within a second is asked for here. RFC 4862 §5.1 has one probe and a wait of 1 s.
@@ -40,6 +45,7 @@ _ANNOUNCE_AFTER: Final = (0.0, 0.2, 1.0, 2.0)
 _DEFEND_INTERVAL: Final = 10.0
 _FULL_CHECK: Final = 10.0
 _RETRY_BROKEN: Final = 1.0
+_DRAIN_LOOK: Final = 0.5
 # A waiting router asks often at first, as its predecessor is most likely just leaving, and seldom later.
 _SHORTEST_WAIT: Final = 0.3
 _LONGEST_WAIT: Final = 2.0
@@ -100,7 +106,11 @@ class Router:
         own = frozenset({config.source, config.bridge.ip, interface.address})
         lookups = Lookups(resolv_conf, config.family, lambda address: config.objection(address, own))
         self._resolver = Resolver(known, config.resolve, lookups, self._events.wake)
-        self._health = HealthPort(config.health_port, config.routes, self.status)
+        self._port_use = PortUse(config.family, config.source, self._events.wake)
+        self._verdicts = Verdicts(config.source, config.probe, self._choices, self._prefer)
+        pages = {"/readyz": self._readyz, "/metrics": self._metrics, "/destinations": self._destinations}
+        self._health = HealthPort(config.health_port, pages)
+        self._pod_address = interface.address
         self._neighbours: Neighbours[Any] | None = None
         self._announcements: list[float] = []
         self._next_look = 0.0
@@ -114,6 +124,8 @@ class Router:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then give the address up; raise ``ConflictTold`` while there is none."""
         self._resolver.start()
+        self._port_use.start()
+        self._verdicts.start()
         only_neighbours = False
         while not self._events.stopping:
             seconds = self._settle(only_neighbours)
@@ -121,16 +133,61 @@ class Router:
             only_neighbours = self._events.wait(seconds, bells=self._wakes_on_change, neighbours=neighbours)
         self._stop()
 
-    def status(self) -> Status:
-        """For the health port; any thread may call this."""
-        return Status(
-            problem=self._reason or self._unresolved(),
+    def _problem(self) -> str | None:
+        return self._reason or self._unresolved() or self._port_use.problem()
+
+    def _readyz(self) -> Page:
+        """Also tells names without an address, which close no port: the other destinations are served."""
+        problem = self._problem()
+        return Page(200, "ok\n") if problem is None else Page(503, f"{problem}\n")
+
+    def _metrics(self) -> Page:
+        status = Status(
+            problem=self._problem(),
             counters=self._nat.counters(),
             lookup_failures=self._resolver.failures(),
+            connections=self._port_use.statistics(),
+            source_ports=self._port_use.by_remote(),
+            findings=self._verdicts.findings(),
             claims=self._claims,
             conflicts=self._conflicts,
             repairs=self._repairs,
         )
+        return Page(200, render(self._config.routes, status), CONTENT_TYPE)
+
+    def _destinations(self) -> Page:
+        """What became of the last attempt at each destination."""
+        findings = self._verdicts.findings()
+        told = [
+            {
+                "port": str(port),
+                "destination": str(to),
+                "address": str(found.address) if found.address else None,
+                "verdict": found.verdict.value,
+                "by": found.by,
+            }
+            for port, to in self._config.routes.items()
+            if (found := findings.get(port)) is not None
+        ]
+        return Page(200, json.dumps(told, indent=2) + "\n", "application/json")
+
+    def _choices(self) -> Choices | None:
+        """What to try: nothing while the address isn't ours."""
+        if self._reason is not None:
+            return None
+        served = self._nat.addresses()
+        choices: dict[ServedPort, tuple[Route, ...]] = {}
+        for port, to in self._config.routes.items():
+            current = served.get(port)
+            others = self._resolver.choices(to.host) if isinstance(to.host, str) else ()
+            addresses = [] if current is None else [current, *(other for other in others if other != current)]
+            choices[port] = tuple((address, to.port) for address in addresses)
+        return choices
+
+    def _prefer(self, port: ServedPort, address: Address) -> None:
+        host = self._config.routes[port].host
+        if isinstance(host, str):
+            self._resolver.prefer(host, address)
 
     def _settle(self, only_neighbours: bool) -> float:
         """Make the data path right as far as possible; seconds until it should be looked at again.
@@ -343,6 +400,25 @@ class Router:
 
     def _stop(self) -> None:
         self._health.close()
-        self._resolver.stop()
+        for part in (self._resolver, self._port_use, self._verdicts):
+            part.stop()
+        if self._attachment.is_held():
+            self._end_connections()
         self._attachment.withdraw(self._uplink)
         log.info("address given up source=%s", self._config.source)
+
+    def _end_connections(self) -> None:
+        """Forward the clients' connections for as long as they may drain, and reset those that are left.
+
+        Nobody would tell the clients else: what they send to a pod that is gone is lost, for some 15 minutes.
+        """
+        family, end = self._config.family, time.monotonic() + self._config.drain
+        try:
+            while time.monotonic() < end and open_connections(family):
+                if self._neighbours is not None:
+                    self._watch(self._neighbours)
+                time.sleep(_DRAIN_LOOK)
+            self._nat.end_connections()
+            log.info("connections ended count=%d", reset(family, self._pod_address))
+        except (_NotReady, OSError) as error:
+            log.warning("connections were not ended: %s", error)

@@ -11,7 +11,7 @@ The order of hooks is the argument why no packet leaves with a wrong source (doc
 ``steer``      prerouting: connections to a served port get a mark, by which ``ip rule`` chooses a routing table
 ``translate``  DNAT to the destination; a port without a known address is left alone and so refused by the pod itself
 ``forward``    policy DROP; DNATed connections go pod interface -> egress0, their replies and ICMP errors come back
-``input``      nothing that comes in by egress0 is for the pod itself
+``input``      nothing that comes in by egress0 is for the pod itself, but answers to its own attempts
 ``errors``     ICMP errors that the pod makes about replies go back by egress0
 ``source``     SNAT to EGRESS_SOURCE
 ``guard``      last: what still has another source is dropped and counted, as is EGRESS_SOURCE on another interface
@@ -41,6 +41,8 @@ TOLD_TABLE: Final = "egress_told"
 EGRESS_INTERFACE: Final = "egress0"
 # "AV": any number that no other part of a pod's namespace uses; it is the mark and the routing table's id alike.
 MARK: Final = 0x4156
+# Of packets that belong to a connection of clients and shall not be taken for one of the pod's own.
+UNTRACKED_MARK: Final = 0x4157
 
 # Where each served port leads, by ``protocol . port``. The first set has the ports of the map, the second all; both
 # count what passes.
@@ -102,6 +104,7 @@ table inet {TABLE} {{
   chain untracked_replies {{
     type filter hook output priority -300
     oifname "{pod.name}" {ip} saddr {pod.address} tcp sport {config.health_port} notrack
+    meta mark {UNTRACKED_MARK} notrack
   }}
   chain steer {{
     type filter hook prerouting priority -150
@@ -124,6 +127,9 @@ table inet {TABLE} {{
   chain input {{
     type filter hook input priority 0
     {_unheard(f'iifname "{EGRESS_INTERFACE}"', family)}
+    # What comes back to the pod's own attempts at the destinations (``verdicts``).
+    iifname "{EGRESS_INTERFACE}" ct direction reply ct state established accept
+    iifname "{EGRESS_INTERFACE}" {errors} accept
     iifname "{EGRESS_INTERFACE}" {_drop(DROPPED_INPUT)}
     # Refused here, a datagram leaves no entry behind that would keep its sender from a destination known later.
     {clients} meta l4proto udp ct state new reject
@@ -162,6 +168,13 @@ def redirect(before: Mapping[ServedPort, Route], after: Mapping[ServedPort, Rout
             *_edit("add", DESTINATIONS, (_route((port, after[port])) for port in changed)),
             *_edit("add", REQUESTS, (_key(port) for port in after if port not in before)),
         )
+    )
+
+
+def end_connections() -> str:
+    """A script that has every segment of a client answered with a reset from now on."""
+    return (
+        f"insert rule inet {TABLE} forward meta l4proto tcp ct status dnat ct direction original reject with tcp reset"
     )
 
 

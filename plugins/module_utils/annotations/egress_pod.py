@@ -12,7 +12,7 @@ from ..api.errors import InvalidAnnotation
 from ..api.resources import AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, KubeObject
 from . import service_type
 from .avi_proxy import Policy, parse_avi_proxy
-from .egress_service import DEFAULT_HM_PORT, Destination, EgressPod, EgressService
+from .egress_service import DEFAULT_DRAIN_SECONDS, DEFAULT_HM_PORT, Destination, EgressPod, EgressService, Probe
 from .field_reader import FieldReader, at, load_json
 from .service_port import ServicePort
 
@@ -83,6 +83,8 @@ class _Reader(FieldReader):
             "network": self._network,
             "source_ip": self._source_ips,
             "resolve": self._resolve,
+            "probe": self._probe,
+            "drainSeconds": self._drain_seconds,
         }
         self.known_keys("", value, readers)
         read = {key: readers[key](key, item) for key, item in value.items()}
@@ -106,7 +108,15 @@ class _Reader(FieldReader):
             network=read.get("network"),
             source_ips=sources,
             resolve=read.get("resolve", "ttl"),
+            probe=read.get("probe", Probe()),
+            drain_seconds=read.get("drainSeconds", DEFAULT_DRAIN_SECONDS if slots == 2 else 0),
         )
+        if found.drain_seconds and not found.ha:
+            self.refuse(
+                "drainSeconds",
+                found.drain_seconds,
+                "this is for ha; the successor of a single pod waits for its address",
+            )
         self._one_family(found)
         return found
 
@@ -186,6 +196,16 @@ class _Reader(FieldReader):
         if not found or None in found or len(set(found)) != len(found):
             self.refuse(field, value, "give an address, or a list of two different ones under ha")
         return tuple(item for item in found if item)
+
+    def _probe(self, field: str, value: Any) -> Probe:
+        if not isinstance(value, dict):
+            self.refuse(field, value, 'give {"interval": seconds, "timeout": seconds}')
+        limits = {"interval": (0, 3600), "timeout": (1, 60)}
+        self.known_keys(field, value, limits)
+        return Probe(**{key: self.integer(at(field, key), item, *limits[key]) for key, item in value.items()})
+
+    def _drain_seconds(self, field: str, value: Any) -> int:
+        return self.integer(field, value, 0, 3600)
 
     def _resolve(self, field: str, value: Any) -> str:
         return self.one_of(field, value, ("ttl", "once"))

@@ -12,6 +12,9 @@ from .avi_proxy import Policy
 from .service_port import ServicePort
 
 DEFAULT_HM_PORT = 4
+DEFAULT_DRAIN_SECONDS = 25
+"""Under ``ha``. With the 5 that the router has to end it makes the 30 that Kubernetes gives every pod by default, which
+drains of nodes are used to."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,14 @@ class Destination:
     host: str
     """An address or a host name."""
     host_port: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How often the egress pod tries its TCP destinations, and how long each may take; an interval of 0 is never."""
+
+    interval: int = 30
+    timeout: int = 3
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,9 @@ class EgressPod:
     source_ips: tuple[str, ...] = ()
     """Addresses the tenant asks for; each must be reserved for its project."""
     resolve: str = "ttl"
+    probe: Probe = Probe()
+    drain_seconds: int = 0
+    """For how long an egress pod that ends goes on forwarding; 0 without ``ha``."""
 
     @property
     def ip_family(self) -> str | None:

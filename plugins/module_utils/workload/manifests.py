@@ -3,10 +3,10 @@
 """The objects that make up a secure egress service: pod controller, NetworkPolicy and the Service's own part.
 
 Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
-EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK and EGRESS_RESOLVE, a readiness probe
-beside the liveness probe (so that no client is sent to a pod whose data path does not stand yet), a startup probe (so
-that a router that waits for its address is not restarted for waiting), and the host directory that the router
-reaches its node's network namespace by.
+EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK, EGRESS_RESOLVE, EGRESS_PROBE and
+EGRESS_DRAIN, a readiness probe beside the liveness probe (so that no client is sent to a pod whose data path does not
+stand yet), a startup probe (so that a router that waits for its address is not restarted for waiting), and the host
+directory that the router reaches its node's network namespace by.
 """
 
 from __future__ import annotations
@@ -115,7 +115,10 @@ def environment(
         "TCP_HM_PORT": str(pod.hm_port),
         "EGRESS_PORTS": egress_ports(service.routes),
         "EGRESS_RESOLVE": pod.resolve,
+        "EGRESS_PROBE": f"{pod.probe.interval}/{pod.probe.timeout}",
     }
+    if pod.drain_seconds:
+        values["EGRESS_DRAIN"] = str(pod.drain_seconds)
     if network.uplink:
         values["EGRESS_UPLINK"] = network.uplink
     return [{"name": name, "value": value} for name, value in values.items()]
@@ -229,7 +232,7 @@ def _pod_template(
         "serviceAccountName": account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "terminationGracePeriodSeconds": service.egress_pod.drain_seconds + TERMINATION_GRACE_SECONDS,
         "volumes": [{"name": "host-namespaces", "hostPath": {"path": HOST_NAMESPACES, "type": "Directory"}}],
         "nodeSelector": dict(service.egress_pod.node_selector),
         "tolerations": [

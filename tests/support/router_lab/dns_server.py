@@ -21,7 +21,7 @@ from tests.support.router_lab.net import Net
 class DnsServer:
     """Answers a question of the family with ``address`` and a TTL of one second, or with SERVFAIL while it is None.
 
-    For the other family there is no address.
+    Several addresses have blanks between them. For the other family there is no address.
     """
 
     def __init__(self, namespace: str, net: Net) -> None:
@@ -58,6 +58,6 @@ class DnsServer:
         if self.address is None:
             answer.set_rcode(dns.rcode.SERVFAIL)
         elif dns.rdatatype.to_text(answer.question[0].rdtype) == self._net.record:
-            found = dns.rrset.from_text(answer.question[0].name, 1, "IN", self._net.record, self.address)
+            found = dns.rrset.from_text(answer.question[0].name, 1, "IN", self._net.record, *self.address.split())
             answer.answer.append(found)
         return answer.to_wire()

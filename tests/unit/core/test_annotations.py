@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy import parse_avi_proxy
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import parse_egress_pod, read_service
-from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import Destination, EgressPod
+from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import Destination, EgressPod, Probe
 from ansible_collections.avi.egress.plugins.module_utils.annotations.field_reader import MAX_DEPTH, MAX_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.api import addresses
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation
@@ -250,6 +250,31 @@ def test_source_ip_has_one_address_for_each_slot() -> None:
         refusal({"destination_ip": "10.1.0.1", "ha": True, "source_ip": wrong})
 
 
+def test_destinations_are_tried_every_half_minute_unless_told_otherwise() -> None:
+    target = {"destination_ip": "10.10.10.200"}
+    assert parse_egress_pod(json.dumps(target)).probe == Probe(30, 3)
+    assert parse_egress_pod(json.dumps(target | {"probe": {"interval": 0}})).probe == Probe(0, 3)
+    assert parse_egress_pod(json.dumps(target | {"probe": {"interval": 5, "timeout": 1}})).probe == Probe(5, 1)
+
+
+@pytest.mark.parametrize(
+    "probe", [True, 5, [], {"interval": -1}, {"interval": "30"}, {"timeout": 0}, {"timeout": 61}, {"period": 5}]
+)
+def test_a_probe_has_an_interval_and_a_timeout(probe: Any) -> None:
+    assert "egress_pod.probe" in str(refusal({"destination_ip": "10.10.10.200", "probe": probe}))
+
+
+def test_connections_drain_under_ha_alone() -> None:
+    target = {"destination_ip": "10.10.10.200"}
+    assert parse_egress_pod(json.dumps(target)).drain_seconds == 0
+    assert parse_egress_pod(json.dumps(target | {"ha": True})).drain_seconds == 25
+    assert parse_egress_pod(json.dumps(target | {"ha": True, "drainSeconds": 300})).drain_seconds == 300
+    assert parse_egress_pod(json.dumps(target | {"drainSeconds": 0})).drain_seconds == 0
+    assert refusal(target | {"drainSeconds": 1}).expected.startswith("this is for ha")
+    for wrong in (-1, 3601, "5", True, 1.5):
+        refusal(target | {"ha": True, "drainSeconds": wrong})
+
+
 @pytest.mark.parametrize("resolve", ["TTL", "never", None, ["ttl"], {}])
 def test_resolve_is_ttl_or_once(resolve: Any) -> None:
     assert refusal({"destination_ip": "10.0.0.1", "resolve": resolve}).field == "egress_pod.resolve"
@@ -430,6 +455,8 @@ def egress_pods(draw: st.DrawFn) -> EgressPod:
         network=draw(st.none() | st.just("dmz")),
         source_ips=tuple(sources[: 2 if ha else 1]),
         resolve=draw(st.sampled_from(["ttl", "once"])),
+        probe=Probe(draw(st.integers(0, 3600)), draw(st.integers(1, 60))),
+        drain_seconds=draw(st.integers(0, 3600)) if ha else 0,
     )
 
 
@@ -448,6 +475,8 @@ def rendered(pod: EgressPod) -> str:
         "network": pod.network,
         "source_ip": list(pod.source_ips) or None,
         "resolve": pod.resolve,
+        "probe": {"interval": pod.probe.interval, "timeout": pod.probe.timeout},
+        "drainSeconds": pod.drain_seconds,
     }
     return json.dumps({key: item for key, item in value.items() if item is not None})
 

@@ -39,6 +39,8 @@ _ANNOTATION_KEYS = {
     "network": "network",
     "source_ip": "source_ip",
     "resolve": "resolve",
+    "probe": "probe",
+    "drain_seconds": "drainSeconds",
 }
 """From option to key of the ``egress_pod`` annotation, in the annotation's order."""
 
@@ -108,7 +110,11 @@ def new(desired: KubeObject) -> KubeObject:
 
 def egress_pod_text(options: Options) -> str:
     """The ``egress_pod`` annotation: the options that were given, as JSON."""
-    value = {key: options[option] for option, key in _ANNOTATION_KEYS.items() if options[option] not in (None, False)}
+    given = {key: options[option] for option, key in _ANNOTATION_KEYS.items()}
+    # Not by equality: 0 is a number of seconds.
+    value = {key: item for key, item in given.items() if item is not None and item is not False}
+    if "probe" in value:
+        value["probe"] = {key: item for key, item in value["probe"].items() if item is not None}
     sources = value.get("source_ip")
     if sources and len(sources) == 1:
         value["source_ip"] = sources[0]

@@ -48,6 +48,8 @@ _SERVICE: Mapping[str, Mapping[str, Any]] = {
     "network": {"type": "str"},
     "source_ip": {"type": "list", "elements": "str"},
     "resolve": {"type": "str", "choices": ["ttl", "once"]},
+    "probe": {"type": "dict", "options": {"interval": {"type": "int"}, "timeout": {"type": "int"}}},
+    "drain_seconds": {"type": "int"},
     "avi_proxy": {"type": "dict"},
     "labels": {"type": "dict"},
     "annotations": {"type": "dict"},

@@ -117,6 +117,8 @@ def _egress_pod(text: str) -> Told | None:
         "network": parsed.network,
         "source_ip": list(parsed.source_ips) or None,
         "resolve": parsed.resolve,
+        "probe": {"interval": parsed.probe.interval, "timeout": parsed.probe.timeout},
+        "drain_seconds": parsed.drain_seconds,
     }
 
 

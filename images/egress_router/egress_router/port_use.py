@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""How many source ports each destination takes, before there is none left.
+
+Counting takes a dump of all connections, so it is rationed: the kernel's own count, which costs nothing, is looked at
+each second, and only when it could mean that a destination's ports run out, or when somebody asks, the connections
+are counted, for at most a twentieth of one processor's time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from threading import Event, Lock, Thread
+from typing import Final
+
+from egress_router.conntrack import Conntrack, Remote, Statistics
+from egress_router.family import Address, Family
+
+# Source NAT takes a client's port from 1024 on for another one from 1024 on.
+SOURCE_PORTS: Final = 65536 - 1024
+# The share of them at which a destination is told of: what is left lasts for a while.
+_NEARLY_ALL: Final = 0.9
+_MANY: Final = int(SOURCE_PORTS * _NEARLY_ALL)
+_EACH: Final = 1.0
+# A count is followed by a rest of so many times what it took.
+_REST: Final = 19.0
+
+log = logging.getLogger(__name__)
+
+
+class PortUse:
+    """Watches the pod's connections in a thread of its own."""
+
+    def __init__(self, family: Family, source: Address, on_change: Callable[[], None]) -> None:
+        """``on_change`` is called in the thread whenever ``problem`` changes; raise OSError."""
+        self._conntrack = Conntrack(family)
+        self._source = source
+        self._on_change = on_change
+        self._lock = Lock()
+        self._stopped = Event()
+        self._counted: Counter[Remote] = Counter()
+        self._next_count = 0.0
+        self._problem: str | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        Thread(target=self._run, name="port-use", daemon=True).start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopped.set()
+
+    def problem(self) -> str | None:
+        """What there is to tell of destinations whose source ports run out."""
+        return self._problem
+
+    def statistics(self) -> Statistics:
+        """The kernel's own numbers; raise OSError."""
+        with self._lock:
+            return self._conntrack.statistics()
+
+    def by_remote(self) -> Mapping[Remote, int]:
+        """Source ports in use, at most as old as the ration has it; raise OSError."""
+        with self._lock:
+            start = time.monotonic()
+            if start >= self._next_count:
+                self._counted = Counter(connection.remote for connection in self._conntrack.connections())
+                now = time.monotonic()
+                self._next_count = now + max(_EACH, _REST * (now - start))
+            return self._counted
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_EACH):
+            try:
+                self._look()
+            except OSError as error:
+                log.warning("connections can't be counted: %s", error)
+                return
+
+    def _look(self) -> None:
+        with self._lock:
+            entries = self._conntrack.entries()
+        before, self._problem = self._problem, None if entries < _MANY else self._told(self.by_remote())
+        if before != self._problem:
+            self._on_change()
+            if before is None or self._problem is None:
+                log.warning("%s", self._problem or "source ports are free again")
+
+    def _told(self, counted: Mapping[Remote, int]) -> str | None:
+        for remote, count in counted.items():
+            if count >= _MANY:
+                return (
+                    f"PortsExhausted: more than {_NEARLY_ALL:.0%} of the {SOURCE_PORTS} source ports of {self._source}"
+                    f" are in use for {remote.address} port {remote.port}/{remote.protocol.value};"
+                    " reuse connections, or spread them over more services"
+                )
+        return None

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Whether the destinations answer, tried from the leased address: by TCP connections that end as soon as they stand."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from threading import Event, Thread
+from typing import Final
+
+from egress_router.config import Probe, Protocol, ServedPort
+from egress_router.family import IPV4, Address
+from egress_router.ruleset import MARK, Route
+
+# linux/in.h, in6.h, errqueue.h: struct sock_extended_err, and behind it the address of who sent the error.
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
+_BY_ICMP: Final = (2, 3)
+# RFC 1812 §5.2.7.1, RFC 4443 §3.1: type and code of errors that say "forbidden" and "this port is closed".
+_FORBIDDEN: Final = {4: ((3, 9), (3, 10), (3, 13)), 6: ((1, 1), (1, 5), (1, 6))}
+_CLOSED: Final = {4: (3, 3), 6: (1, 4)}
+_MOST_AT_ONCE: Final = 128
+
+
+class Verdict(StrEnum):
+    """What a destination does with a connection from the leased address."""
+
+    OPEN = "Open"
+    REFUSED = "Refused"
+    SILENT = "Silent"
+    PROHIBITED = "Prohibited"
+    NO_ROUTE = "NoRoute"
+    NAME_UNKNOWN = "NameUnknown"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """``by``: the station that forbade it or knows no way, if it said so."""
+
+    verdict: Verdict
+    address: Address | None = None
+    by: str | None = None
+
+
+@dataclass
+class _Try:
+    port: ServedPort
+    route: Route
+    line: socket.socket
+    until: float
+
+
+Choices = Mapping[ServedPort, tuple[Route, ...]]
+"""Where each served port may lead: the route in use first, then those by other addresses of the same name."""
+
+
+class Verdicts:
+    """Tries the destinations again and again, in a thread of its own."""
+
+    def __init__(
+        self,
+        source: Address,
+        probe: Probe,
+        choices: Callable[[], Choices | None],
+        on_better: Callable[[ServedPort, Address], None],
+    ) -> None:
+        """``choices``: what to try, None for nothing now.
+
+        ``on_better`` is called in the thread with another address that answers while the one in use doesn't.
+        """
+        self._source = source
+        self._probe = probe
+        self._choices = choices
+        self._on_better = on_better
+        self._stopped = Event()
+        self._found: dict[ServedPort, Finding] = {}
+
+    def start(self) -> None:
+        """Begin, unless probing is off."""
+        if self._probe.interval:
+            Thread(target=self._run, name="verdicts", daemon=True).start()
+
+    def stop(self) -> None:
+        """Try no more."""
+        self._stopped.set()
+
+    def findings(self) -> Mapping[ServedPort, Finding]:
+        """The last verdict of each TCP port that was tried."""
+        return self._found
+
+    def _run(self) -> None:
+        # Until there is something to try, the router is starting.
+        wait = 0.2
+        while not self._stopped.wait(wait):
+            choices = self._choices()
+            wait = 0.2
+            if choices is not None:
+                self._look(choices)
+                wait = float(self._probe.interval)
+
+    def _look(self, choices: Choices) -> None:
+        tcp = {port: routes for port, routes in choices.items() if port.protocol is Protocol.TCP}
+        found = dict(self._try_all([(port, routes[0]) for port, routes in tcp.items() if routes]))
+        unknown = {port: Finding(Verdict.NAME_UNKNOWN) for port, routes in tcp.items() if not routes}
+        self._found = {port: finding for (port, _route), finding in found.items()} | unknown
+        self._try_others(tcp)
+
+    def _try_others(self, choices: Choices) -> None:
+        """Where the address in use fails a second time, while another of its name answers, that one is better."""
+        failing = [
+            port
+            for port, routes in choices.items()
+            if len(routes) > 1 and self._found[port].verdict is not Verdict.OPEN
+        ]
+        again = self._try_all([(port, route) for port in failing for route in choices[port]])
+        for port in failing:
+            answering = [route for route in choices[port] if again[port, route].verdict is Verdict.OPEN]
+            if answering:
+                self._found[port] = again[port, answering[0]]
+                self._on_better(port, answering[0][0])
+
+    def _try_all(self, targets: list[tuple[ServedPort, Route]]) -> dict[tuple[ServedPort, Route], Finding]:
+        """Side by side, so many at once."""
+        found: dict[tuple[ServedPort, Route], Finding] = {}
+        for first in range(0, len(targets), _MOST_AT_ONCE):
+            found |= self._try_some(targets[first : first + _MOST_AT_ONCE])
+        return found
+
+    def _try_some(self, targets: list[tuple[ServedPort, Route]]) -> dict[tuple[ServedPort, Route], Finding]:
+        found: dict[tuple[ServedPort, Route], Finding] = {}
+        with ExitStack() as stack, selectors.DefaultSelector() as selector:
+            for port, route in targets:
+                line = stack.enter_context(self._line(route[0]))
+                code = _connect(line, self._source, route)
+                if code != errno.EINPROGRESS:
+                    found[port, route] = _finding(code, line, route[0])
+                else:
+                    selector.register(line, selectors.EVENT_WRITE, (port, route))
+            end = time.monotonic() + self._probe.timeout
+            while selector.get_map() and (left := end - time.monotonic()) > 0:
+                for key, _events in selector.select(left):
+                    ready = key.fileobj
+                    assert isinstance(ready, socket.socket)
+                    selector.unregister(ready)
+                    code = ready.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    found[key.data] = _finding(code, ready, key.data[1][0])
+            for key in selector.get_map().values():
+                found[key.data] = Finding(Verdict.SILENT, key.data[1][0])
+        return found
+
+    @staticmethod
+    def _line(address: Address) -> socket.socket:
+        family = socket.AF_INET if address.version == IPV4.version else socket.AF_INET6
+        line = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        # The mark chooses the same routing table as for clients.
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, MARK)
+        if family == socket.AF_INET:
+            line.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        else:
+            line.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+        return line
+
+
+def _connect(line: socket.socket, source: Address, route: Route) -> int:
+    """The error number, EINPROGRESS for none yet."""
+    try:
+        line.bind((str(source), 0))
+    except OSError as error:
+        return error.errno or errno.EIO
+    return line.connect_ex((str(route[0]), route[1]))
+
+
+def _finding(code: int, line: socket.socket, address: Address) -> Finding:
+    if code == 0:
+        return Finding(Verdict.OPEN, address)
+    if code == errno.ETIMEDOUT:
+        return Finding(Verdict.SILENT, address)
+    kind, by = _told_by(line, address)
+    if kind in _FORBIDDEN[address.version] or code in (errno.EACCES, errno.EPERM):
+        return Finding(Verdict.PROHIBITED, address, by)
+    if kind == _CLOSED[address.version] and by != str(address):
+        # A firewall that rejects in the destination's name.
+        return Finding(Verdict.PROHIBITED, address, by)
+    if code in (errno.ECONNREFUSED, errno.ECONNRESET):
+        return Finding(Verdict.REFUSED, address)
+    return Finding(Verdict.NO_ROUTE, address, by or os.strerror(code))
+
+
+def _told_by(line: socket.socket, address: Address) -> tuple[tuple[int, int] | None, str | None]:
+    """Type and code of the ICMP error, if there was one, and who sent it."""
+    with suppress(OSError):
+        _data, ancillary, _flags, _from = line.recvmsg(512, 512, socket.MSG_ERRQUEUE)
+        for _level, _kind, content in ancillary:
+            _number, origin, kind, code, _pad, _info, _more = _EXTENDED_ERROR.unpack_from(content)
+            if origin in _BY_ICMP:
+                offender = content[_EXTENDED_ERROR.size :]
+                packed = offender[4:8] if address.version == IPV4.version else offender[8:24]
+                return (kind, code), str(ip_address(packed))
+    return None, None

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What becomes of the clients' connections when a router is asked to end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.support.router_lab.lab import Lab
+from tests.support.router_lab.net import Net, both_families
+from tests.support.router_lab.pod import Pod, talk
+from tests.support.router_lab.wait import wait_until
+
+
+@both_families
+def test_clients_that_wait_for_an_answer_are_reset(net: Net, lab: Lab, pod: Pod) -> None:
+    """They send nothing, so nothing but a reset would ever tell them."""
+    router = pod.start().wait_ready()
+    connections = [pod.connect() for _number in range(3)]
+    for connection in connections:
+        assert talk(connection).split()[0] == net.source
+        connection.settimeout(2)
+    assert router.end() == 0
+    for connection in connections:
+        with connection, pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert "connections ended count=3" in "\n".join(router.log)
+    lab.assert_no_other_source()
+
+
+@both_families
+def test_connections_may_drain_before_they_are_reset(net: Net, lab: Lab, pod: Pod) -> None:
+    router = pod.start(EGRESS_DRAIN="4").wait_ready()
+    with pod.connect() as connection:
+        assert talk(connection).split()[0] == net.source
+        router.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not pod.is_healthy(), 2.0, "new clients are sent elsewhere", router)
+        time.sleep(1.5)
+        assert talk(connection).split()[0] == net.source
+        connection.settimeout(10)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert router.end() == 0
+    lab.assert_no_other_source()
+
+
+@both_families
+def test_draining_ends_with_the_last_connection(net: Net, pod: Pod) -> None:
+    router = pod.start(EGRESS_DRAIN="600").wait_ready()
+    with pod.connect() as connection:
+        assert talk(connection).split()[0] == net.source
+        router.process.send_signal(signal.SIGTERM)
+        time.sleep(1.0)
+        assert router.process.poll() is None
+        connection.shutdown(socket.SHUT_RDWR)
+    assert router.end() == 0
+    assert "connections ended count=0" in "\n".join(router.log)
