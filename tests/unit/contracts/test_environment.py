@@ -166,8 +166,8 @@ def test_what_the_router_cannot_do_without_is_rendered(variable: str) -> None:
 
 
 def test_each_variable_that_is_rendered_is_one_that_the_router_reads_and_the_other_way_round() -> None:
-    service = admitted(service_object({"destination_ip": "10.10.10.200"}), 4)
-    ((_pod, spec),) = rendered(service, 4, "eth0")
+    service = admitted(service_object({"destination_ip": "10.10.10.200", "ha": True}), 4)
+    _pod, spec = rendered(service, 4, "eth0")[0]
     written = {item["name"] for item in spec["containers"][0]["env"]} - {manifests.RENDERING_VARIABLE}
     asked = set(re.findall(r'"([A-Z][A-Z_]+)"', inspect.getsource(config.parse))) - SET_BY_OTHERS
     assert asked

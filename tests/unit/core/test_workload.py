@@ -89,7 +89,12 @@ def test_the_replication_controller_holds_all_that_the_article_shows() -> None:
 def test_the_environment_is_the_articles_five_in_their_order_then_ours() -> None:
     found = container(rendered())["env"]
     assert found[:5] == ARTICLE_ENV
-    assert [item["name"] for item in found[5:]] == ["EGRESS_PORTS", "EGRESS_RESOLVE", "EGRESS_RENDERING"]
+    assert [item["name"] for item in found[5:]] == [
+        "EGRESS_PORTS",
+        "EGRESS_RESOLVE",
+        "EGRESS_PROBE",
+        "EGRESS_RENDERING",
+    ]
     assert all(isinstance(item["value"], str) for item in found)
 
 
