@@ -14,7 +14,7 @@ Told = Mapping[str, Any]
 
 ADMISSION_POLICIES = (
     *("avi-egress-accounts", "avi-egress-managed", "avi-egress-requests", "avi-egress-entrance"),
-    *("avi-egress-bindings", "avi-egress-networks"),
+    *("avi-egress-bindings", "avi-egress-pod-security", "avi-egress-projects", "avi-egress-networks"),
 )
 VERSION_LABEL = "app.kubernetes.io/version"
 

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Onboarding opens nothing: what Pod Security enforced in a project is remembered, held, and restored at the end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, POD, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden, KubeClient
+
+from tests.support.ansible_run import Ansible, Run
+from tests.support.api_server import ApiServer
+from tests.support.waiting import wait_for
+
+ENFORCE = "pod-security.kubernetes.io/enforce"
+HELD, BEFORE = "egress.avi.dev/pod-security", "egress.avi.dev/pod-security-before"
+PROJECTS = {"strict": "restricted", "plain": "baseline", "open": "privileged", "bare": None}
+"""By what they enforce before they are onboarded."""
+SITE: dict[str, Any] = {
+    "egress_wait": False,
+    "egress_projects": [*PROJECTS, "new"],
+    "egress_networks": [{"name": "lan", "uplink": "eth0", "subnets": [{"cidr": "10.70.112.0/24"}]}],
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> KubeClient:
+    found = api.cluster()
+    for name, level in PROJECTS.items():
+        labels = {"team": "a", **({ENFORCE: level} if level else {})}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        found.create(NAMESPACE, body)
+    return found
+
+
+def play(ansible: Ansible, name: str, *arguments: str, **variables: Any) -> Run:
+    return ansible.playbook(f"avi.egress.{name}", *arguments, "-e", json.dumps(variables))
+
+
+def of(cluster: KubeClient, project: str) -> tuple[dict[str, str], dict[str, str]]:
+    """A namespace's labels and annotations of this matter."""
+    metadata = (cluster.get(NAMESPACE, project) or {})["metadata"]
+    labels = {key: value for key, value in metadata["labels"].items() if key in (ENFORCE, HELD)}
+    return labels, {key: value for key, value in (metadata.get("annotations") or {}).items() if key == BEFORE}
+
+
+def may_run_privileged(cluster: KubeClient, project: str) -> bool:
+    container = {"name": "c", "image": "x", "securityContext": {"privileged": True}}
+    metadata = {"name": "tried", "namespace": project}
+    body: KubeObject = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+    try:
+        cluster.create(POD, body, dry_run=True)
+    except Forbidden:
+        return False
+    return True
+
+
+def test_onboarding_remembers_what_was_enforced_and_holds_other_pods_to_it(
+    ansible: Ansible, cluster: KubeClient
+) -> None:
+    run = play(ansible, "site", **SITE)
+    assert run.stats["failures"] == 0
+    for name, level in PROJECTS.items():
+        assert of(cluster, name) == ({ENFORCE: "privileged", HELD: level or "privileged"}, {BEFORE: level or ""})
+    wait_for("the policies to be in force", lambda: not may_run_privileged(cluster, "strict"))
+    assert [name for name in PROJECTS if may_run_privileged(cluster, name)] == ["open", "bare"]
+
+
+def test_a_second_run_remembers_the_same(ansible: Ansible, cluster: KubeClient) -> None:
+    before = {name: cluster.get(NAMESPACE, name) for name in SITE["egress_projects"]}
+    run = play(ansible, "onboard_project", egress_projects=SITE["egress_projects"])
+    assert (run.stats["failures"], run.stats["changed"]) == (0, 0)
+    assert {name: cluster.get(NAMESPACE, name) for name in before} == before
+
+
+def test_the_clusters_own_default_is_held_where_it_is_given(ansible: Ansible, cluster: KubeClient) -> None:
+    play(ansible, "onboard_project", egress_projects=["bare"], egress_pod_security_default="baseline")
+    assert of(cluster, "bare") == ({ENFORCE: "privileged", HELD: "baseline"}, {BEFORE: ""})
+    wait_for("the project to be held", lambda: not may_run_privileged(cluster, "bare"))
+
+
+def test_offboarding_restores_what_was_enforced(ansible: Ansible, cluster: KubeClient) -> None:
+    for _time in range(2):
+        run = play(ansible, "offboard_project", egress_projects=["strict", "bare"])
+        assert run.stats["failures"] == 0
+        assert of(cluster, "strict") == ({ENFORCE: "restricted"}, {})
+        assert of(cluster, "bare") == ({}, {})
+    assert run.stats["changed"] == 0
+
+
+def test_the_uninstallation_restores_it_everywhere(ansible: Ansible, cluster: KubeClient) -> None:
+    run = play(ansible, "uninstall")
+    assert run.stats["failures"] == 0
+    assert of(cluster, "plain") == ({ENFORCE: "baseline"}, {})
+    assert of(cluster, "open") == ({ENFORCE: "privileged"}, {})
+    assert of(cluster, "new") == ({}, {})
+    assert not may_run_privileged(cluster, "plain")
+    metadata = (cluster.get(NAMESPACE, "plain") or {})["metadata"]
+    assert metadata["labels"].items() >= {"team": "a", "egress.avi.dev/project": "included"}.items()
