@@ -8,13 +8,17 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, POD, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, POD, KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden, KubeClient
+from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES
 
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ApiServer
 from tests.support.waiting import wait_for
 
+POLICY = Resource(
+    "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
+)
 ENFORCE = "pod-security.kubernetes.io/enforce"
 HELD, BEFORE = "egress.avi.dev/pod-security", "egress.avi.dev/pod-security-before"
 PROJECTS = {"strict": "restricted", "plain": "baseline", "open": "privileged", "bare": None}
@@ -63,6 +67,7 @@ def test_onboarding_remembers_what_was_enforced_and_holds_other_pods_to_it(
 ) -> None:
     run = play(ansible, "site", **SITE)
     assert run.stats["failures"] == 0
+    assert {item["metadata"]["name"] for item in cluster.list(POLICY)} == set(ADMISSION_POLICIES)
     for name, level in PROJECTS.items():
         assert of(cluster, name) == ({ENFORCE: "privileged", HELD: level or "privileged"}, {BEFORE: level or ""})
     wait_for("the policies to be in force", lambda: not may_run_privileged(cluster, "strict"))

@@ -44,7 +44,7 @@ def install_policies(cluster: KubeClient) -> None:
 
 
 def rendered(template: str) -> Iterator[KubeObject]:
-    environment = jinja2.Environment()
+    environment = jinja2.Environment(trim_blocks=True)  # as Ansible has it
     environment.filters["bool"] = bool
     text = environment.from_string((ROLE / "templates" / template).read_text())
     yield from yaml.safe_load_all(text.render(egress_namespace=NAMESPACE_OF_CONTROLLER, egress_cluster_admin=False))
