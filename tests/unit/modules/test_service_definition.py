@@ -17,7 +17,7 @@ from ansible_collections.avi.egress.plugins.module_utils.module.service.definiti
     validate,
 )
 from ansible_collections.avi.egress.plugins.module_utils.module.service.egress_service import SPEC
-from ansible_collections.avi.egress.plugins.module_utils.module.service.egress_service_info import told
+from ansible_collections.avi.egress.plugins.module_utils.module.service.egress_service_info import report_of
 
 
 def options(**given: Any) -> dict[str, Any]:
@@ -178,4 +178,4 @@ def test_the_cluster_ip_that_is_told_is_the_one_that_leads_outside(annotations: 
     spec = {"clusterIP": "172.30.0.1", "clusterIPs": ["172.30.0.1", "fd00:96::1"]}
     service = {"metadata": {"name": "x", "namespace": "green", "annotations": annotations}, "spec": spec}
 
-    assert told(service)["cluster_ip"] == expected
+    assert report_of(service)["cluster_ip"] == expected

@@ -67,12 +67,12 @@ def tell(server: Server, **options: Any) -> Outcome:
     return outcome
 
 
-def told(*services: KubeObject, **objects: Any) -> list[dict[str, Any]]:
+def report_of(*services: KubeObject, **objects: Any) -> list[dict[str, Any]]:
     return list(tell(Server(*services, **objects)).values["services"])
 
 
 def test_secure_egress_services_come_by_project_and_name_and_others_not_at_all() -> None:
-    found = told(egress("green", "b"), service("green", "web"), egress("blue", "z"), egress("green", "a"))
+    found = report_of(egress("green", "b"), service("green", "web"), egress("blue", "z"), egress("green", "a"))
 
     assert [(item["namespace"], item["name"]) for item in found] == [("blue", "z"), ("green", "a"), ("green", "b")]
 
@@ -99,7 +99,7 @@ def test_a_service_is_told_with_what_serves_it() -> None:
     pods = [controller("StatefulSet", "green-a", 2, 1), controller("StatefulSet", "blue-a", 2, 2)]
     former = [controller("ReplicationController", "green-a", 0, 0)]
 
-    found, other = told(
+    found, other = report_of(
         egress("green", "a", waiting),
         egress("green", "b", READY),
         EgressLease=leases,
@@ -131,7 +131,7 @@ def test_the_annotation_is_told_as_the_options_that_make_it() -> None:
         "resolve": "once",
     }
     made = service("green", "a", egress_pod=json.dumps(keys))
-    (found,) = told(made)
+    (found,) = report_of(made)
 
     nothing = dict.fromkeys(egress_service.SPEC.options)
     options = {**nothing, "namespace": "green", "name": "a", "type": "ClusterIP", **found["egress_pod"]}
@@ -140,7 +140,7 @@ def test_the_annotation_is_told_as_the_options_that_make_it() -> None:
 
 
 def test_what_is_left_out_is_told_with_its_default() -> None:
-    (found,) = told(egress("green", "a"))
+    (found,) = report_of(egress("green", "a"))
 
     told_options = found["egress_pod"]
     assert (told_options["hm_port"], told_options["ha"], told_options["resolve"]) == (4, False, "ttl")
@@ -152,7 +152,7 @@ def test_avi_proxy_is_told_as_it_is_written() -> None:
     made = egress("green", "a")
     made["metadata"]["annotations"]["avi_proxy"] = json.dumps(policy)
 
-    (found,) = told(made)
+    (found,) = report_of(made)
 
     assert found["avi_proxy"] == policy
 
@@ -167,7 +167,7 @@ def test_avi_proxy_is_told_as_it_is_written() -> None:
 def test_an_annotation_that_cannot_be_read_says_why_and_spoils_no_other(
     annotations: dict[str, str], unread: str
 ) -> None:
-    broken, sound = told(service("green", "a", **annotations), egress("green", "b"))
+    broken, sound = report_of(service("green", "a", **annotations), egress("green", "b"))
 
     assert broken["error"].startswith(f"Service green/a: {unread}")
     assert broken[unread] is None
@@ -175,7 +175,7 @@ def test_an_annotation_that_cannot_be_read_says_why_and_spoils_no_other(
 
 
 def test_an_annotation_that_does_not_fit_its_service_is_read_and_says_why() -> None:
-    (found,) = told(egress("green", "a", hm_port=80))
+    (found,) = report_of(egress("green", "a", hm_port=80))
 
     assert found["egress_pod"]["hm_port"] == 80
     assert "egress_pod.hm_port is 80" in found["error"]

@@ -27,7 +27,7 @@ Places = Sequence[str | None]
 
 
 @dataclass(frozen=True)
-class Wish:
+class ServiceRequest:
     """What a task's options ask of one Service."""
 
     options: Mapping[str, Any]
@@ -63,7 +63,7 @@ class Wish:
 class Step:
     """A Service brought, or to be brought, into the state that is asked for."""
 
-    wish: Wish
+    request: ServiceRequest
     before: KubeObject | None
     write: Write | None
     after: KubeObject | None
@@ -71,34 +71,34 @@ class Step:
     @property
     def is_idle(self) -> bool:
         """Whether the Service is ready and as it is to be."""
-        return self.write is None and self.wish.present and _is_ready(self.before)
+        return self.write is None and self.request.present and _is_ready(self.before)
 
 
-Decide = Callable[[Wish, "KubeObject | None"], "Write | None"]
-"""The write that leads from the Service as it is to the wish; EgressError if there is none that may be made."""
+Decide = Callable[[ServiceRequest, "KubeObject | None"], "Write | None"]
+"""The write that leads from the Service as it is to what is asked for; EgressError if none may be made."""
 
 
 @contextmanager
-def telling(wish: Wish) -> Iterator[None]:
+def naming_item(request: ServiceRequest) -> Iterator[None]:
     """Say which item of the list an error is about."""
     try:
         yield
     except EgressError as error:
-        if wish.number is None:
+        if request.number is None:
             raise
-        raise of_item(f"services[{wish.number}]", wish.subject, error) from error
+        raise of_item(f"services[{request.number}]", request.subject, error) from error
 
 
-def read(cluster: KubeClient, wishes: Sequence[Wish]) -> tuple[Places, Mapping[ServiceName, KubeObject]]:
+def read(cluster: KubeClient, requests: Sequence[ServiceRequest]) -> tuple[Places, Mapping[ServiceName, KubeObject]]:
     """Where the Services are to be looked for, and those that are there, by one request.
 
     One list for all projects together. Whose rights do not reach so far reads project by project.
     """
-    projects = sorted({wish.options["namespace"] for wish in wishes})
-    if len(wishes) == 1 and wishes[0].number is None:
-        namespace, name = wishes[0].name
+    projects = sorted({request.options["namespace"] for request in requests})
+    if len(requests) == 1 and requests[0].number is None:
+        namespace, name = requests[0].name
         found = cluster.get(SERVICE, name, namespace)
-        return projects, {wishes[0].name: found} if found else {}
+        return projects, {requests[0].name: found} if found else {}
     if len(projects) > 1:
         try:
             return [None], _by_name(cluster.list(SERVICE))
@@ -108,13 +108,13 @@ def read(cluster: KubeClient, wishes: Sequence[Wish]) -> tuple[Places, Mapping[S
     return projects, _by_name([item for items in listed for item in items])
 
 
-def decide(wishes: Sequence[Wish], found: Mapping[ServiceName, KubeObject], decided: Decide) -> list[Step]:
-    """A step for each wish, not taken yet."""
+def decide(requests: Sequence[ServiceRequest], found: Mapping[ServiceName, KubeObject], decided: Decide) -> list[Step]:
+    """A step for each request, not taken yet."""
     steps = []
-    for wish in wishes:
-        observed = found.get(wish.name)
-        with telling(wish):
-            steps.append(Step(wish, observed, decided(wish, observed), observed))
+    for request in requests:
+        observed = found.get(request.name)
+        with naming_item(request):
+            steps.append(Step(request, observed, decided(request, observed), observed))
     return steps
 
 
@@ -140,22 +140,22 @@ def wait(cluster: KubeClient, places: Places, steps: Sequence[Step], seconds: fl
     found: Objects = {}
     stays: dict[ServiceName, str] = {}
     warnings: list[str] = []
-    late = [step for step in steps if step.wish.present and not step.is_idle]
+    late = [step for step in steps if step.request.present and not step.is_idle]
     for place in places:
-        if here := [step for step in late if step.wish.is_in(place)]:
+        if here := [step for step in late if step.request.is_in(place)]:
             awaited = [Awaited(step.after, step.write is not None) for step in here if step.after]
             found |= waiting.until_decided(cluster, _watched(place, here), awaited, deadline)
     for place in places:
-        if gone := [step.wish for step in steps if not step.wish.present and step.wish.is_in(place)]:
+        if gone := [step.request for step in steps if not step.request.present and step.request.is_in(place)]:
             try:
-                stays |= waiting.what_stays(cluster, place, [wish.name for wish in gone], deadline, seconds)
+                stays |= waiting.what_stays(cluster, place, [request.name for request in gone], deadline, seconds)
             except Forbidden as error:
-                told = some([wish.subject for wish in gone])
+                told = some([request.subject for request in gone])
                 warnings.append(f"{told}: whether the address is given back cannot be seen: {error}")
-    not_ready = {step.wish.key for step in late if not _is_ready(found.get(step.wish.key))}
-    unfinished = [step.wish for step in steps if step.wish.key in not_ready or step.wish.name in stays]
+    not_ready = {step.request.key for step in late if not _is_ready(found.get(step.request.key))}
+    unfinished = [step.request for step in steps if step.request.key in not_ready or step.request.name in stays]
     _refuse_unfinished(cluster, unfinished, found, stays, seconds)
-    return [replace(step, after=found.get(step.wish.key, step.after)) for step in steps], warnings
+    return [replace(step, after=found.get(step.request.key, step.after)) for step in steps], warnings
 
 
 def _by_name(services: Sequence[KubeObject]) -> dict[ServiceName, KubeObject]:
@@ -167,22 +167,22 @@ def _all_taken(cluster: KubeClient, steps: Sequence[Step], decided: Decide, *, d
     outcomes = fan_out(lambda place: _taken(cluster, steps[place], decided, dry_run=dry_run), due)
     taken = {due[number]: step for number, step in sorted(outcomes.done.items())}
     if error := outcomes.first_error:
-        changed = [step.wish.key for step in taken.values() if step.write and not dry_run]
+        changed = [step.request.key for step in taken.values() if step.write and not dry_run]
         raise after_changes(changed, error) if changed else error
     return [taken.get(place, step) for place, step in enumerate(steps)]
 
 
 def _taken(cluster: KubeClient, step: Step, decided: Decide, *, dry_run: bool) -> Step:
-    wish, (namespace, name) = step.wish, step.wish.name
-    with telling(wish):
+    request, (namespace, name) = step.request, step.request.name
+    with naming_item(request):
         change, after = settle(
             cluster,
             Change(step.before, step.write),
             lambda: cluster.get(SERVICE, name, namespace),
-            lambda observed: decided(wish, observed),
+            lambda observed: decided(request, observed),
             dry_run=dry_run,
         )
-    return Step(wish, change.before, change.write, after)
+    return Step(request, change.before, change.write, after)
 
 
 def _is_ready(service: KubeObject | None) -> bool:
@@ -193,23 +193,27 @@ def _watched(place: str | None, steps: Sequence[Step]) -> Selection:
     """One Service alone, where only one is waited for."""
     if len(steps) > 1:
         return Selection(SERVICE, place)
-    namespace, name = steps[0].wish.name
+    namespace, name = steps[0].request.name
     return Selection(SERVICE, namespace, fields=f"metadata.name={name}")
 
 
 def _refuse_unfinished(
-    cluster: KubeClient, wishes: Sequence[Wish], found: Objects, stays: Mapping[ServiceName, str], seconds: float
+    cluster: KubeClient,
+    requests: Sequence[ServiceRequest],
+    found: Objects,
+    stays: Mapping[ServiceName, str],
+    seconds: float,
 ) -> None:
     """Raise why these are not as they are to be; of many the first few are told, a refusal's reason before others."""
     errors = []
-    for wish in wishes[:SHOWN]:
-        stayed = stays.get(wish.name)
-        why = TimedOut(stayed) if stayed else waiting.why_not_ready(cluster, wish.key, found, seconds)
-        errors.append(why if wish.number is None else of_item(f"services[{wish.number}]", wish.subject, why))
-    if len(wishes) == 1:
+    for request in requests[:SHOWN]:
+        stayed = stays.get(request.name)
+        why = TimedOut(stayed) if stayed else waiting.why_not_ready(cluster, request.key, found, seconds)
+        errors.append(why if request.number is None else of_item(f"services[{request.number}]", request.subject, why))
+    if len(requests) == 1:
         raise errors[0]
     if errors:
-        more = f"; and {len(wishes) - SHOWN} more are not ready" if len(wishes) > SHOWN else ""
+        more = f"; and {len(requests) - SHOWN} more are not ready" if len(requests) > SHOWN else ""
         told = EgressError("; ".join(map(str, errors)) + more)
         told.reason = next((error.reason for error in errors if error.reason != TimedOut.reason), TimedOut.reason)
         raise told

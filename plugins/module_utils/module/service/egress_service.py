@@ -20,8 +20,8 @@ from ..argument_specs import STATE, WAIT, ArgumentSpec
 from ..result import Outcome, shown
 from ..waiting import ServiceName
 from . import bulk, definition, precheck
-from .bulk import Step, Wish, telling
-from .egress_service_info import told
+from .bulk import ServiceRequest, Step, naming_item
+from .egress_service_info import report_of
 
 NOT_INSTALLED = f"the cluster has no {EGRESS_CLOUD.kind}: the role has not been run; run avi.egress.site"
 
@@ -76,25 +76,27 @@ def validate(options: Options) -> None:
         raise InvalidInput("avi_egress_service", "wait_timeout", options["wait_timeout"], "give seconds, 0 or more")
     names: dict[ServiceName, int | None] = {}
     addresses: dict[str, int | None] = {}
-    for wish in _wishes(options):
-        with telling(wish):
-            definition.validate(wish.options)
-            if (other := names.setdefault(wish.name, wish.number)) != wish.number:
-                raise InvalidInput(wish.subject, "name", wish.name[1], f"services[{other}] has the same; give it once")
-            for address in filter(None, map(canonical, wish.asked_addresses)):
-                if (other := addresses.setdefault(address, wish.number)) != wish.number:
-                    raise InvalidInput(wish.subject, "source_ip", address, f"services[{other}] asks for it, too")
+    for request in _requests(options):
+        with naming_item(request):
+            definition.validate(request.options)
+            if (other := names.setdefault(request.name, request.number)) != request.number:
+                raise InvalidInput(
+                    request.subject, "name", request.name[1], f"services[{other}] has the same; give it once"
+                )
+            for address in filter(None, map(canonical, request.asked_addresses)):
+                if (other := addresses.setdefault(address, request.number)) != request.number:
+                    raise InvalidInput(request.subject, "source_ip", address, f"services[{other}] asks for it, too")
 
 
 def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     """Each Service present and its egress ready, or absent and its address given back; in the order given."""
-    wishes = _wishes(options)
-    places, found = bulk.read(cluster, wishes)
-    steps = bulk.decide(wishes, found, _decide)
+    requests = _requests(options)
+    places, found = bulk.read(cluster, requests)
+    steps = bulk.decide(requests, found, _decide)
     waits = options["wait"] and not check_mode
-    due = [step for step in steps if not step.is_idle and (step.wish.present or waits)]
+    due = [step for step in steps if not step.is_idle and (step.request.present or waits)]
     installed = bool(due) and cluster.serves(EGRESS_CLOUD)
-    if not installed and any(step.wish.present for step in due):
+    if not installed and any(step.request.present for step in due):
         raise EgressError(NOT_INSTALLED)
     precheck.refuse_unavailable(cluster, steps)
     steps = bulk.carry_out(cluster, steps, _decide, check_mode)
@@ -107,10 +109,14 @@ def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcom
     return Outcome(changed, before, after, _values(steps, options["services"] is not None), warnings)
 
 
-def _wishes(options: Options) -> list[Wish]:
+def _requests(options: Options) -> list[ServiceRequest]:
     """One from the options themselves, or one from each item of ``services``."""
     listed = options["services"]
-    return [Wish(options)] if listed is None else [Wish(item, number) for number, item in enumerate(listed)]
+    return (
+        [ServiceRequest(options)]
+        if listed is None
+        else [ServiceRequest(item, number) for number, item in enumerate(listed)]
+    )
 
 
 @contextmanager
@@ -123,13 +129,13 @@ def _after(changed: bool) -> Iterator[None]:
         raise
 
 
-def _decide(wish: Wish, observed: KubeObject | None) -> Write | None:
+def _decide(request: ServiceRequest, observed: KubeObject | None) -> Write | None:
     if observed:
         _refuse_foreign(observed)
-    if not wish.present:
+    if not request.present:
         return delete(observed) if observed else None
-    desired = definition.definition(wish.options, observed)
-    namespace, name = wish.name
+    desired = definition.definition(request.options, observed)
+    namespace, name = request.name
     if observed is None:
         return Write("create", SERVICE, namespace, name, definition.new(desired))
     patch = merge_patch(desired, observed)
@@ -138,12 +144,12 @@ def _decide(wish: Wish, observed: KubeObject | None) -> Write | None:
 
 def _values(steps: Sequence[Step], listed: bool) -> dict[str, Any]:
     if not listed:
-        return dict(told(steps[0].after)) if steps[0].after else {}
+        return dict(report_of(steps[0].after)) if steps[0].after else {}
     return {
         "services": [
-            {"namespace": namespace, "name": name, "changed": step.write is not None, **told(step.after)}
+            {"namespace": namespace, "name": name, "changed": step.write is not None, **report_of(step.after)}
             for step in steps
-            for namespace, name in [step.wish.name]
+            for namespace, name in [step.request.name]
         ]
     }
 

@@ -70,7 +70,7 @@ def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
     found = [
         {
             **_head(service),
-            **told(service),
+            **report_of(service),
             "leases": None if leases is None else leases.get(_name(service), []),
             "controllers": None if controllers is None else controllers.get(service["metadata"]["uid"], []),
         }
@@ -187,7 +187,7 @@ def _readable(
         return None
 
 
-def told(service: KubeObject | None) -> Told:
+def report_of(service: KubeObject | None) -> Told:
     """A Service with what its clients and its destinations see of it."""
     if service is None:
         return NOTHING

@@ -11,7 +11,7 @@ from ...client.kube_client import KubeClient
 from ...workload import admission, source_ips
 from ..lease.view import LeasingView
 from . import definition
-from .bulk import Step, Wish, telling
+from .bulk import ServiceRequest, Step, naming_item
 
 
 def refuse_unavailable(cluster: KubeClient, steps: Iterable[Step]) -> None:
@@ -20,22 +20,22 @@ def refuse_unavailable(cluster: KubeClient, steps: Iterable[Step]) -> None:
     Two lists at most, and none for Services that name neither or stay as they are. Whoever may not read them hears it
     from the controller, after the write.
     """
-    naming = [step for step in steps if step.write and _names_something(step.wish)]
-    view = LeasingView(cluster, {step.wish.options["namespace"] for step in naming})
+    naming = [step for step in steps if step.write and _names_something(step.request)]
+    view = LeasingView(cluster, {step.request.options["namespace"] for step in naming})
     for step in naming:
-        with telling(step.wish):
+        with naming_item(step.request):
             try:
                 _check(view, step)
             except Forbidden:
                 return
 
 
-def _names_something(wish: Wish) -> bool:
-    return bool(wish.asked_addresses or (wish.present and wish.options["network"]))
+def _names_something(request: ServiceRequest) -> bool:
+    return bool(request.asked_addresses or (request.present and request.options["network"]))
 
 
 def _check(view: LeasingView, step: Step) -> None:
-    service = definition.intent(step.wish.options, step.before)
+    service = definition.intent(step.request.options, step.before)
     admission.check_named(service, view.network_objects)
     if not service.egress_pod.source_ips:
         return
