@@ -13,8 +13,9 @@ Told = Mapping[str, Any]
 """A service, lease, network or cloud as the information modules return it."""
 
 ADMISSION_POLICIES = (
-    *("avi-egress-accounts", "avi-egress-managed", "avi-egress-requests", "avi-egress-entrance"),
-    *("avi-egress-bindings", "avi-egress-pod-security", "avi-egress-projects", "avi-egress-networks"),
+    *("avi-egress-accounts", "avi-egress-managed", "avi-egress-services", "avi-egress-requests"),
+    *("avi-egress-entrance", "avi-egress-bindings", "avi-egress-pod-security", "avi-egress-projects"),
+    "avi-egress-networks",
 )
 VERSION_LABEL = "app.kubernetes.io/version"
 

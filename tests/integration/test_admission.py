@@ -72,6 +72,7 @@ REQUESTS = "may run privileged pods, and nobody may act as it"
 ENTRANCE = "egress pods are privileged; only administrators"
 BINDINGS = "get no other right; take them out of subjects"
 LABEL = "the label name=*-avi-egress-pod is for egress pods"
+DOOR_TO = "egress pods are reached by the Service that they are for alone"
 NAME = "names with -avi-egress-pod are for egress pods"
 
 
@@ -147,6 +148,11 @@ PATHS = {
 def forged(api_version: str, kind: str, name: str, spec: dict[str, Any], **metadata: Any) -> KubeObject:
     """An object of the tenant's own, made to look like one of the controller's."""
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, **metadata}, "spec": spec}
+
+
+def service(name: str, **spec: Any) -> KubeObject:
+    body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}}
+    return {**body, "spec": {"ports": [{"port": 80}], **spec}}
 
 
 FORGED = "later-avi-egress-pod"
@@ -433,6 +439,26 @@ REFUSED: dict[str, tuple[str, Request, str]] = {
         merge(f"{RC}/shop-avi-egress-pod/scale", {"spec": {"replicas": 2}}),
         MANAGED,
     ),
+    "a Service of one's own before the egress pod": (
+        "edit",
+        create(f"{CORE}/services", service("sly", type="NodePort", selector={"name": "shop-avi-egress-pod"})),
+        DOOR_TO,
+    ),
+    "a selector turned to the egress pod": (
+        "edit",
+        merge(f"{CORE}/services/own", {"spec": {"selector": {"name": "shop-avi-egress-pod"}}}),
+        DOOR_TO,
+    ),
+    "a node port of the Service that is served": (
+        "edit",
+        merge(f"{CORE}/services/shop", {"spec": {"type": "NodePort"}}),
+        DOOR_TO,
+    ),
+    "an external IP of the Service that is served": (
+        "edit",
+        merge(f"{CORE}/services/shop", {"spec": {"externalIPs": ["192.0.2.1"]}}),
+        DOOR_TO,
+    ),
     "a pod of a name that was cut": (
         "replication-controller",
         create(PATHS["Pod"], workload("Pod", pod_spec(ACCOUNT), f"{'x' * 48}-avi-egressabcde")),
@@ -460,6 +486,11 @@ ALLOWED: dict[str, tuple[str, Request]] = {
         create(f"{RBAC}/rolebindings", bound_to({"kind": "ServiceAccount", "name": "default", "namespace": "green"})),
     ),
     "a right of all the project's accounts": ("admin", create(f"{RBAC}/rolebindings", bound_to(ALL_ACCOUNTS))),
+    "one's own node port": ("edit", create(f"{CORE}/services", service("sly", type="NodePort", selector={"app": "a"}))),
+    "the Service's ports": (
+        "edit",
+        merge(f"{CORE}/services/shop", {"spec": {"ports": [{"name": "b", "port": 81}, {"name": "a", "port": 80}]}}),
+    ),
     "the Service's end": ("edit", delete(f"{CORE}/services/shop")),
     "the egress pod's end": ("edit", delete(f"{CORE}/pods/{POD_NAME}")),
     "the egress pod seen": ("edit", Request("GET", f"{CORE}/pods/{POD_NAME}", kept=True)),
@@ -556,6 +587,9 @@ class World:
             body = workload(kind, pod_spec(), "own")
             body["metadata"]["namespace"] = "green"
             self.cluster.create(REPLICATION_CONTROLLER if kind == "ReplicationController" else POD, body)
+        body = service("own", selector={"app": "a"})
+        body["metadata"]["namespace"] = "green"
+        self.cluster.create(SERVICE, body)
         secret = {**TOKEN_SECRET, "metadata": {"name": "own", "namespace": "green"}}
         secret["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "default"}
         self.cluster.create(SECRET, secret)
@@ -662,7 +696,7 @@ def told(api: ApiServer, world: World) -> Told:
     return Told(before, {name: world.ask(*question) for name, question in asked.items()})
 
 
-MESSAGES = (ACCOUNTS, MANAGED, REQUESTS, ENTRANCE, BINDINGS)
+MESSAGES = (DOOR_TO, ACCOUNTS, MANAGED, REQUESTS, ENTRANCE, BINDINGS)
 
 
 @pytest.mark.parametrize("attack", REFUSED)
