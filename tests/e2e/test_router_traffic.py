@@ -86,4 +86,4 @@ def test_a_still_router_is_cheap_even_while_another_waits(lab: Lab, pod: Pod) ->
     time.sleep(3)
     assert cpu_seconds(router.process.pid) - before <= 0.05
     resident = resident_kilobytes(router.process.pid)
-    assert resident < 64 * 1024, f"{resident} kB"
+    assert resident < 25 * 1024, f"{resident} kB"

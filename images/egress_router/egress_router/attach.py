@@ -13,18 +13,17 @@ router advertisements have no place on it, and the guards let nothing through bu
 from __future__ import annotations
 
 import errno
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any, Final
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from egress_router.config import Config, ConfigError
+from egress_router.digest import sha256_hex
 from egress_router.family import IPV4, Address, Family
 from egress_router.namespace import Namespace
 from egress_router.nat import NodeGuard
+from egress_router.netlink import NetlinkError
 from egress_router.ruleset import EGRESS_INTERFACE, MARK, PodInterface
 
 # linux/if.h, linux/rtnetlink.h, linux/neighbour.h
@@ -99,7 +98,7 @@ def pod_interface(pod: Namespace, family: Family) -> PodInterface:
 
 def host_interface_name(source: Address) -> str:
     """Name of the veth's end on the node; one per address, so the node's kernel refuses a second holder of its own."""
-    return "av" + hashlib.sha256(source.packed).hexdigest()[:8]
+    return "av" + sha256_hex(source.packed)[:8]
 
 
 class Attachment:

@@ -10,7 +10,6 @@ exist: else an outage of the name server would hand it to whom the suffixes belo
 from __future__ import annotations
 
 import os
-import secrets
 import selectors
 import socket
 import time
@@ -197,7 +196,9 @@ class Lookups:
         self._try(lookup)
 
     def _compose(self, lookup: _Lookup) -> None:
-        lookup.message = question(secrets.randbits(16), lookup.asked, self._family, extended=lookup.is_extended)
+        lookup.message = question(
+            int.from_bytes(os.urandom(2), "big"), lookup.asked, self._family, extended=lookup.is_extended
+        )
 
     def _try(self, lookup: _Lookup) -> None:
         server = lookup.silent[lookup.tries % len(lookup.silent)]

@@ -18,12 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from egress_router.attach import AttachError, pod_interface
 from egress_router.config import ConfigError, parse
 from egress_router.conflict import PATIENCE, TERMINATION_LOG, ConflictTold
 from egress_router.namespace import Namespace
+from egress_router.netlink import NetlinkError
 from egress_router.resolv_conf import ResolvConf
 from egress_router.resolv_conf import parse as parse_resolv_conf
 from egress_router.router import Router
@@ -104,6 +103,3 @@ def _log_to_stdout() -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # The libraries' own messages are about their insides.
-    for library in ("pyroute2", "asyncio"):
-        logging.getLogger(library).setLevel(logging.WARNING)

@@ -8,16 +8,19 @@ there or to touch a sysctl, and is back before anything else happens.
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyroute2 import IPRoute, netns
+from egress_router.rtnetlink import RouteNetlink
 
 # /proc/self is the process; other threads' namespaces must not be mistaken for this thread's.
 _THIS_THREAD = "/proc/thread-self/ns/net"
 _SYSCTL = Path("/proc/sys/net")
+_CLONE_NEWNET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Namespace:
@@ -38,18 +41,18 @@ class Namespace:
         """The calling thread is in this namespace while the block runs."""
         before = os.open(_THIS_THREAD, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            netns.setns(self.fd)
+            _enter(self.fd)
             try:
                 yield
             finally:
-                netns.setns(before)
+                _enter(before)
         finally:
             os.close(before)
 
-    def netlink(self) -> IPRoute:
+    def netlink(self) -> RouteNetlink:
         """A route netlink connection into this namespace."""
         with self.entered():
-            return IPRoute()
+            return RouteNetlink()
 
     def read_sysctl(self, name: str) -> str:
         """Value of ``net/<name>``, for example ``ipv4/conf/eth0/forwarding``; raise OSError."""
@@ -60,3 +63,10 @@ class Namespace:
         """Set ``net/<name>``; raise OSError."""
         with self.entered():
             (_SYSCTL / name).write_text(value, encoding="ascii")
+
+
+def _enter(descriptor: int) -> None:
+    """As ``os.setns``, which is younger than Python 3.11; raise OSError."""
+    if _LIBC.setns(descriptor, _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot enter a network namespace: {os.strerror(number)}")

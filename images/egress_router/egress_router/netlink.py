@@ -26,6 +26,15 @@ _TYPE: Final = 0x3FFF
 _BUFFER: Final = 1 << 16
 
 
+class NetlinkError(OSError):
+    """The kernel refused a request."""
+
+    @property
+    def code(self) -> int:
+        """Its error number."""
+        return self.errno or 0
+
+
 class NetlinkSocket:
     """A connection into the network namespace in which it was made; for one thread at a time."""
 
@@ -35,12 +44,16 @@ class NetlinkSocket:
         self._socket.bind((0, 0))
         self._sequence = count(1)
 
+    def set_option(self, level: int, option: int, value: int) -> None:
+        """As ``socket.setsockopt``; raise OSError."""
+        self._socket.setsockopt(level, option, value)
+
     def close(self) -> None:
         """Give the descriptor back."""
         self._socket.close()
 
     def ask(self, kind: int, body: bytes, flags: int) -> Iterator[memoryview]:
-        """The bodies of the answers to one request; raise OSError with the kernel's error number.
+        """The bodies of the answers to one request; raise ``NetlinkError``.
 
         ``flags``: DUMP for all that there is, ACK for a request that is answered by its success alone.
         """
@@ -52,7 +65,7 @@ class NetlinkSocket:
             while at < len(datagram):
                 length, answered, _flags, sequence, _port = _HEADER.unpack_from(datagram, at)
                 content = datagram[at + _HEADER.size : at + length]
-                at += _aligned(length)
+                at += aligned(length)
                 if sequence != number:
                     # What is left of a dump that nobody read to its end.
                     continue
@@ -67,7 +80,7 @@ class NetlinkSocket:
 def attribute(kind: int, value: bytes) -> bytes:
     """One attribute, padded."""
     length = _ATTRIBUTE.size + len(value)
-    return _ATTRIBUTE.pack(length, kind) + value + bytes(_aligned(length) - length)
+    return _ATTRIBUTE.pack(length, kind) + value + bytes(aligned(length) - length)
 
 
 def attributes(data: memoryview) -> dict[int, memoryview]:
@@ -79,15 +92,16 @@ def attributes(data: memoryview) -> dict[int, memoryview]:
         if length < _ATTRIBUTE.size:
             break
         found[kind & _TYPE] = data[at + _ATTRIBUTE.size : at + length]
-        at += _aligned(length)
+        at += aligned(length)
     return found
 
 
-def _aligned(length: int) -> int:
+def aligned(length: int) -> int:
+    """A length with its padding."""
     return (length + 3) & ~3
 
 
 def _raise(content: memoryview) -> None:
     (code,) = struct.unpack_from("=i", content) if len(content) >= 4 else (0,)
     if code < 0:
-        raise OSError(-code, os.strerror(-code))
+        raise NetlinkError(-code, os.strerror(-code))

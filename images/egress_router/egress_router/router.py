@@ -15,8 +15,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from egress_router.arp import Arp
 from egress_router.attach import AttachError, Attachment, Uplink
 from egress_router.config import Config, ConfigError, ServedPort
@@ -30,6 +28,7 @@ from egress_router.namespace import Namespace
 from egress_router.nat import ConflictMark, Nat
 from egress_router.ndp import Ndp
 from egress_router.neighbours import Neighbours, Role, Sighting
+from egress_router.netlink import NetlinkError
 from egress_router.port_use import PortUse
 from egress_router.resets import open_connections, reset
 from egress_router.resolv_conf import ResolvConf
