@@ -42,7 +42,7 @@ def test_name_is_followed_and_established_flows_stay(
     with pod.connect() as established:
         assert talk(established) == f"{net.source} {net.remote}"
         name_server.address = net.second_remote
-        wait_until(lambda: pod.ask() == f"{net.source} {net.second_remote}", 4.0, "the new address is used", router)
+        wait_until(lambda: pod.ask() == f"{net.source} {net.second_remote}", 60.0, "the new address is used", router)
         assert talk(established) == f"{net.source} {net.remote}"
     lab.assert_no_other_source()
 
@@ -60,7 +60,7 @@ def test_name_server_outage_stops_no_traffic(pod: Pod, name_server: DnsServer, n
     pod.start(**named).wait_ready()
     name_server.address = None
     wait_until(
-        lambda: pod.metric('egress_router_resolution_errors_total{name="dest.example"}') > 0, 6.0, "a failed look-up"
+        lambda: pod.metric('egress_router_resolution_errors_total{name="dest.example"}') > 0, 60.0, "a failed look-up"
     )
     assert pod.ask() == f"{SOURCE} {REMOTE}"
     assert pod.http("/readyz")[0] == 200
@@ -69,12 +69,12 @@ def test_name_server_outage_stops_no_traffic(pod: Pod, name_server: DnsServer, n
 def test_unresolved_name_is_told_and_refused(pod: Pod, name_server: DnsServer, named: dict[str, Any]) -> None:
     name_server.address = None
     router = pod.start(**named)
-    router.wait_log("not ready: no address known for dest.example", 15)
+    router.wait_log("not ready: no address known for dest.example")
     assert not pod.is_healthy()
     with pytest.raises(ConnectionRefusedError):
         pod.connect()
     name_server.address = REMOTE
-    router.wait_ready(15)
+    router.wait_ready()
     assert pod.http("/readyz") == (200, "ok\n")
     assert pod.ask() == f"{SOURCE} {REMOTE}"
 
@@ -84,7 +84,7 @@ def test_other_destinations_are_served_while_a_name_has_no_address(
 ) -> None:
     name_server.address = None
     ports = f"80/tcp=dest.example:8080,81/tcp={REMOTE}:8080"
-    pod.start(**{**named, "EGRESS_PORTS": ports, "EGRESS_DESTINATION": f"dest.example,{REMOTE}"}).wait_ready(15)
+    pod.start(**{**named, "EGRESS_PORTS": ports, "EGRESS_DESTINATION": f"dest.example,{REMOTE}"}).wait_ready()
     assert pod.ask(81) == f"{SOURCE} {REMOTE}"
     assert pod.http("/readyz") == (503, "no address known for dest.example (dest.example: SERVFAIL)\n")
 
@@ -95,5 +95,5 @@ def test_restart_keeps_the_address_of_a_name_while_the_name_server_is_away(
     pod.start(**named).wait_ready()
     pod.routers[0].end(signal.SIGKILL)
     name_server.address = None
-    pod.start(**named).wait_ready(15)
+    pod.start(**named).wait_ready()
     assert pod.ask() == f"{SOURCE} {REMOTE}"

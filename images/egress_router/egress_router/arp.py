@@ -2,8 +2,8 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Addresses on an IPv4 LAN: probe before use, announce after, and watch for another holder (RFC 5227).
 
-The kernel's proxy ARP answers ordinary requests for EGRESS_SOURCE, but never RFC 5227's probes (their sender address is
-zero, which it answers for local addresses only). So a claimer asks both ways, and a holder answers probes from here.
+Questions and probes for EGRESS_SOURCE are answered by the pod's kernel. A station that answers by proxy ARP answers
+ordinary requests only, never RFC 5227's probes, whose sender address is zero. So a claimer asks both ways.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from egress_router.neighbours import Instruction, Neighbours, Role, Sighting
 
 _ETHERTYPE_ARP: Final = 0x0806
 _REQUEST: Final = 1
-_REPLY: Final = 2
 _BROADCAST: Final = b"\xff" * 6
 _NOBODY: Final = b"\x00" * 6
 _ANY: Final = IPv4Address(0)
@@ -32,19 +31,13 @@ class Arp(Neighbours[IPv4Address]):
     def __init__(self, interface: str, index: int, mac: bytes, address: IPv4Address) -> None:
         super().__init__(interface, index, mac, address, _ETHERTYPE_ARP, frame_filter(address))
 
-    def probe(self, asker: IPv4Address | None) -> None:
-        """RFC 5227 §2.1.1, and as ``asker``."""
-        self._send(_BROADCAST, _REQUEST, _ANY, _NOBODY, self._address)
-        if asker is not None:
-            self._send(_BROADCAST, _REQUEST, asker, _NOBODY, self._address)
+    def ask(self, asker: IPv4Address | None) -> None:
+        """RFC 826, or as nobody RFC 5227 §2.1.1."""
+        self._send(_BROADCAST, _REQUEST, _ANY if asker is None else asker, _NOBODY, self._address)
 
     def announce(self) -> None:
         """RFC 5227 §2.3."""
         self._send(_BROADCAST, _REQUEST, self._address, _NOBODY, self._address)
-
-    def answer(self, prober: Sighting) -> None:
-        """RFC 5227 §2.1.1 as seen by the holder."""
-        self._send(prober.mac, _REPLY, self._address, prober.mac, _ANY)
 
     def _read(self, frame: bytes) -> Sighting | None:
         return read(frame, self._mac, self._address)

@@ -91,10 +91,11 @@ class Probe:
 class Config:
     """All that the router is told.
 
-    ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is the node's end of
-    the point-to-point link; its prefix length is kept for the contract's sake, the link itself uses single addresses
-    (docs/explanation/data-path.md). ``refused`` are the cluster's own networks, of either family; all addresses are of
-    the source's family. ``drain`` is for how many seconds a router that is asked to end goes on forwarding.
+    ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is read for the
+    contract's sake: there is no bridge here (docs/explanation/data-path.md). ``gateway`` is the way out of ``subnet``,
+    the network of the source; what isn't given is the node's to say. ``refused`` are the cluster's own networks, of
+    either family; all other addresses are of the source's family. ``drain`` is for how many seconds a router
+    that is asked to end goes on forwarding.
     """
 
     source: Address
@@ -106,6 +107,8 @@ class Config:
     refused: tuple[Network, ...] = ()
     drain: int = 0
     probe: Probe = Probe()
+    gateway: Address | None = None
+    subnet: Network | None = None
 
     @property
     def family(self) -> Family:
@@ -127,11 +130,15 @@ class Config:
 
 def parse(env: Mapping[str, str]) -> Config:
     """Read the contract from ``env``; raise ``ConfigError`` on the first variable that is missing or malformed."""
-    source = _source(_required(env, "EGRESS_SOURCE", "the address allocated to the service"), env.get("HOSTNAME", ""))
+    source, number = _source(
+        _required(env, "EGRESS_SOURCE", "the address allocated to the service"), env.get("HOSTNAME", "")
+    )
     address, bits = family_of(source).bridge
     bridge = _bridge(env.get("BRIDGE_IP_ADDR", address), env.get("BRIDGE_NETMASK", bits), source)
     routes = _routes(_required(env, "EGRESS_PORTS", "<podport>/<tcp|udp>=<host>:<port>, comma-separated"))
     _check_destination(env.get("EGRESS_DESTINATION"), family_of(source))
+    subnet = _subnet(_chosen(env.get("EGRESS_SUBNET"), number), source)
+    gateway = _gateway(_chosen(env.get("EGRESS_GATEWAY"), number), source, subnet)
     refused = _networks("EGRESS_REFUSED", env.get("EGRESS_REFUSED", ""))
     for port, to in routes.items():
         _check_reachable(port, to, (source, bridge.ip), refused)
@@ -145,6 +152,8 @@ def parse(env: Mapping[str, str]) -> Config:
         refused=refused,
         drain=_seconds("EGRESS_DRAIN", env.get("EGRESS_DRAIN", "0"), 0, LONGEST_DRAIN),
         probe=_probe(env.get("EGRESS_PROBE", "0/3")),
+        gateway=gateway,
+        subnet=subnet,
     )
 
 
@@ -211,13 +220,14 @@ def _required(env: Mapping[str, str], variable: str, meaning: str) -> str:
     return value
 
 
-def _source(text: str, hostname: str) -> Address:
+def _source(text: str, hostname: str) -> tuple[Address, int | None]:
+    """The pod's own source, and which of two it is, 0 or 1; None for a single one."""
     entries = [entry.strip() for entry in text.split(",")]
     if len(entries) > 2:
         raise _error("EGRESS_SOURCE", text, "give one address, or two separated by a comma for a StatefulSet")
     addresses = [_source_address(entry, text) for entry in entries]
     if len(addresses) == 1:
-        return addresses[0]
+        return addresses[0], None
     if addresses[0] == addresses[1]:
         raise _error("EGRESS_SOURCE", text, "the two addresses must differ")
     if addresses[0].version != addresses[1].version:
@@ -227,7 +237,8 @@ def _source(text: str, hostname: str) -> Address:
         raise _error(
             "HOSTNAME", hostname, "with two addresses in EGRESS_SOURCE it must end in -0 or -1 and so pick one"
         )
-    return addresses[int(ordinal[1])]
+    number = int(ordinal[1])
+    return addresses[number], number
 
 
 def _source_address(entry: str, text: str) -> Address:
@@ -258,6 +269,42 @@ def _bridge(address: str, bits: str, source: Address) -> IPv4Interface | IPv6Int
             "BRIDGE_NETMASK", bits, f"give the number of netmask bits, 1 to {family.bits}, such as {family.bridge[1]}"
         )
     return ip_interface(f"{ip}/{int(bits)}")
+
+
+def _chosen(text: str | None, number: int | None) -> str | None:
+    """What is given for that source: one value is for both, two are in the order of EGRESS_SOURCE, perhaps blank."""
+    if text is None or number is None:
+        return text
+    entries = text.split(",")
+    return entries[number] if len(entries) == 2 else text
+
+
+def _subnet(text: str | None, source: Address) -> Network | None:
+    if not text:
+        return None
+    family = family_of(source)
+    example = ip_network(f"{family.example}/{family.bits - 8}", strict=False)
+    try:
+        subnet = ip_network(text)
+    except ValueError:
+        raise _error("EGRESS_SUBNET", text, f"give the network of EGRESS_SOURCE, such as {example}") from None
+    if "/" not in text or source not in subnet or subnet.prefixlen == 0:
+        raise _error("EGRESS_SUBNET", text, f"give a network that EGRESS_SOURCE {source} is in, such as {example}")
+    return subnet
+
+
+def _gateway(text: str | None, source: Address, subnet: Network | None) -> Address | None:
+    if not text:
+        return None
+    try:
+        gateway = ip_address(text)
+    except ValueError:
+        raise _error("EGRESS_GATEWAY", text, f"give the address of the router in the network of {source}") from None
+    if family_of(gateway) is not family_of(source) or gateway == source or not is_usable(gateway):
+        raise _error("EGRESS_GATEWAY", text, f"give a unicast {family_of(source)} address other than EGRESS_SOURCE")
+    if subnet is not None and gateway not in subnet:
+        raise _error("EGRESS_GATEWAY", text, f"the gateway must be in EGRESS_SUBNET {subnet}")
+    return gateway
 
 
 def _routes(text: str) -> dict[ServedPort, Destination]:

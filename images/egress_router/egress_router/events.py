@@ -63,7 +63,7 @@ class Events:
     def wait(self, seconds: float, *, bells: bool, neighbours: HasFileno | None) -> bool:
         """Return on a signal or ``wake``, at the latest after ``seconds``; on changes and neighbours' talk if asked to.
 
-        Whether that talk and nothing else ended the wait.
+        Whether nothing but that talk or the time ended the wait.
 
         A router that keeps failing must not be woken by its own attempts, nor one that waits by the holder's answers.
         """
@@ -73,9 +73,9 @@ class Events:
         if neighbours is not None:
             sources.append(neighbours)
         woken = self._select(sources, seconds)
-        if neighbours is not None and woken == {neighbours.fileno()}:
+        if woken <= ({neighbours.fileno()} if neighbours is not None else set()):
             return True
-        if woken and not self.stopping:
+        if not self.stopping:
             time.sleep(_SETTLE)
             self._drain()
         return False

@@ -3,8 +3,8 @@
 """The command line of the image: reads the contract, opens the namespaces, runs the router.
 
 Exit codes: 0 after SIGTERM, 78 (EX_CONFIG of sysexits.h) if the contract or the node's network doesn't fit,
-71 (EX_OSERR) if the system refuses something that the router needs, 75 (EX_TEMPFAIL) once when another host has the
-address, so that the kubelet tells of it.
+71 (EX_OSERR) if the system refuses something that the router needs, 75 (EX_TEMPFAIL) once for each kind of trouble that
+lasts, so that the kubelet tells of it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from egress_router.attach import AttachError, pod_interface
 from egress_router.config import ConfigError, parse
-from egress_router.conflict import PATIENCE, TERMINATION_LOG, ConflictTold
+from egress_router.last_words import PATIENCE, TERMINATION_LOG, LastWords, Told
+from egress_router.link import LinkError
 from egress_router.namespace import Namespace
+from egress_router.nat import ToldMark
 from egress_router.netlink import NetlinkError
+from egress_router.pod_interface import pod_interface
 from egress_router.resolv_conf import ResolvConf
 from egress_router.resolv_conf import parse as parse_resolv_conf
 from egress_router.router import Router
@@ -43,17 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = parse(os.environ)
         pod, node = Namespace.own(), _host_namespace(options.host_ns)
+        if pod.is_same_as(node):
+            raise LinkError("the pod has the node's own network (hostNetwork), which must not become a router's")
         interface = pod_interface(pod, config.family)
-        Router(
-            config, pod, node, interface, _resolv_conf(options.resolv_conf), options.termination_log, options.patience
-        ).run()
-    except ConflictTold as told:
+        words = LastWords(options.termination_log, options.patience, ToldMark)
+        Router(config, pod, node, interface, _resolv_conf(options.resolv_conf), words).run()
+    except Told as told:
         print(told, file=sys.stderr)
         return EX_TEMPFAIL
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
-    except (AttachError, NetlinkError, OSError) as error:
+    except (LinkError, NetlinkError, OSError) as error:
         print(f"egress router: {error}.", file=sys.stderr)
         return EX_OSERR
     return 0
@@ -85,14 +88,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--resolv-conf", default=RESOLV_CONF, help="name servers for destinations (%(default)s)")
     parser.add_argument(
-        "--termination-log", type=Path, default=TERMINATION_LOG, help="where a conflict is told (%(default)s)"
+        "--termination-log", type=Path, default=TERMINATION_LOG, help="where lasting trouble is told (%(default)s)"
     )
     parser.add_argument(
         "--patience",
         type=float,
         default=PATIENCE,
         metavar="SECONDS",
-        help="how long another host may have the address before that is told (%(default)s)",
+        help="how long trouble may last before it is told (%(default)s)",
     )
     return parser.parse_args(arguments)
 

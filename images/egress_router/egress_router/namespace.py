@@ -36,6 +36,10 @@ class Namespace:
         """The namespace of the calling thread."""
         return cls(_THIS_THREAD)
 
+    def is_same_as(self, other: Namespace) -> bool:
+        """Whether both are the same."""
+        return os.path.sameopenfile(self.fd, other.fd)
+
     @contextmanager
     def entered(self) -> Iterator[None]:
         """The calling thread is in this namespace while the block runs."""

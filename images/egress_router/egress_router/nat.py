@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address
 
 from egress_router import ruleset
 from egress_router.config import Config, ServedPort
 from egress_router.family import Address
-from egress_router.namespace import Namespace
 from egress_router.nftables import Generation, Nftables, NftablesError
 from egress_router.ruleset import PodInterface, Route
 
@@ -104,64 +102,25 @@ class Nat:
         self._text = self._nftables.text(ruleset.listing())
 
 
-class ConflictMark:
-    """That the pod has told of a conflict, kept in the namespace in which the calls are made."""
+class ToldMark:
+    """That the pod has told of one kind of trouble, kept in the namespace in which the calls are made."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
+        self._table = f"{ruleset.TOLD_TABLE}_{kind.lower()}"
         self._nftables = Nftables()
 
     def is_set(self) -> bool:
         """Whether an earlier router of this pod has told."""
         try:
-            self._nftables.text(ruleset.listing(ruleset.TOLD_TABLE))
+            self._nftables.text(ruleset.listing(self._table))
         except NftablesError:
             return False
         return True
 
     def set(self) -> None:
         """From now on it has; raise ``NftablesError``."""
-        self._nftables.run(ruleset.mark(ruleset.TOLD_TABLE))
+        self._nftables.run(ruleset.mark(self._table))
 
     def remove(self) -> None:
         """It may tell again; raise ``NftablesError``."""
-        self._nftables.run(ruleset.remove(ruleset.TOLD_TABLE))
-
-
-class NodeGuard:
-    """The node's table for an IPv6 source (``ruleset.guard_node``)."""
-
-    def __init__(self, node: Namespace, link: str, source: IPv6Address) -> None:
-        """``link``: the name of the veth's end on the node; the table has the same."""
-        self._node = node
-        self._link = link
-        self._source = source
-        self._nftables = Nftables()
-        self._text: bytes | None = None
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether this object ever wrote the table."""
-        return self._text is not None
-
-    def load(self) -> None:
-        """Replace the table, atomically; raise ``NftablesError``."""
-        with self._node.entered():
-            self._nftables.run(ruleset.guard_node(self._link, self._link, self._source))
-        self._text = self._listed()
-
-    def is_intact(self) -> bool:
-        """Whether the table is as it was when this object last wrote it."""
-        return self._text is not None and self._listed() == self._text
-
-    def remove(self) -> None:
-        """Leave nothing behind; raise ``NftablesError``."""
-        with self._node.entered():
-            self._nftables.run(ruleset.remove(self._link))
-        self._text = None
-
-    def _listed(self) -> bytes | None:
-        try:
-            with self._node.entered():
-                return self._nftables.text(ruleset.listing(self._link))
-        except NftablesError:
-            return None
+        self._nftables.run(ruleset.remove(self._table))

@@ -2,9 +2,7 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Addresses on an IPv6 LAN: duplicate address detection (RFC 4862 §5.4), announcements and conflicts (RFC 4861).
 
-The kernel's proxy entry answers ordinary solicitations for EGRESS_SOURCE and those of duplicate address detection
-alike, but never with the override flag. So the router's own advertisements, which have it, are what moves the address
-from one station to another in the neighbours' caches.
+Solicitations for EGRESS_SOURCE are answered by the pod's kernel.
 """
 
 from __future__ import annotations
@@ -55,19 +53,14 @@ class Ndp(Neighbours[IPv6Address]):
         super().close()
         self._membership.close()
 
-    def probe(self, asker: IPv6Address | None) -> None:
-        """RFC 4862 §5.4.2, and as ``asker``: some proxies don't answer to nobody."""
-        to = solicited_node(self._address)
-        self._send(to, _ANY, _SOLICITATION, 0, None)
-        if asker is not None:
-            self._send(to, asker, _SOLICITATION, 0, _SOURCE_LINK_LAYER)
+    def ask(self, asker: IPv6Address | None) -> None:
+        """RFC 4861 §7.2.2, or as nobody RFC 4862 §5.4.2."""
+        sender, option = (_ANY, None) if asker is None else (asker, _SOURCE_LINK_LAYER)
+        self._send(solicited_node(self._address), sender, _SOLICITATION, 0, option)
 
     def announce(self) -> None:
         """RFC 4861 §7.2.6, with the override flag: neighbours replace what they knew."""
         self._send(_ALL_NODES, self._address, _ADVERTISEMENT, _OVERRIDE, _TARGET_LINK_LAYER)
-
-    def answer(self, prober: Sighting) -> None:
-        """Nothing to do: the kernel answers duplicate address detection by the proxy entry (RFC 4861 §7.2.4)."""
 
     def _read(self, frame: bytes) -> Sighting | None:
         return read(frame, self._mac, self._address)

@@ -93,17 +93,19 @@ class Neighbours(ABC, Generic[AnAddress]):
             if seen is not None:
                 yield seen
 
-    @abstractmethod
     def probe(self, asker: AnAddress | None) -> None:
         """Ask who holds the address, as nobody, and as ``asker``, an own address, so that every proxy answers too."""
+        self.ask(None)
+        if asker is not None:
+            self.ask(asker)
+
+    @abstractmethod
+    def ask(self, asker: AnAddress | None) -> None:
+        """Ask all who holds the address, as the station that has ``asker``, or as one that has no address yet."""
 
     @abstractmethod
     def announce(self) -> None:
         """Tell all neighbours that the address is here now."""
-
-    @abstractmethod
-    def answer(self, prober: Sighting) -> None:
-        """See to it that one that probes for the address learns that it is taken."""
 
     @abstractmethod
     def _read(self, frame: bytes) -> Sighting | None:

@@ -12,29 +12,34 @@ import logging
 import random
 import time
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any, Final
 
+from egress_router import faults
 from egress_router.arp import Arp
-from egress_router.attach import AttachError, Attachment, Uplink
 from egress_router.config import Config, ConfigError, ServedPort
-from egress_router.conflict import PATIENCE, TERMINATION_LOG, Conflict
+from egress_router.departure import Target
 from egress_router.events import Events
 from egress_router.family import Address
+from egress_router.faults import Fault, Faulty, Reason
 from egress_router.health import HealthPort, Page
+from egress_router.last_words import CONFLICT, LastWords, conflict, of_fault
+from egress_router.link import Link, LinkError, Path
 from egress_router.lookups import Lookups
 from egress_router.metrics import CONTENT_TYPE, Status, render
 from egress_router.namespace import Namespace
-from egress_router.nat import ConflictMark, Nat
+from egress_router.nat import Nat
 from egress_router.ndp import Ndp
 from egress_router.neighbours import Neighbours, Role, Sighting
 from egress_router.netlink import NetlinkError
 from egress_router.port_use import PortUse
+from egress_router.proof import Proof
 from egress_router.resets import open_connections, reset
 from egress_router.resolv_conf import ResolvConf
 from egress_router.resolve import Resolver
 from egress_router.ruleset import PodInterface, Route
+from egress_router.uplink import Uplink, Uplinks
 from egress_router.verdicts import Choices, Verdicts
+from egress_router.ways import ways
 
 # All in seconds, alike for both families. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links
 # known to be fast, and a take-over within a second is asked for here. RFC 4862 §5.1 has one probe and a wait of 1 s.
@@ -48,6 +53,10 @@ _DRAIN_LOOK: Final = 0.5
 # A waiting router asks often at first, as its predecessor is most likely just leaving, and seldom later.
 _SHORTEST_WAIT: Final = 0.3
 _LONGEST_WAIT: Final = 2.0
+# What left with another source, or by another interface, must not be tried again often.
+_RETRY_UNSAFE: Final = 10.0
+# Random addresses of the LAN that one station must answer for to be taken for one that answers for all.
+_RANDOM_ADDRESSES: Final = 3
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +87,11 @@ class Router:
         node: Namespace,
         interface: PodInterface,
         resolv_conf: ResolvConf,
-        termination_log: Path = TERMINATION_LOG,
-        patience: float = PATIENCE,
+        words: LastWords,
     ) -> None:
         """Load the rule set at once, before anything else is touched; raise OSError or ``ConfigError``.
 
-        ``patience``: seconds for which another host may have the address before that is told by ``termination_log``.
+        ``words``: to be told what lastingly keeps the router from serving.
         """
         self._config = config
         self._node = node
@@ -99,9 +107,11 @@ class Router:
         self._nat.load(self._addresses({name: address for name, address in known.items() if address is not None}))
         log.info("rule set loaded interface=%s address=%s source=%s", interface.name, interface.address, config.source)
         self._events = Events(pod, node, config.family)
-        self._attachment = Attachment(config, pod, node)
+        self._link = Link(config, pod, node)
+        self._uplinks = Uplinks(config, node.netlink())
         # Asked for now so that a node without the network ends the router with a sentence instead of a retry.
-        self._uplink: Uplink | None = self._attachment.uplink()
+        self._uplinks.find()
+        self._proof = Proof(config, pod, node, self._events.wait_for_neighbours)
         own = frozenset({config.source, config.bridge.ip, interface.address})
         lookups = Lookups(resolv_conf, config.family, lambda address: config.objection(address, own))
         self._resolver = Resolver(known, config.resolve, lookups, self._events.wake)
@@ -114,26 +124,28 @@ class Router:
         self._announcements: list[float] = []
         self._next_look = 0.0
         self._reason: str | None = "starting"
+        # What is wrong with some of the destinations, while others are served.
+        self._partly: Fault | None = None
+        # Cut off from the gateway: another may have the address by now.
+        self._away = False
         self._wakes_on_change = True
         self._waiting_since: float | None = None
+        self._asked_at_random: dict[bytes, bool] = {}
         self._defended = -_DEFEND_INTERVAL
-        self._conflict = Conflict(config.source, termination_log, patience, ConflictMark())
+        self._words = words
         self._claims = self._conflicts = self._repairs = 0
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then give the address up; raise ``ConflictTold`` while there is none."""
+        """Serve until SIGTERM or SIGINT, then give the address up; raise ``Told`` while it doesn't serve."""
         self._resolver.start()
         self._port_use.start()
         self._verdicts.start()
-        only_neighbours = False
+        is_quiet = False
         while not self._events.stopping:
-            seconds = self._settle(only_neighbours)
-            neighbours = self._neighbours if self._reason is None else None
-            only_neighbours = self._events.wait(seconds, bells=self._wakes_on_change, neighbours=neighbours)
+            seconds = self._settle(is_quiet)
+            neighbours = self._neighbours if self._reason is None or self._away else None
+            is_quiet = self._events.wait(seconds, bells=self._wakes_on_change, neighbours=neighbours)
         self._stop()
-
-    def _problem(self) -> str | None:
-        return self._reason or self._unresolved() or self._port_use.problem()
 
     def _readyz(self) -> Page:
         """Also tells names without an address, which close no port: the other destinations are served."""
@@ -188,19 +200,17 @@ class Router:
         if isinstance(host, str):
             self._resolver.prefer(host, address)
 
-    def _settle(self, only_neighbours: bool) -> float:
+    def _settle(self, is_quiet: bool) -> float:
         """Make the data path right as far as possible; seconds until it should be looked at again.
 
-        ``only_neighbours``: there is news on the wire only, so the rest is not looked at before its time. Another
-        router that waits for the address asks several times a second.
+        ``is_quiet``: nothing has changed, so the rest is not looked at before its time. Another router that waits for
+        the address asks several times a second.
         """
         self._wakes_on_change = False
         # Asked before the look, so that what is known by then is in the rule set when the port opens.
         has_asked_all = self._resolver.has_asked_all()
         try:
-            if only_neighbours and self._neighbours is not None and time.monotonic() < self._next_look:
-                self._watch(self._neighbours)
-            else:
+            if not (is_quiet and self._is_still_right()):
                 self._stand()
                 self._next_look = time.monotonic() + _FULL_CHECK
             if not has_asked_all:
@@ -211,17 +221,36 @@ class Router:
             return self._serve()
         except _Held as error:
             seconds = self._down(str(error), error.retry)
-            self._conflict.held_by(error.mac)
+            self._words.troubled(conflict(self._config.source, error.mac))
             return seconds
+        except Faulty as error:
+            return self._down_with(error.fault)
         except _NotReady as error:
-            self._conflict.not_held()
+            self._words.untroubled()
             return self._down(str(error), error.retry)
-        except (AttachError, ConfigError, NetlinkError, OSError) as error:
-            self._conflict.not_held()
+        except (LinkError, ConfigError, NetlinkError, OSError) as error:
+            self._words.untroubled()
             return self._down(str(error), _RETRY_BROKEN)
+
+    def _is_still_right(self) -> bool:
+        """Whether nothing that comes by the wire calls for a look at the rest, whose time has not come yet."""
+        if self._reason is not None or self._neighbours is None or time.monotonic() >= self._next_look:
+            return False
+        self._watch(self._neighbours)
+        return self._proof.ask_gateway()
+
+    def _down_with(self, fault: Fault) -> float:
+        """Serve no more for the sake of a fault; seconds until that should be looked at again."""
+        if fault.is_unsafe:
+            self._give_up()
+        seconds = self._down(str(fault), _RETRY_UNSAFE if fault.is_unsafe else _RETRY_BROKEN)
+        self._words.troubled(of_fault(fault))
+        return seconds
 
     def _serve(self) -> float:
         """Say that the data path stands; seconds until it should be looked at again."""
+        if self._reason is not None:
+            self._words.over()
         self._reason = None
         self._waiting_since = None
         self._wakes_on_change = True
@@ -238,24 +267,73 @@ class Router:
     def _stand(self) -> None:
         """One look at everything, in the order in which safety needs it; raise on what can't be put right now."""
         self._keep_rules()
+        wanted = self._addresses(self._resolver.addresses())
         uplink = self._find_uplink()
         self._leave_if_cut_off(uplink)
-        self._attachment.check_node(uplink)
+        path = self._path(uplink, frozenset(wanted.values()))
         neighbours = self._neighbours_on(uplink)
-        if not self._attachment.is_held():
+        if not self._link.is_held():
             self._health.close()
-            self._claim(uplink, neighbours)
+            self._claim(path, neighbours, self._targets(wanted))
         else:
             self._watch(neighbours)
-        self._note_repairs(self._attachment.repair(uplink))
+        repaired = self._link.repair(path)
+        self._prove(path, self._targets(wanted), again=bool(repaired))
+        self._come_back(uplink, neighbours)
+        self._note_repairs(repaired)
+        # Last: no client's packet goes where it wasn't proved that it gets there as it should.
+        if self._nat.redirect_to(wanted):
+            log.info("destinations changed addresses=%s", ",".join(f"{port}={to}" for port, to in wanted.items()))
 
     def _keep_rules(self) -> None:
-        wanted = self._addresses(self._resolver.addresses())
         if not self._nat.is_intact():
-            self._nat.load(wanted)
+            self._nat.load(self._nat.addresses())
             self._note_repairs(["rule set"])
-        elif self._nat.redirect_to(wanted):
-            log.info("destinations changed addresses=%s", ",".join(f"{port}={to}" for port, to in wanted.items()))
+
+    def _targets(self, addresses: dict[ServedPort, Address]) -> frozenset[Target]:
+        """What the served ports lead to."""
+        return frozenset(Target(address, self._config.routes[port].port) for port, address in addresses.items())
+
+    def _path(self, uplink: Uplink, destinations: frozenset[Address]) -> Path:
+        """How packets are to go; raise ``Faulty`` if no destination is to be reached so."""
+        source, own = self._config.source, uplink.own
+        network = own.network if own is not None and source in own.network else None
+        self._partly = None
+        if self._config.gateway is not None:
+            return Path(uplink, ways(self._config, network, ()), destinations)
+        wrong = [what for to in sorted(destinations, key=str) if (what := self._uplinks.leads_by(uplink, to))]
+        if wrong:
+            self._partly = faults.wrong_route(source, wrong[0])
+        if self._partly is not None and len(wrong) == len(destinations):
+            self._give_up()
+            raise Faulty(self._partly)
+        return Path(uplink, ways(self._config, network, self._uplinks.ways(uplink)), destinations)
+
+    def _prove(self, path: Path, targets: frozenset[Target], *, again: bool) -> None:
+        """Raise ``Faulty`` if packets don't leave as they should."""
+        try:
+            fault = self._proof.check(path, self._link.index(), targets, again)
+        except Faulty as error:
+            self._away = self._away or error.fault.reason is Reason.GATEWAY_SILENT
+            raise
+        self._partly = self._partly or fault
+
+    def _come_back(self, uplink: Uplink, neighbours: Neighbours[Any]) -> None:
+        """After a time without the gateway: see whether another has the address by now; raise ``_NotReady`` if so."""
+        if not self._away:
+            return
+        try:
+            self._make_sure(uplink, neighbours)
+        except (_NotReady, Faulty):
+            self._give_up()
+            raise
+        self._away = False
+        self._announce_from_now()
+
+    def _give_up(self) -> None:
+        self._link.withdraw()
+        self._proof.forget()
+        self._away = False
 
     def _addresses(self, names: dict[str, Address]) -> dict[ServedPort, Address]:
         """Where each served port leads, as far as known."""
@@ -267,9 +345,13 @@ class Router:
         return self._config.literals() | named
 
     def _find_uplink(self) -> Uplink:
-        self._uplink = None
-        uplink = self._uplink = self._attachment.uplink()
-        return uplink
+        try:
+            return self._uplinks.find()
+        except ConfigError:
+            # What was an uplink is none any more. When it is back, another may have the address.
+            self._give_up()
+            self._wakes_on_change = True
+            raise
 
     def _leave_if_cut_off(self, uplink: Uplink) -> None:
         """Give the address up while the uplink has no carrier, and probe again when it is back (RFC 5227 §2.1).
@@ -278,7 +360,7 @@ class Router:
         """
         if uplink.connected:
             return
-        self._attachment.withdraw(uplink)
+        self._give_up()
         # The kernel tells when the carrier is back.
         self._wakes_on_change = True
         raise _NotReady(f"uplink {uplink.name} has no carrier; gave {self._config.source} up", _RETRY_BROKEN)
@@ -288,47 +370,55 @@ class Router:
             if self._neighbours is not None:
                 self._neighbours.close()
                 self._neighbours = None
-            source = self._config.source
-            with self._node.entered():
-                if isinstance(source, IPv4Address):
-                    self._neighbours = Arp(uplink.name, uplink.index, uplink.mac, source)
-                else:
-                    self._neighbours = Ndp(uplink.name, uplink.index, uplink.mac, source)
+            self._neighbours = self._talk_about(uplink, self._config.source)
         return self._neighbours
 
-    def _claim(self, uplink: Uplink, neighbours: Neighbours[Any]) -> None:
-        """Take the address if nobody holds it; raise ``_NotReady`` otherwise."""
-        if self._attachment.is_taken():
+    def _talk_about(self, uplink: Uplink, address: Address) -> Neighbours[Any]:
+        with self._node.entered():
+            if isinstance(address, IPv4Address):
+                return Arp(uplink.name, uplink.index, uplink.mac, address)
+            return Ndp(uplink.name, uplink.index, uplink.mac, address)
+
+    def _claim(self, path: Path, neighbours: Neighbours[Any], targets: frozenset[Target]) -> None:
+        """Take the address if nobody holds it; raise ``_NotReady`` or ``Faulty`` otherwise."""
+        if self._link.is_taken():
             # The kernel tells when that pod's veth goes.
             self._wakes_on_change = True
             raise _NotReady(
                 f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN
             )
+        uplink = path.uplink
+        self._proof.forget()
+        self._away = False
         self._make_sure(uplink, neighbours)
-        self._attachment.plug(uplink)
+        self._link.plug(uplink)
         try:
-            self._attachment.prepare(uplink)
+            self._link.prepare(path)
             # On a busy node that takes long enough for another to probe meanwhile and hear no answer.
             while list(neighbours.sightings()):
                 self._make_sure(uplink, neighbours)
-        except _NotReady:
-            self._attachment.withdraw(uplink)
+            self._link.join(path)
+            self._prove(path, targets, again=True)
+        except (_NotReady, Faulty, OSError):
+            self._give_up()
             raise
-        self._attachment.repair(uplink)
+        self._link.repair(path)
         self._claims += 1
         self._announce_from_now()
         self._announce_when_due()
         log.info("address claimed source=%s uplink=%s mac=%s", self._config.source, uplink.name, uplink.mac.hex(":"))
-        self._conflict.over()
+        self._words.over(CONFLICT, Reason.LAN_PROXY)
 
     def _make_sure(self, uplink: Uplink, neighbours: Neighbours[Any]) -> None:
-        """Raise ``_NotReady`` if another station holds or claims the address."""
+        """Raise ``_NotReady`` if another station holds or claims the address, ``Faulty`` if one answers for all."""
         other = self._probe(uplink, neighbours)
         if self._events.stopping:
             raise _NotReady("stopping", 0.0)
         if other is not None:
             address, seconds = self._config.source, self._backoff()
             if other.role is Role.HOLDS:
+                if self._answers_for_all(uplink, other.mac):
+                    raise Faulty(faults.lan_proxy(address, other.mac))
                 raise _Held(f"address {address} is held by {other}; waiting", seconds, other.mac)
             raise _NotReady(f"address {address} is being claimed by {other}; waiting", seconds)
 
@@ -348,24 +438,53 @@ class Router:
                 return None
         return None
 
+    def _answers_for_all(self, uplink: Uplink, mac: bytes) -> bool:
+        """Whether the station answers for random addresses of the LAN too; asked once in a time of waiting."""
+        if mac in self._asked_at_random:
+            return self._asked_at_random[mac]
+        network = self._config.subnet or (uplink.own.network if uplink.own is not None else None)
+        found = False
+        if network is not None and network.num_addresses > _RANDOM_ADDRESSES:
+            chosen = (network[random.randrange(network.num_addresses)] for _number in range(_RANDOM_ADDRESSES))
+            found = all(self._answers_for(uplink, mac, address) for address in chosen)
+        self._asked_at_random[mac] = found
+        return found
+
+    def _answers_for(self, uplink: Uplink, mac: bytes, address: Address) -> bool:
+        """Whether the station answers for an address, which is most likely nobody's."""
+        neighbours = self._talk_about(uplink, address)
+        try:
+            neighbours.probe(uplink.address)
+            deadline = time.monotonic() + _PROBE_WAIT
+            while self._events.wait_for_neighbours(deadline - time.monotonic(), neighbours):
+                if any(seen.role is Role.HOLDS and seen.mac == mac for seen in neighbours.sightings()):
+                    return True
+            return False
+        finally:
+            neighbours.close()
+
     def _backoff(self) -> float:
         now = time.monotonic()
         if self._waiting_since is None:
             self._waiting_since = now
+            self._asked_at_random.clear()
         steady = max(_SHORTEST_WAIT, min(_LONGEST_WAIT, (now - self._waiting_since) / 30.0))
         # Two that began together must not meet again.
         return steady * random.uniform(0.5, 1.0)
 
     def _watch(self, neighbours: Neighbours[Any]) -> None:
-        """Answer those that probe for the address, defend it once, then yield (RFC 5227 §2.4, choice b)."""
+        """Defend the address once against another that uses it, then yield (RFC 5227 §2.4, choice b).
+
+        Who was cut off yields at once: the other has taken the address meanwhile, and is the one that serves.
+        """
         for seen in neighbours.sightings():
             if seen.role is Role.PROBES:
-                neighbours.answer(seen)
+                # The pod's kernel answers.
                 continue
             self._conflicts += 1
             now = time.monotonic()
-            if now - self._defended < _DEFEND_INTERVAL:
-                self._attachment.withdraw(self._uplink)
+            if self._away or now - self._defended < _DEFEND_INTERVAL:
+                self._give_up()
                 raise _NotReady(f"address {self._config.source} is also used by {seen}; gave it up", self._backoff())
             self._defended = now
             neighbours.announce()
@@ -389,7 +508,13 @@ class Router:
         self._announcements = [at for at in self._announcements if at > now]
         if due and self._neighbours is not None:
             self._neighbours.announce()
-        return max(0.0, min([self._next_look, *self._announcements]) - now)
+        soonest = min([self._proof.next_question(self._next_look), self._next_look, *self._announcements])
+        return max(0.0, soonest - now)
+
+    def _problem(self) -> str | None:
+        """What isn't served, if anything."""
+        partly = None if self._partly is None else str(self._partly)
+        return self._reason or partly or self._unresolved() or self._port_use.problem()
 
     def _unresolved(self) -> str | None:
         served = self._nat.addresses()
@@ -401,9 +526,9 @@ class Router:
         self._health.close()
         for part in (self._resolver, self._port_use, self._verdicts):
             part.stop()
-        if self._attachment.is_held():
+        if self._link.is_held():
             self._end_connections()
-        self._attachment.withdraw(self._uplink)
+        self._link.withdraw()
         log.info("address given up source=%s", self._config.source)
 
     def _end_connections(self) -> None:
@@ -416,6 +541,7 @@ class Router:
             while time.monotonic() < end and open_connections(family):
                 if self._neighbours is not None:
                     self._watch(self._neighbours)
+                self._proof.ask_gateway()
                 time.sleep(_DRAIN_LOOK)
             self._nat.end_connections()
             log.info("connections ended count=%d", reset(family, self._pod_address))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The nftables tables of the pod and, for IPv6, of the node, in the language of nft(8).
+"""The nftables table of the pod, in the language of nft(8).
 
 Pure: values in, scripts out. All that goes into a script is a parsed address, number or protocol, or the name of an
 interface of ours or of the kernel's, in quotes.
@@ -11,32 +11,30 @@ The order of hooks is the argument why no packet leaves with a wrong source (doc
 ``steer``      prerouting: connections to a served port get a mark, by which ``ip rule`` chooses a routing table
 ``translate``  DNAT to the destination; a port without a known address is left alone and so refused by the pod itself
 ``forward``    policy DROP; DNATed connections go pod interface -> egress0, their replies and ICMP errors come back
-``input``      nothing that comes in by egress0 is for the pod itself, but answers to its own attempts
+``input``      nothing that comes in by egress0 is for the pod itself, but answers to its own attempts, and what IPv6's
+               neighbours say
 ``errors``     ICMP errors that the pod makes about replies go back by egress0
 ``source``     SNAT to EGRESS_SOURCE
 ``guard``      last: what still has another source is dropped and counted, as is EGRESS_SOURCE on another interface
 
 Served ports are elements of sets and maps, never rules of their own: the last of a thousand costs what the first does.
-
-The node's table does for IPv6 what the kernel does for IPv4 by itself (``guard_node``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any, Final
 
 from egress_router.config import Config, Protocol, ServedPort
 from egress_router.family import IPV4, IPV6, Address, Family
-from egress_router.ndp import solicited_node
 
 Json = dict[str, Any]
 Route = tuple[Address, int]
 
 TABLE: Final = "egress"
-# Empty: that it is there says that the pod has told of a conflict. The other table is replaced by each router.
+# The beginning of the names of empty tables: each says that the pod has told of one kind of trouble.
 TOLD_TABLE: Final = "egress_told"
 EGRESS_INTERFACE: Final = "egress0"
 # "AV": any number that no other part of a pod's namespace uses; it is the mark and the routing table's id alike.
@@ -130,6 +128,9 @@ table inet {TABLE} {{
     # What comes back to the pod's own attempts at the destinations (``verdicts``).
     iifname "{EGRESS_INTERFACE}" ct direction reply ct state established accept
     iifname "{EGRESS_INTERFACE}" {errors} accept
+    {_neighbours_talk(f'iifname "{EGRESS_INTERFACE}"', family)}
+    # What a gateway says about the packets of ``departure``, which end there on purpose, so it isn't counted.
+    iifname "{EGRESS_INTERFACE}" {family.icmp} type time-exceeded drop
     iifname "{EGRESS_INTERFACE}" {_drop(DROPPED_INPUT)}
     # Refused here, a datagram leaves no entry behind that would keep its sender from a destination known later.
     {clients} meta l4proto udp ct state new reject
@@ -176,35 +177,6 @@ def end_connections() -> str:
     return (
         f"insert rule inet {TABLE} forward meta l4proto tcp ct status dnat ct direction original reject with tcp reset"
     )
-
-
-def guard_node(table: str, link: str, source: IPv6Address) -> str:
-    """A script that replaces the node's table for an IPv6 ``source`` whose veth has the name ``link`` on the node.
-
-    IPv6 has no reverse path filter and its proxy entries answer whether or not there is a route, so:
-
-    * from the veth the node takes packets from ``source`` only;
-    * solicitations for ``source`` reach the proxy entry only while the node's route to it leads into the veth. nftables
-      can look up the route of a packet's destination only, so for that moment the destination is ``source``. Then it
-      becomes the solicited-node group, also for a unicast solicitation, which asks whether the neighbour is still
-      there: the kernel would proxy that one only if proxying were on for all interfaces.
-    """
-    return f"""
-{_anew(table)}
-table inet {table} {{
-  chain asked {{
-    ip6 daddr set {source}
-    fib daddr oifname != "{link}" drop
-    ip6 daddr set {solicited_node(source)}
-  }}
-  chain entrance {{
-    type filter hook prerouting priority -300
-    iifname "{link}" meta nfproto ipv4 drop
-    iifname "{link}" ip6 saddr != {source} drop
-    icmpv6 type nd-neighbor-solicit @th,64,128 0x{source.packed.hex()} goto asked
-  }}
-}}
-"""
 
 
 def mark(table: str) -> str:
@@ -298,3 +270,8 @@ def _unheard(where: str, family: Family) -> str:
     Version 2 of them is what every kernel sends unless told otherwise (RFC 3810 §5.2).
     """
     return "" if family is IPV4 else f"{where} icmpv6 type mld2-listener-report drop"
+
+
+def _neighbours_talk(where: str, family: Family) -> str:
+    """For IPv4 that is ARP, which no rule here sees. The kernel takes it from the LAN only (RFC 4861 §7.1)."""
+    return "" if family is IPV4 else f"{where} icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept"

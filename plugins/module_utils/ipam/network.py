@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Mapping, Sequence
 
+import netaddr
+
 from ..api import addresses
 from ..api.errors import InvalidInput
 from ..api.resources import KubeObject
@@ -19,6 +21,14 @@ DEFAULT_QUARANTINE_SECONDS = 24 * 60 * 60
 DEFAULT_RELEASE_BRAKE_PERCENT = 25
 DEFAULT_HISTORY_SECONDS = 90 * 24 * 60 * 60
 DEFAULT_ALMOST_EXHAUSTED_PERCENT = 90
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """One subnet of a network, in canonical form, with the address of its router, if that is given."""
+
+    cidr: str
+    gateway: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,12 @@ class EgressNetwork:
     """When it was made (RFC 3339): of two networks that offer the same address, the older one has it."""
     ceded: Mapping[str, AddressPool] = field(default_factory=dict)
     """By older network, the addresses that it offers too and that this one so does not lease: no part of ``pool``."""
+    subnets: Sequence[Subnet] = ()
+
+    def subnet_of(self, address: str) -> Subnet | None:
+        """The smallest of the subnets that an address is in; None for an address that it no longer offers."""
+        found = [subnet for subnet in self.subnets if address in netaddr.IPNetwork(subnet.cidr)]
+        return max(found, key=lambda subnet: netaddr.IPNetwork(subnet.cidr).prefixlen, default=None)
 
     def allows(self, namespace: KubeObject) -> bool:
         return self.allowed.empty or self.allowed.matches(namespace)
@@ -68,8 +84,10 @@ def read_network(obj: KubeObject) -> EgressNetwork:
     """An EgressNetwork; InvalidInput names the subnet, range or exclusion that makes no sense."""
     name, spec = obj["metadata"]["name"], obj.get("spec") or {}
     offered, withheld = addresses.no_addresses(), addresses.no_addresses()
+    subnets: list[Subnet] = []
     for index, item in enumerate(spec.get("subnets") or ()):
-        usable, kept_back = _read_subnet(f"EgressNetwork {name}", f"spec.subnets[{index}]", item)
+        subnet, usable, kept_back = _read_subnet(f"EgressNetwork {name}", f"spec.subnets[{index}]", item)
+        subnets.append(subnet)
         offered |= usable
         withheld |= kept_back
     return EgressNetwork(
@@ -86,6 +104,7 @@ def read_network(obj: KubeObject) -> EgressNetwork:
         addresses_per_namespace=spec.get("addressesPerNamespace"),
         quotas={item["namespace"]: int(item["addresses"]) for item in spec.get("quotas") or ()},
         created=obj["metadata"].get("creationTimestamp", ""),
+        subnets=tuple(subnets),
     )
 
 
@@ -100,8 +119,8 @@ def _read_reservations(subject: str, items: Sequence[Mapping[str, str]]) -> Mapp
     return found
 
 
-def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The addresses (IPSets) that a subnet offers, and those that are never leased."""
+def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> tuple[Subnet, Any, Any]:
+    """The subnet, the addresses (IPSets) that it offers, and those that are never leased."""
     cidr = addresses.subnet(item["cidr"])
     if cidr is None:
         raise InvalidInput(subject, f"{where}.cidr", item["cidr"], "give a subnet, such as 10.70.112.0/24")
@@ -113,9 +132,19 @@ def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> tuple[Any
         _read_exclusion(subject, f"{where}.exclude[{number}]", text)
         for number, text in enumerate(item.get("exclude") or ())
     ]
-    if item.get("gateway"):
-        excluded.append(_read_exclusion(subject, f"{where}.gateway", item["gateway"]))
-    return address_pool.offered(cidr, ranges), address_pool.withheld(cidr, excluded)
+    gateway = _read_gateway(subject, f"{where}.gateway", cidr, item["gateway"]) if item.get("gateway") else None
+    if gateway is not None:
+        excluded.append(netaddr.IPNetwork(gateway))
+    subnet = Subnet(str(cidr), gateway)
+    return subnet, address_pool.offered(cidr, ranges), address_pool.withheld(cidr, excluded)
+
+
+def _read_gateway(subject: str, where: str, cidr: Any, text: str) -> str:
+    """Its canonical form: the way out of the subnet must be on its link."""
+    address = addresses.canonical(text)
+    if address is None or address not in cidr:
+        raise InvalidInput(subject, where, text, f"give the address that the router has in {cidr}")
+    return address
 
 
 def _read_range(subject: str, where: str, cidr: Any, block: Mapping[str, str]) -> Any:

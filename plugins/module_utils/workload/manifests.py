@@ -3,10 +3,10 @@
 """The objects that make up a secure egress service: pod controller, NetworkPolicy and the Service's own part.
 
 Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
-EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK, EGRESS_RESOLVE, EGRESS_PROBE and
-EGRESS_DRAIN, a readiness probe beside the liveness probe (so that no client is sent to a pod whose data path does not
-stand yet), a startup probe (so that a router that waits for its address is not restarted for waiting), and the host
-directory that the router reaches its node's network namespace by.
+EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK, EGRESS_SUBNET and EGRESS_GATEWAY (the way
+out of the network), EGRESS_RESOLVE, EGRESS_PROBE and EGRESS_DRAIN, a readiness probe beside the liveness probe (so that
+no client is sent to a pod whose data path does not stand yet), a startup probe (so that a router that waits for its
+address is not restarted for waiting), and the host directory that the router reaches its node's network namespace by.
 """
 
 from __future__ import annotations
@@ -121,7 +121,20 @@ def environment(
         values["EGRESS_DRAIN"] = str(pod.drain_seconds)
     if network.uplink:
         values["EGRESS_UPLINK"] = network.uplink
+    values |= _way_out(network, sources)
     return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def _way_out(network: EgressNetwork, sources: Sequence[str]) -> dict[str, str]:
+    """The subnet of each source with its gateway, in the same order; of two, only those of one subnet are alike."""
+    subnets = [network.subnet_of(source) for source in sources]
+    if len(set(subnets)) == 1:
+        subnets = subnets[:1]
+    values = {
+        "EGRESS_SUBNET": ",".join(subnet.cidr if subnet else "" for subnet in subnets),
+        "EGRESS_GATEWAY": ",".join(subnet.gateway or "" if subnet else "" for subnet in subnets),
+    }
+    return {name: value for name, value in values.items() if value.strip(",")}
 
 
 def replication_controller(

@@ -32,7 +32,7 @@ class Hammer:
         for thread in self._threads:
             thread.join()
 
-    def wait_more(self, count: int = 20, timeout: float = 10.0) -> None:
+    def wait_more(self, count: int = 20, timeout: float = 60.0) -> None:
         """Wait for so many answers from now on."""
         goal = self.answers.total() + count
         wait_until(lambda: self.answers.total() >= goal, timeout, f"{count} more answers, has {self.answers}")

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.capture import Capture, inside
@@ -17,6 +18,14 @@ from tests.support.router_lab.net import Net
 from tests.support.router_lab.node import Node
 from tests.support.router_lab.pod import Pod
 from tests.support.router_lab.remote_application import RemoteApplication
+
+
+@dataclass(frozen=True)
+class Lan:
+    """A LAN: the namespace of its switch, a bridge, and all that crosses it."""
+
+    name: str
+    capture: Capture
 
 
 class Lab:
@@ -28,34 +37,58 @@ class Lab:
         self._names: list[str] = []
         self._pods: list[Pod] = []
         self._node_addresses: list[str] = []
+        self._gateways: list[str] = []
         self._closing = ExitStack()
         self._ports = 0
-        self.lan = self._namespace("lan")
-        self._ip(self.lan, "link add br0 type bridge mcast_snooping 0")
-        self._ip(self.lan, "link set br0 up")
-        self.remote = self._namespace("remote")
-        self._join_lan(self.remote, net.remote)
+        self.outside = self.new_lan("lan")
+        self.lan, self.capture = self.outside.name, self.outside.capture
+        self.remote = self.namespace("remote")
+        self.join(self.remote, net.remote)
         self.give(self.remote, f"{net.second_remote}/{net.lan}", "up0")
         self.application = RemoteApplication(self.remote, net.remote)
         self.second_application = RemoteApplication(self.remote, net.second_remote)
-        self.capture = Capture(self.lan)
-        for thing in (self.application, self.second_application, self.capture):
+        for thing in (self.application, self.second_application):
             self._closing.callback(thing.close)
 
+    def new_lan(self, short: str) -> Lan:
+        """A LAN with nobody on it."""
+        name = self.namespace(short)
+        self._ip(name, "link add br0 type bridge mcast_snooping 0")
+        self._ip(name, "link set br0 up")
+        lan = Lan(name, Capture(name))
+        self._closing.callback(lan.capture.close)
+        return lan
+
+    def add_gateway(self) -> str:
+        """The LAN's gateway, and a remote application behind it; the gateway's namespace."""
+        net, gateway, far = self.net, self.namespace("gateway"), self.namespace("far")
+        self.join(gateway, net.gateway)
+        self._ip(gateway, f"link add far0 type veth peer name up0 netns {far}")
+        self.give(gateway, f"{net.far_gateway}/{net.lan}", "far0")
+        self.give(far, f"{net.far}/{net.lan}", "up0")
+        self._ip(gateway, "link set far0 up")
+        self._ip(far, "link set up0 up")
+        self._ip(far, f"route add default via {net.far_gateway}")
+        self.forward(gateway)
+        self.far_application = RemoteApplication(far, net.far)
+        self._closing.callback(self.far_application.close)
+        own = json.loads(run("ip", "-n", gateway, "-j", "address", "show", "up0"))[0]["addr_info"]
+        self._gateways += [entry["local"] for entry in own]
+        return gateway
+
     def node(self, number: int = 1) -> Node:
-        name, address = self._namespace(f"node{number}"), f"{self.net.node}{number}"
-        if self.net.version == 6:
-            with inside(name):
-                Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1", encoding="ascii")
+        """A node that forwards, as those of most clusters do: what is handed to its stack by mistake gets out."""
+        name, address = self.namespace(f"node{number}"), f"{self.net.node}{number}"
+        self.forward(name)
         self._node_addresses.append(address)
-        node = Node(name, self._join_lan(name, address))
+        node = Node(name, self.join(name, address))
         # An IPv6 redirect comes from the link-local address (RFC 4861 §8.1).
         own = json.loads(run("ip", "-n", name, "-j", "address", "show", "up0"))[0]["addr_info"]
         self._node_addresses += [entry["local"] for entry in own if entry["scope"] == "link"]
         return node
 
     def pod(self, node: Node, number: int = 1) -> Pod:
-        name, client = self._namespace(f"pod{number}"), self._namespace(f"client{number}")
+        name, client = self.namespace(f"pod{number}"), self.namespace(f"client{number}")
         self._ip(client, f"link add eth0 type veth peer name eth0 netns {name}")
         self.give(client, f"{self.net.client}/{self.net.pods}", "eth0")
         self.give(name, f"{self.net.pod}/{self.net.pods}", "eth0")
@@ -78,15 +111,21 @@ class Lab:
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True, timeout=30)
 
     def assert_no_other_source(self, *allowed: str) -> None:
-        """Nothing but the allowed sources and the remote application itself was ever on the LAN."""
+        """Nothing but the allowed sources and the remote applications themselves was ever on the LAN."""
         self.capture.settled()
-        expected = {self.net.remote, self.net.second_remote, *(allowed or (self.net.source,))}
+        expected = {self.net.remote, self.net.second_remote, self.net.far, *(allowed or (self.net.source,))}
         others = set(self.capture.sources) - expected
         assert not others, {source: self.capture.sources[source] for source in others}
-        others = set(self.capture.errors) - expected - set(self._node_addresses)
+        others = set(self.capture.errors) - expected - set(self._node_addresses) - set(self._gateways)
         assert not others, {source: self.capture.errors[source] for source in others}
 
-    def _namespace(self, short: str) -> str:
+    def assert_quiet(self, lan: Lan) -> None:
+        """Nothing of a router was ever on another LAN."""
+        assert not lan.capture.settled(), lan.capture.sources
+        assert not lan.capture.errors, lan.capture.errors
+
+    def namespace(self, short: str) -> str:
+        """A machine's, with nothing in it."""
         name = self._prefix + short
         run("ip", "netns", "add", name)
         self._names.append(name)
@@ -101,14 +140,22 @@ class Lab:
         self._ip(name, "link set lo up")
         return name
 
-    def _join_lan(self, namespace: str, address: str) -> str:
+    def join(self, namespace: str, address: str | None, interface: str = "up0", lan: Lan | None = None) -> str:
+        """Connect a machine to a LAN, the outside one unless told otherwise; the MAC address of its interface."""
         self._ports += 1
-        port = f"port{self._ports}"
-        self._ip(self.lan, f"link add {port} type veth peer name up0 netns {namespace}")
-        self._ip(self.lan, f"link set {port} master br0 up")
-        self.give(namespace, f"{address}/{self.net.lan}", "up0")
-        self._ip(namespace, "link set up0 up")
-        return mac_of(namespace)
+        port, switch = f"port{self._ports}", (lan or self.outside).name
+        self._ip(switch, f"link add {port} type veth peer name {interface} netns {namespace}")
+        self._ip(switch, f"link set {port} master br0 up")
+        if address is not None:
+            self.give(namespace, f"{address}/{self.net.lan}", interface)
+        self._ip(namespace, f"link set {interface} up")
+        return mac_of(namespace, interface)
+
+    def forward(self, namespace: str, on: str = "1") -> None:
+        """Whether a machine forwards packets, 1 or 0."""
+        switch = {4: "ipv4/ip_forward", 6: "ipv6/conf/all/forwarding"}[self.net.version]
+        with inside(namespace):
+            Path(f"/proc/sys/net/{switch}").write_text(on, encoding="ascii")
 
     def give(self, namespace: str, address: str, interface: str) -> None:
         """Add an address, with its prefix length, that is used at once."""

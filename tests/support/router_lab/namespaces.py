@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+from typing import Any
 
 PREFIX = "avirt-"
 
@@ -32,9 +33,9 @@ def links(namespace: str) -> set[str]:
     return {link["ifname"] for link in json.loads(run("ip", "-n", namespace, "-j", "link", "show"))}
 
 
-def mac_of(namespace: str) -> str:
-    """Of its interface on the LAN."""
-    mac: str = json.loads(run("ip", "-n", namespace, "-j", "link", "show", "up0"))[0]["address"]
+def mac_of(namespace: str, interface: str = "up0") -> str:
+    """Of its interface on the LAN, unless told otherwise."""
+    mac: str = json.loads(run("ip", "-n", namespace, "-j", "link", "show", interface))[0]["address"]
     return mac
 
 
@@ -42,3 +43,29 @@ def tables(namespace: str) -> set[str]:
     """Names of the nftables tables in a namespace."""
     listed = json.loads(run("ip", "netns", "exec", namespace, "nft", "--json", "list", "tables"))
     return {item["table"]["name"] for item in listed["nftables"] if "table" in item}
+
+
+def settings(namespace: str) -> dict[str, Any]:
+    """What a machine's owner has set there: addresses, routes, rules, entries of neighbours, the kernel's switches.
+
+    Without what belongs to the routers' own interfaces, and without the state of entries, which changes by itself.
+    """
+    shown = {
+        f"{family} {what}": [
+            entry
+            for entry in json.loads(run("ip", f"-{family}", "-n", namespace, "-j", *what.split()))
+            if not str(entry.get("dev", entry.get("ifname", ""))).startswith("av")
+        ]
+        for family in ("4", "6")
+        for what in (
+            "address show",
+            "route show table all",
+            "rule show",
+            "neigh show nud permanent",
+            "neigh show proxy",
+        )
+    }
+    lines = run(
+        "ip", "netns", "exec", namespace, "sysctl", "-a", "--pattern", r"^net\.ipv[46]\.(conf|neigh|ip_forward)"
+    )
+    return shown | {"sysctl": [line for line in lines.splitlines() if ".av" not in line]}

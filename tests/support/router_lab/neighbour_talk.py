@@ -7,7 +7,10 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from tests.support.capture import inside
@@ -95,3 +98,43 @@ def neighbour(namespace: str, net: Net) -> str:
     """The MAC that a station believes EGRESS_SOURCE to be at."""
     (entry,) = json.loads(run("ip", "-n", namespace, "-j", "neigh", "show", net.source))
     return str(entry["lladdr"])
+
+
+@contextmanager
+def answer_for_all(namespace: str, net: Net) -> Iterator[None]:
+    """While the block runs, ``namespace``'s up0 answers for every address, as a router with proxy ARP or NDP does."""
+    with inside(namespace):
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    wire.bind(("up0", ETH_P_ARP if net.version == 4 else ETH_P_IPV6))
+    wire.settimeout(0.1)
+    mac = wire.getsockname()[4]
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                reply = proxied(wire.recv(128), mac)
+                if reply is not None:
+                    wire.send(reply)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        wire.close()
+
+
+def proxied(frame: bytes, mac: bytes) -> bytes | None:
+    """The answer to a question, whatever address it is about; None for other frames."""
+    if frame[12:14] == struct.pack("!H", ETH_P_ARP) and frame[20:22] == b"\0\1":
+        fields = (1, ETH_P_IP, 6, 4, 2, mac, frame[38:42], frame[22:28], frame[28:32])
+        return ethernet(frame[22:28], mac, ETH_P_ARP) + struct.pack("!HHBBH6s4s6s4s", *fields)
+    if len(frame) >= 78 and frame[20] == 58 and frame[54] == ICMPV6_SOLICITATION:
+        target, asker = IPv6Address(frame[62:78]), IPv6Address(frame[22:38])
+        to = asker if int(asker) else IPv6Address("ff02::1")
+        body = struct.pack("!BBHI", ICMPV6_ADVERTISEMENT, 0, 0, 1 << 29) + target.packed + bytes([2, 1]) + mac
+        return icmpv6(mac, frame[6:12] if int(asker) else b"\x33\x33\0\0\0\1", target, to, body)
+    return None

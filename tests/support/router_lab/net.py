@@ -6,13 +6,18 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_interface
 
 import pytest
 
 
 @dataclass(frozen=True)
 class Net:
-    """All addresses of a test. ``bits``: an address' length; ``lan``, ``pods``: the subnets' lengths."""
+    """All addresses of a test. ``bits``: an address' length; ``lan``, ``pods``: the subnets' lengths.
+
+    ``far``: a remote application behind ``gateway``, which has ``far_gateway`` there. ``elsewhere``: the beginning of
+    addresses on another LAN.
+    """
 
     version: int
     source: str
@@ -27,6 +32,10 @@ class Net:
     bits: int
     lan: int
     pods: int
+    gateway: str
+    far: str
+    far_gateway: str
+    elsewhere: str
 
     def __str__(self) -> str:
         return f"IPv{self.version}"
@@ -36,9 +45,25 @@ class Net:
         return socket.AF_INET if self.version == 4 else socket.AF_INET6
 
     @property
+    def nobody(self) -> str:
+        """The sender of one that has no address yet (RFC 5227, RFC 4862)."""
+        return "0.0.0.0" if self.version == 4 else "::"
+
+    @property
     def record(self) -> str:
         """The type of a name's answer."""
         return "A" if self.version == 4 else "AAAA"
+
+    @property
+    def subnet(self) -> str:
+        """The LAN's."""
+        return str(ip_interface(f"{self.source}/{self.lan}").network)
+
+    def to_far(self, **more: str) -> dict[str, str]:
+        """The contract of a router whose destination is behind the gateway, which it is told."""
+        ports = f"80/tcp={self.at(self.far, 8080)},53/udp={self.at(self.far, 5353)}"
+        contract = {"EGRESS_PORTS": ports, "EGRESS_DESTINATION": self.far}
+        return contract | {"EGRESS_GATEWAY": self.gateway, "EGRESS_SUBNET": self.subnet} | more
 
     def at(self, address: str, port: int) -> str:
         """As in EGRESS_PORTS."""
@@ -59,6 +84,10 @@ V4 = Net(
     bits=32,
     lan=24,
     pods=24,
+    gateway="10.70.112.1",
+    far="10.10.10.200",
+    far_gateway="10.10.10.1",
+    elsewhere="192.168.50.",
 )
 V6 = Net(
     version=6,
@@ -74,6 +103,10 @@ V6 = Net(
     bits=128,
     lan=64,
     pods=64,
+    gateway="fd70:112::1",
+    far="fd10:10:10::200",
+    far_gateway="fd10:10:10::1",
+    elsewhere="fd50::",
 )
 SOURCE, REMOTE, POD = V4.source, V4.remote, V4.pod
 # A test with this mark runs in both families; others in IPv4, unless they name one.

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
-from tests.support.router_lab.namespaces import links, run
-from tests.support.router_lab.net import Net
+from tests.support.router_lab.namespaces import links
 
 
 @dataclass
@@ -22,9 +20,3 @@ class Node:
 def veths(node: Node) -> set[str]:
     """The routers' interfaces on a node."""
     return {name for name in links(node.name) if name.startswith("av")}
-
-
-def proxied(node: Node, net: Net) -> set[str]:
-    """The addresses for which a node's uplink has a proxy entry."""
-    shown = run("ip", f"-{net.version}", "-n", node.name, "-j", "neigh", "show", "proxy")
-    return {entry["dst"] for entry in json.loads(shown)}

@@ -48,6 +48,13 @@ class Pod:
         with self.connect(port, timeout) as connection:
             return talk(connection)
 
+    def is_served(self, port: int = 80) -> bool:
+        """Whether a client gets an answer within half a second."""
+        try:
+            return bool(self.ask(port, 0.5))
+        except OSError:
+            return False
+
     def udp(self, data: bytes = b"?", port: int = 53) -> bytes:
         """The remote application's answer to a datagram."""
         with inside(self.client):

@@ -60,12 +60,12 @@ class Router:
         for line in self.process.stdout:
             self.log.append(line.rstrip())
 
-    def wait_ready(self, timeout: float = 10.0) -> Router:
+    def wait_ready(self, timeout: float = 60.0) -> Router:
         wait_until(lambda: self.process.poll() is not None or self._is_healthy(), timeout, "ready", self)
         assert self.process.poll() is None, self.log
         return self
 
-    def wait_log(self, text: str, timeout: float = 10.0) -> None:
+    def wait_log(self, text: str, timeout: float = 60.0) -> None:
         wait_until(lambda: any(text in line for line in self.log), timeout, f"log has {text!r}", self)
 
     def end(self, number: int = signal.SIGTERM) -> int:

@@ -212,7 +212,10 @@ def test_lax_spellings_are_no_subnets(text: str) -> None:
             {"cidr": "10.70.112.0/24", "ranges": [{"begin": "10.70.112.9", "end": "2001:db8::1"}]},
         ),
         ("spec.subnets[0].exclude[0]", {"cidr": "10.70.112.0/24", "exclude": ["10.70.112"]}),
-        ("spec.subnets[0].gateway", {"cidr": "10.70.112.0/24", "gateway": "router"}),
+        *(
+            ("spec.subnets[0].gateway", {"cidr": "10.70.112.0/24", "gateway": gateway})
+            for gateway in ("router", "10.70.113.1", "10.70.112.0/30", "2001:db8::1")
+        ),
     ],
 )
 def test_a_subnet_that_makes_no_sense_is_refused_by_field(field: str, subnet: dict[str, Any]) -> None:

@@ -89,13 +89,31 @@ def test_the_replication_controller_holds_all_that_the_article_shows() -> None:
 def test_the_environment_is_the_articles_five_in_their_order_then_ours() -> None:
     found = container(rendered())["env"]
     assert found[:5] == ARTICLE_ENV
-    assert [item["name"] for item in found[5:]] == [
-        "EGRESS_PORTS",
-        "EGRESS_RESOLVE",
-        "EGRESS_PROBE",
-        "EGRESS_RENDERING",
-    ]
+    ours = ["EGRESS_PORTS", "EGRESS_RESOLVE", "EGRESS_PROBE", "EGRESS_SUBNET", "EGRESS_RENDERING"]
+    assert [item["name"] for item in found[5:]] == ours
     assert all(isinstance(item["value"], str) for item in found)
+
+
+def test_the_way_out_is_that_of_the_subnet_of_the_address() -> None:
+    subnets = [
+        {"cidr": "10.70.112.0/24", "gateway": "10.70.112.1"},
+        {"cidr": "10.70.113.0/24"},
+        {"cidr": "fd70:0112::/64", "gateway": "fd70:112:0::1"},
+    ]
+
+    def way_out(*sources: str) -> list[str | None]:
+        found = {
+            item["name"]: item["value"]
+            for item in manifests.environment(service(), cloud(), network(subnets=subnets), sources)
+        }
+        return [found.get(name) for name in ("EGRESS_SUBNET", "EGRESS_GATEWAY")]
+
+    assert way_out("10.70.112.155") == ["10.70.112.0/24", "10.70.112.1"]
+    assert way_out("10.70.112.155", "10.70.112.156") == ["10.70.112.0/24", "10.70.112.1"]
+    assert way_out("10.70.113.155") == ["10.70.113.0/24", None]
+    assert way_out("10.70.113.155", "10.70.112.155") == ["10.70.113.0/24,10.70.112.0/24", ",10.70.112.1"]
+    assert way_out("fd70:112::155") == ["fd70:112::/64", "fd70:112::1"]
+    assert way_out("192.0.2.1") == [None, None], "what the network no longer offers has the node's way"
 
 
 def test_the_uplink_is_told_only_where_the_network_names_it() -> None:

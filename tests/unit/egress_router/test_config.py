@@ -299,3 +299,70 @@ def test_the_clusters_own_addresses_are_refused_with_their_network() -> None:
 def test_malformed_networks_are_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"EGRESS_REFUSED={text!r} is not usable: give networks")):
         parse(ARTICLE | {"EGRESS_REFUSED": text})
+
+
+GATEWAY = {"EGRESS_SOURCE": "10.70.112.155", "EGRESS_PORTS": "80/tcp=10.10.10.200:80", "EGRESS_GATEWAY": "10.70.112.1"}
+
+
+@pytest.mark.parametrize("subnet", [None, "10.70.112.0/24"])
+def test_gateway_and_subnet(subnet: str | None) -> None:
+    config = parse(GATEWAY | ({"EGRESS_SUBNET": subnet} if subnet else {}))
+    assert (str(config.gateway), config.subnet and str(config.subnet)) == ("10.70.112.1", subnet)
+    absent = parse(GATEWAY | {"EGRESS_GATEWAY": "", "EGRESS_SUBNET": ""})
+    assert (absent.gateway, absent.subnet) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"EGRESS_GATEWAY": "10.70.113.1", "EGRESS_SUBNET": "10.70.112.0/24"},
+            "EGRESS_GATEWAY='10.70.113.1' is not usable: the gateway must be in EGRESS_SUBNET 10.70.112.0/24.",
+        ),
+        *(
+            (
+                {"EGRESS_GATEWAY": gateway},
+                f"EGRESS_GATEWAY='{gateway}' is not usable: give a unicast IPv4 address other than EGRESS_SOURCE.",
+            )
+            for gateway in ("10.70.112.155", "fd70:112::1", "224.0.0.1", "127.0.0.1", "0.0.0.0", "169.254.1.1")
+        ),
+        *(
+            (
+                {"EGRESS_GATEWAY": text},
+                f"EGRESS_GATEWAY={text!r} is not usable: give the address of the router in the network of"
+                " 10.70.112.155.",
+            )
+            for text in ("gateway.example", "10.70.112.1/24", "10.70.112", " ", "10.70.112.1,10.70.112.2")
+        ),
+        *(
+            (
+                {"EGRESS_SUBNET": text},
+                f"EGRESS_SUBNET={text!r} is not usable: give the network of EGRESS_SOURCE, such as 10.70.112.0/24.",
+            )
+            for text in ("10.70.112.155/24", "10.70.112.0/33", "lan", "10.70.112.0/24/24")
+        ),
+        *(
+            (
+                {"EGRESS_SUBNET": text},
+                f"EGRESS_SUBNET={text!r} is not usable: give a network that EGRESS_SOURCE 10.70.112.155 is in, such as"
+                " 10.70.112.0/24.",
+            )
+            for text in ("10.70.113.0/24", "0.0.0.0/0", "fd70:112::/64", "10.70.112.155")
+        ),
+    ],
+)
+def test_gateways_and_subnets_that_are_refused(changes: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(GATEWAY | changes)
+    assert str(refused.value) == sentence
+
+
+def test_each_of_two_sources_has_the_way_out_of_its_own_subnet() -> None:
+    both = GATEWAY | {
+        "EGRESS_SOURCE": "10.70.112.155,10.70.113.155",
+        "EGRESS_SUBNET": "10.70.112.0/24,10.70.113.0/24",
+        "EGRESS_GATEWAY": ",10.70.113.1",
+    }
+    first, second = (parse(both | {"HOSTNAME": f"example-{number}"}) for number in (0, 1))
+    assert (str(first.subnet), first.gateway) == ("10.70.112.0/24", None)
+    assert (str(second.subnet), str(second.gateway)) == ("10.70.113.0/24", "10.70.113.1")

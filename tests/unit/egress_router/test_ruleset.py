@@ -128,11 +128,3 @@ def test_the_guard_drops_the_other_family(script: str, script6: str) -> None:
 
 def test_an_ipv6_table_names_no_ipv4(script6: str) -> None:
     assert not re.search(r"\b(ip|ipv4_addr|icmp)\b", script6)
-
-
-def test_the_nodes_guard_lets_solicitations_through_only_while_the_route_leads_into_the_veth() -> None:
-    assert chain(ruleset.guard_node("av0", "av0", SOURCE6), "asked") == [
-        f"ip6 daddr set {SOURCE6}",
-        'fib daddr oifname != "av0" drop',
-        "ip6 daddr set ff02::1:ff00:155",
-    ]

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What can be wrong between an egress pod and its LAN, each with what to do about it.
+
+Pure. A fault is told by the log, by ``/readyz`` and, if it lasts, by the termination message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from egress_router.family import Address
+
+
+class Reason(StrEnum):
+    """The kinds of faults, named as reasons of conditions are."""
+
+    NODE_FIREWALL = "NodeFirewall"
+    NODE_MASQUERADES = "NodeMasquerades"
+    WRONG_ROUTE = "WrongRoute"
+    GATEWAY_SILENT = "GatewaySilent"
+    LAN_PROXY = "LanProxy"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: ``source`` is EGRESS_SOURCE, ``what`` says what was seen, ``remedy`` what to do.
+
+    ``is_unsafe``: whether what was seen must never be, another source or another interface.
+    """
+
+    reason: Reason
+    source: Address
+    what: str
+    remedy: str
+    is_unsafe: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.what}; {self.remedy}"
+
+
+class Faulty(Exception):
+    """Raised where a fault keeps the router from serving."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+def node_firewall(source: Address, destination: Address, uplink: str) -> Fault:
+    """A packet was handed to the node and not seen leaving."""
+    return Fault(
+        Reason.NODE_FIREWALL,
+        source,
+        f"a packet from {source} to {destination} did not leave by the node's uplink {uplink}",
+        f"let what filters at the interfaces of the node (nftables' family netdev, tc, eBPF) pass {source}",
+    )
+
+
+def node_masquerades(source: Address, other: str, interface: str) -> Fault:
+    """A packet left with another source."""
+    return Fault(
+        Reason.NODE_MASQUERADES,
+        source,
+        f"a packet from {source} left by {interface} with the source {other}",
+        f"except {source} from what changes sources at the interfaces of the node (nftables' family netdev, tc, eBPF)",
+        is_unsafe=True,
+    )
+
+
+def other_interface(source: Address, interface: str, uplink: str) -> Fault:
+    """A packet left by another interface."""
+    return Fault(
+        Reason.WRONG_ROUTE,
+        source,
+        f"a packet from {source} left by {interface} instead of the uplink {uplink}",
+        f"except {source} from what redirects packets on the node (nftables' family netdev, tc, eBPF)",
+        is_unsafe=True,
+    )
+
+
+def wrong_route(source: Address, what: str) -> Fault:
+    """No gateway is given, and the node's own routes lead elsewhere or nowhere."""
+    return Fault(Reason.WRONG_ROUTE, source, what, "give the subnet of the EgressNetwork its gateway")
+
+
+def gateway_silent(source: Address, gateway: Address, uplink: str, seconds: float) -> Fault:
+    """The gateway is asked for and doesn't answer."""
+    return Fault(
+        Reason.GATEWAY_SILENT,
+        source,
+        f"the gateway {gateway} has not answered {source} by the node's uplink {uplink} for {seconds:.0f} s",
+        "check that the gateway is up, that the node is connected to its LAN, and the subnet's gateway in the"
+        " EgressNetwork",
+    )
+
+
+def lan_proxy(source: Address, mac: bytes) -> Fault:
+    """A station answers for addresses that nobody has."""
+    return Fault(
+        Reason.LAN_PROXY,
+        source,
+        f"the station {mac.hex(':')} answers for every address of the LAN, {source} among them",
+        "switch proxy ARP or proxy NDP off there for the addresses that the EgressNetwork leases",
+    )

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The proof that a link serves: the gateway answers EGRESS_SOURCE, and what is sent leaves by the uplink unchanged.
+
+A setting that is in place shows that nobody took it away. It doesn't show that packets get through; this does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Any, Final
+
+from egress_router import departure, faults
+from egress_router.arp import Arp
+from egress_router.config import Config
+from egress_router.departure import Frames, Target
+from egress_router.events import HasFileno
+from egress_router.family import Address
+from egress_router.faults import Fault, Faulty
+from egress_router.gateway import Gateway
+from egress_router.link import Path
+from egress_router.namespace import Namespace
+from egress_router.ndp import Ndp
+from egress_router.neighbours import Neighbours
+from egress_router.ruleset import EGRESS_INTERFACE
+from egress_router.ways import gateway_of
+
+# Seconds.
+_LOOK_INTERVAL: Final = 10.0
+_FIRST_ANSWER: Final = 0.3
+_FIRST_QUESTIONS: Final = 3
+# One question lost is nothing; the second is due a second after, and a router may be as slow as that.
+_ODD: Final = 1.5
+_SILENT: Final = 3.0
+
+Wait = Callable[[float, HasFileno], bool]
+
+
+class Proof:
+    """What is known of whether one router's link serves."""
+
+    def __init__(self, config: Config, pod: Namespace, node: Namespace, wait: Wait) -> None:
+        """``wait``: for seconds, for what can be heard; whether it was."""
+        self._source = config.source
+        self._pod = pod
+        self._node = node
+        self._wait = wait
+        self._gateway: Gateway | None = None
+        self._address: Address | None = None
+        self._proven: frozenset[Target] = frozenset()
+        self._next_look = 0.0
+
+    def check(self, path: Path, index: int, targets: frozenset[Target], again: bool) -> Fault | None:
+        """A fault with some of the targets; raise ``Faulty`` on one with all of them, or one that is unsafe.
+
+        ``index``: of the link's end in the pod. ``again``: look at what leaves, even if that was done just now.
+        """
+        self._keep_gateway(path, index)
+        if self._gateway is not None:
+            self._hear(self._gateway, path)
+        if again or not targets <= self._proven or time.monotonic() >= self._next_look:
+            return self._look(path, targets)
+        return None
+
+    def ask_gateway(self) -> bool:
+        """Ask if it is time; whether the gateway is as it should be."""
+        if self._gateway is None:
+            return True
+        self._gateway.ask_when_due()
+        return self._gateway.silent_for() < _ODD
+
+    def next_question(self, otherwise: float) -> float:
+        """When the gateway is to be asked (monotonic seconds), or ``otherwise`` if there is none."""
+        return otherwise if self._gateway is None else self._gateway.next_question()
+
+    def forget(self) -> None:
+        """The link is gone, and with it all that was known."""
+        self._proven = frozenset()
+        if self._gateway is not None:
+            self._gateway.close()
+            self._gateway = None
+
+    def _keep_gateway(self, path: Path, index: int) -> None:
+        """The gateway of the ways as they are, on the link as it is."""
+        wanted, mac = gateway_of(path.ways), path.uplink.mac
+        if self._gateway is not None and (self._address != wanted or not self._gateway.is_on(index, mac)):
+            self.forget()
+        if self._gateway is None and wanted is not None:
+            with self._pod.entered():
+                self._gateway = Gateway(_talk_about(wanted, index, mac), self._source)
+            self._address = wanted
+
+    def _hear(self, gateway: Gateway, path: Path) -> None:
+        """Raise ``Faulty`` if the gateway doesn't answer."""
+        if gateway.mac is None:
+            # A new link: it must be known where packets go before the first is sent.
+            for _question in range(_FIRST_QUESTIONS):
+                gateway.ask()
+                if self._wait(_FIRST_ANSWER, gateway) and gateway.listen():
+                    return
+        else:
+            gateway.ask_when_due()
+        silent = gateway.silent_for()
+        if self._address is not None and (gateway.mac is None or silent >= _SILENT):
+            raise Faulty(faults.gateway_silent(self._source, self._address, path.uplink.name, silent))
+
+    def _look(self, path: Path, targets: frozenset[Target]) -> Fault | None:
+        mac = None if self._gateway is None else self._gateway.mac
+        frames = Frames.new(self._source, path.uplink.mac, mac)
+        seen = departure.look((self._pod, self._node), frames, targets)
+        fault, count = departure.judge(seen, targets, self._source, path.uplink.name)
+        self._proven = targets if fault is None else frozenset()
+        if fault is not None and (fault.is_unsafe or count == len(targets)):
+            raise Faulty(fault)
+        self._next_look = time.monotonic() + _LOOK_INTERVAL
+        return fault
+
+
+def _talk_about(address: Address, index: int, mac: bytes) -> Neighbours[Any]:
+    if isinstance(address, IPv4Address):
+        return Arp(EGRESS_INTERFACE, index, mac, address)
+    return Ndp(EGRESS_INTERFACE, index, mac, address)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The nftables table by which a node passes frames between its uplink and a router's link, in the language of nft(8).
+
+Pure: values in, scripts out. All that goes into a script is a parsed address, or a name or MAC address of the kernel's.
+
+The table is of the family ``netdev``: its chains see a frame as it comes in by one interface, before the node's own
+bridge filters, firewall, NAT, reverse path filter and routes, none of which it ever meets.
+
+``out``  from the link: only frames of the uplink's MAC address and of EGRESS_SOURCE, by the uplink; all else is dropped
+``in``   from the uplink: packets to EGRESS_SOURCE into the link; the node never sees them. What stations ask and tell
+         about EGRESS_SOURCE, and what its next hops tell about themselves, goes to both.
+
+The chain ``in`` outlives a link that was removed by its pod's end, and does nothing then: what is handed to an
+interface that is gone is lost, and an address of the node itself is left to the node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from egress_router.family import Address, family_of
+
+
+@dataclass(frozen=True)
+class Relay:
+    """All that the table depends on.
+
+    ``link``: the name of the link's end on the node, and of the table. ``uplink``: its name. ``uplink_index``: two that
+    had the same name one after the other differ in it. ``mac``: the uplink's, as in ``02:00:00:00:00:01``, and so that
+    of the link's end in the pod. ``next_hops``: stations of the LAN that the router sends frames to, sorted.
+    """
+
+    link: str
+    uplink: str
+    uplink_index: int
+    mac: str
+    source: Address
+    next_hops: tuple[Address, ...]
+
+
+def load(relay: Relay) -> str:
+    """A script that replaces the table in one transaction.
+
+    The priority is before whatever else looks at frames here: the next is conntrack's place in other families.
+    """
+    outgoing, incoming = (_out4, _in4) if isinstance(relay.source, IPv4Address) else (_out6, _in6)
+    ip = family_of(relay.source).nft
+    return f"""
+{remove(relay.link)}
+table netdev {relay.link} {{
+  chain out {{
+    type filter hook ingress device "{relay.link}" priority -300; policy drop
+    ether saddr != {relay.mac} drop
+    {_lines(outgoing(relay))}
+    {ip} saddr {relay.source} fwd to "{relay.uplink}"
+  }}
+  chain in {{
+    type filter hook ingress device "{relay.uplink}" priority -300; policy accept
+    # For this station, so not one that is only seen on its way.
+    meta pkttype host {ip} daddr {relay.source} fib daddr type != local fwd to "{relay.link}"
+    {_lines(incoming(relay))}
+  }}
+}}
+"""
+
+
+def remove(table: str) -> str:
+    """A script that removes a table, whether or not it is there. Adding first makes the deletion work in any case."""
+    return f"add table netdev {table}\ndelete table netdev {table}"
+
+
+def listing(table: str) -> str:
+    """A script that reads a whole table back."""
+    return f"list table netdev {table}"
+
+
+def _out4(relay: Relay) -> Iterable[str]:
+    yield f'arp saddr ip {relay.source} arp saddr ether {relay.mac} fwd to "{relay.uplink}"'
+
+
+def _out6(relay: Relay) -> Iterable[str]:
+    """A station says nothing that only routers say, and advertises no other address."""
+    yield "icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } drop"
+    yield f"icmpv6 type nd-neighbor-advert {_target('!=', relay.source)} drop"
+
+
+def _in4(relay: Relay) -> Iterable[str]:
+    yield f"arp daddr ip {relay.source} {_copy(relay)}"
+    if relay.next_hops:
+        yield f"arp saddr ip {{ {', '.join(map(str, relay.next_hops))} }} {_copy(relay)}"
+
+
+def _in6(relay: Relay) -> Iterable[str]:
+    yield f"icmpv6 type nd-neighbor-solicit {_target('==', relay.source)} {_copy(relay)}"
+    for hop in relay.next_hops:
+        yield f"icmpv6 type nd-neighbor-advert {_target('==', hop)} {_copy(relay)}"
+
+
+def _target(operator: str, address: Address) -> str:
+    """What a solicitation or advertisement is about (RFC 4861 §4.3, §4.4), which nft(8) has no word for everywhere."""
+    return f"@th,64,128 {operator} 0x{address.packed.hex()}"
+
+
+def _copy(relay: Relay) -> str:
+    return f'dup to "{relay.link}" accept'
+
+
+def _lines(rules: Iterable[str]) -> str:
+    return "\n    ".join(rules)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The node's interface towards the outside LAN: which one it is, and what the node's routes say of it."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from typing import Any, Final
+
+from egress_router.config import Config, ConfigError
+from egress_router.family import Address, Family
+from egress_router.netlink import NetlinkError
+from egress_router.routes import destination, hops
+from egress_router.ways import Way
+
+# linux/if.h, linux/rtnetlink.h
+_IFF_UP: Final = 0x1
+_IFF_LOOPBACK: Final = 0x8
+_IFF_LOWER_UP: Final = 0x10000
+_MAIN_TABLE: Final = 254
+_RTN_UNICAST: Final = 1
+# A port of a bridge of a bond of a VLAN: more floors than that no node has.
+_MASTERS: Final = 8
+
+
+@dataclass(frozen=True)
+class Uplink:
+    """The node's interface towards the outside LAN.
+
+    ``mac``: six bytes. ``mtu`` in bytes. ``own``: an address of its own there with its network, if any, the one whose
+    network has EGRESS_SOURCE before others. ``connected``: whether it is up and has a carrier.
+    """
+
+    index: int
+    name: str
+    mac: bytes
+    mtu: int
+    own: IPv4Interface | IPv6Interface | None
+    connected: bool
+
+    @property
+    def address(self) -> Address | None:
+        """Its own address there, if any."""
+        return None if self.own is None else self.own.ip
+
+
+class Uplinks:
+    """The node's interfaces, as one router looks at them."""
+
+    def __init__(self, config: Config, node: Any) -> None:
+        """``node``: a route netlink connection into the node's namespace."""
+        self._source = config.source
+        self._family: Family = config.family
+        self._wanted = config.uplink
+        self._has_gateway = config.gateway is not None
+        self._netlink = node
+
+    def find(self) -> Uplink:
+        """The interface named by EGRESS_UPLINK, else the one whose subnet holds EGRESS_SOURCE; raise ConfigError.
+
+        The port of a bridge or bond stands for its master, which is what has the node's place on the LAN.
+        """
+        addresses = self._addresses()
+        if any(address.ip == self._source for _index, address in addresses):
+            raise ConfigError(
+                f"EGRESS_SOURCE={str(self._source)!r} is not usable: it is an address of this node itself."
+            )
+        return self._named(addresses) if self._wanted else self._connected(addresses)
+
+    def ways(self, uplink: Uplink) -> tuple[Way, ...]:
+        """The node's own routes by the uplink, those of its main table."""
+        found: set[Way] = set()
+        for route in self._netlink.get_routes(family=self._family.socket, table=_MAIN_TABLE):
+            if route["type"] != _RTN_UNICAST:
+                continue
+            network = destination(route, self._family)
+            if network.is_link_local or network.is_multicast:
+                continue
+            for index, gateway in hops(route):
+                if index == uplink.index:
+                    found.add(Way(network, gateway))
+        return tuple(sorted(found, key=str))
+
+    def leads_by(self, uplink: Uplink, station: Address) -> str | None:
+        """What is wrong with the node's route to the destination, if it doesn't leave by the uplink."""
+        try:
+            route = self._netlink.route("get", dst=str(station), family=self._family.socket)[0]
+        except NetlinkError as error:
+            if error.code in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
+                return f"the node has no route to {station}"
+            raise
+        index = route.get_attr("RTA_OIF")
+        if index == uplink.index:
+            return None
+        name = self._netlink.link("get", index=index)[0].get_attr("IFLA_IFNAME")
+        return f"the node's route to {station} leaves by {name}, not by the uplink {uplink.name}"
+
+    def _named(self, addresses: list[tuple[int, IPv4Interface | IPv6Interface]]) -> Uplink:
+        try:
+            link = self._netlink.link("get", ifname=self._wanted)[0]
+        except NetlinkError as error:
+            if error.code != errno.ENODEV:
+                raise
+            raise ConfigError(
+                f"EGRESS_UPLINK={self._wanted!r} is not usable: this node has no interface of that name."
+            ) from error
+        uplink = self._describe(self._master_of(link), {link["index"]}, addresses)
+        if uplink.own is None or self._source not in uplink.own.network:
+            self._refuse_if_elsewhere(uplink, addresses)
+        return uplink
+
+    def _refuse_if_elsewhere(self, uplink: Uplink, addresses: list[tuple[int, IPv4Interface | IPv6Interface]]) -> None:
+        """An uplink without an address in the network may still be on that LAN, unless another shows that it isn't."""
+        others = [index for index, address in addresses if self._is_on_network(address)]
+        if others:
+            name = self._netlink.link("get", index=others[0])[0].get_attr("IFLA_IFNAME")
+            right = f"on this node the network of EGRESS_SOURCE {self._source} is at {name}"
+        elif not self._has_gateway:
+            right = f"it has no address in a network with EGRESS_SOURCE {self._source} and no gateway is given"
+        else:
+            return
+        raise ConfigError(f"EGRESS_UPLINK={self._wanted!r} is not usable: {right}.")
+
+    def _connected(self, addresses: list[tuple[int, IPv4Interface | IPv6Interface]]) -> Uplink:
+        found = []
+        for index, address in addresses:
+            if self._is_on_network(address):
+                link = self._netlink.link("get", index=index)[0]
+                if link["flags"] & _IFF_UP and not link["flags"] & _IFF_LOOPBACK:
+                    found.append((address.network.prefixlen, link))
+        if not found:
+            raise ConfigError(
+                f"EGRESS_SOURCE={str(self._source)!r} is not usable on this node: no interface that is up has a subnet"
+                " with it, so set nodeSelector to nodes that are on its network or name the interface by EGRESS_UPLINK."
+            )
+        _length, link = max(found, key=lambda entry: entry[0])
+        return self._describe(self._master_of(link), {link["index"]}, addresses)
+
+    def _is_on_network(self, address: IPv4Interface | IPv6Interface) -> bool:
+        return self._source in address.network and address.network.prefixlen < self._family.bits
+
+    def _master_of(self, link: Any) -> Any:
+        for _floor in range(_MASTERS):
+            index = link.get_attr("IFLA_MASTER")
+            if index is None:
+                return link
+            master = self._netlink.link("get", index=index)[0]
+            information = master.get_attr("IFLA_LINKINFO")
+            kind = information.get_attr("IFLA_INFO_KIND") if information is not None else None
+            if kind == "vrf":
+                # A group of interfaces with a routing table of their own; each has its own place on a LAN.
+                return link
+            if kind == "openvswitch":
+                name = link.get_attr("IFLA_IFNAME")
+                raise ConfigError(
+                    f"EGRESS_UPLINK={name!r} is not usable: it is a port of Open vSwitch, so name that bridge's own"
+                    " interface, such as br-ex."
+                )
+            link = master
+        return link
+
+    def _describe(
+        self, link: Any, indexes: set[int], addresses: list[tuple[int, IPv4Interface | IPv6Interface]]
+    ) -> Uplink:
+        mac = bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "").replace(":", ""))
+        name = link.get_attr("IFLA_IFNAME")
+        if len(mac) != 6:
+            raise ConfigError(
+                f"EGRESS_UPLINK={name!r} is not usable: only Ethernet interfaces can answer for EGRESS_SOURCE."
+            )
+        own = [address for index, address in addresses if index == link["index"] or index in indexes]
+        nearest = [address for address in own if self._source in address.network] or own
+        connected = bool(link["flags"] & _IFF_LOWER_UP)
+        return Uplink(link["index"], name, mac, link.get_attr("IFLA_MTU"), nearest[0] if nearest else None, connected)
+
+    def _addresses(self) -> list[tuple[int, IPv4Interface | IPv6Interface]]:
+        """The node's own addresses with the indexes of their interfaces."""
+        return [
+            (
+                int(address["index"]),
+                ip_interface(
+                    f"{address.get_attr('IFA_LOCAL') or address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
+                ),
+            )
+            for address in self._netlink.get_addr(family=self._family.socket)
+        ]
