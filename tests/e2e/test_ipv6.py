@@ -12,9 +12,9 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.support.kubectl import Kubectl
-from tests.support.node_routes import routed
 from tests.support.outside import Outside
 from tests.support.project import DUAL_STACK, NODES, Project
+from tests.support.router_links import nodes_that_hold
 from tests.support.waiting import wait_for
 
 SERVICE = "six"
@@ -170,11 +170,11 @@ def test_a_mix_of_families_is_told_at_its_field(green: Project, outside: Outside
 def test_deletion_frees_the_address_and_the_same_service_gets_it_again(
     green: Project, source: str, outside_v6: Outside, kubectl: Kubectl, cluster: Cluster
 ) -> None:
-    assert len(routed(cluster, source)) == 1
+    assert len(nodes_that_hold(cluster, source)) == 1
     green.delete(SERVICE)
     wait_for("the lease is released", lambda: green.lease(SERVICE)["status"]["phase"] == "Released")
     wait_for("the pod is gone", lambda: not green.egress_pods(SERVICE))
-    assert routed(cluster, source) == []
+    assert nodes_that_hold(cluster, source) == []
 
     green.create_service(SERVICE, {"destination_ip": outside_v6.destination}, **DUAL_STACK)
     green.wait_ready(SERVICE)

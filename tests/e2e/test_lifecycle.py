@@ -22,9 +22,9 @@ import pytest
 from images.build import Image
 from tests.cluster import Cluster
 from tests.support.kubectl import Kubectl
-from tests.support.node_routes import routed
 from tests.support.outside import Outside
 from tests.support.project import Project
+from tests.support.router_links import nodes_that_hold
 from tests.support.waiting import wait_for
 
 SERVICE = "living"
@@ -267,7 +267,7 @@ def test_a_deleted_service_frees_its_address_only_after_its_pod(
     assert max(pod_ended.revision, controller_gone.revision) < released.revision
     assert len({change.obj["metadata"]["uid"] for change in pods.changes()}) == 1, "no pod is started any more"
     wait_for("nothing of it is left", lambda: not parts(project), SLOW)
-    assert routed(cluster, service) == []
+    assert nodes_that_hold(cluster, service) == []
 
 
 def test_a_removed_annotation_scales_to_0_then_deletes_and_leaves_the_user_his_service(
@@ -372,7 +372,7 @@ def test_without_a_controller_traffic_goes_on_and_a_deleted_service_is_collected
 
         project.kubectl.run("-n", project.name, "delete", "service", SERVICE)
         wait_for("the cluster's own garbage collector takes all of it", lambda: not parts(project), SLOW)
-        assert routed(cluster, service) == []
+        assert nodes_that_hold(cluster, service) == []
         assert phase(kubectl, project) == "Bound", "an address is freed by the controller alone"
     wait_for("the controller is back and releases the lease", lambda: phase(kubectl, project) == "Released", SLOW)
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.support.kubectl import Kubectl
-from tests.support.node_routes import routed
 from tests.support.outside import DemoError, Outside
 from tests.support.project import NODES, Project
+from tests.support.router_links import nodes_that_hold
 from tests.support.waiting import wait_for
 
 SERVICE = "secure-egress-service"
@@ -156,7 +156,7 @@ def test_an_exhausted_network_is_told_with_its_size(new_project: Any, kubectl: K
 def test_deletion_frees_everything_and_the_same_service_gets_its_address_again(
     green: Project, source: str, kubectl: Kubectl, cluster: Cluster
 ) -> None:
-    assert len(routed(cluster, source)) == 1
+    assert len(nodes_that_hold(cluster, source)) == 1
     kubectl.run("-n", green.name, "delete", "service", SERVICE)
     wait_for("the lease is released", lambda: green.lease(SERVICE)["status"]["phase"] == "Released")
     wait_for("the pod is gone", lambda: not green.egress_pods(SERVICE))
@@ -166,7 +166,7 @@ def test_deletion_frees_everything_and_the_same_service_gets_its_address_again(
             kind,
             lambda kind=kind, name=name: not green.json("get", kind, f"--field-selector=metadata.name={name}")["items"],
         )
-    assert routed(cluster, source) == []
+    assert nodes_that_hold(cluster, source) == []
 
     green.create_service(SERVICE, {"destination_ip": "10.10.10.200"})
     green.wait_ready(SERVICE)
