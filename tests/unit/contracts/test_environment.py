@@ -17,7 +17,7 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_serv
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.workload import admission, manifests
-from egress_router import config, conflict, main
+from egress_router import config, last_words, main
 from egress_router.config import Config, ConfigError, Destination, Protocol, Resolve, ServedPort
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
@@ -27,6 +27,11 @@ from tests.support.checkout import files
 
 SOURCES = {4: ("10.70.112.155", "10.70.112.156"), 6: ("fd70:112::155", "fd70:112::156")}
 BRIDGES = {4: ("172.18.0.1/16", "100.64.118.1/24"), 6: ("fd00:172:18::1/64", "fd00:99::1/112")}
+SUBNETS = [
+    {"cidr": "10.70.112.0/24", "gateway": "10.70.112.1"},
+    {"cidr": "fd70:112::/64", "gateway": "fd70:112::1"},
+]
+WAYS_OUT = {4: ("10.70.112.0/24", "10.70.112.1"), 6: ("fd70:112::/64", "fd70:112::1")}
 CRD = yaml.safe_load(files("roles/egress/files/crds/*egressnetwork*")[0].read_text())
 UPLINK: dict[str, Any] = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][
     "uplink"
@@ -89,7 +94,7 @@ def admitted(obj: KubeObject, version: int, **bridges: str) -> EgressService:
 
 def rendered(service: EgressService, version: int, uplink: str | None, **bridges: str) -> list[tuple[str, KubeObject]]:
     """The name of each pod of a service, and its spec."""
-    lan = network(**({"uplink": uplink} if uplink else {}))
+    lan = network(subnets=SUBNETS, **({"uplink": uplink} if uplink else {}))
     if service.egress_pod.ha:
         made = manifests.stateful_set(service, cloud(**bridges), lan, SOURCES[version])
         pods = [f"{made['metadata']['name']}-{ordinal}" for ordinal in range(made["spec"]["replicas"])]
@@ -146,6 +151,7 @@ def test_every_admitted_service_is_read_by_its_routers_as_it_was_meant(version: 
         assert str(found.source) == SOURCES[version][ordinal]
         assert found.routes == meant(obj)
         assert (str(found.bridge), found.uplink) == (bridge, uplink)
+        assert (str(found.subnet), str(found.gateway)) == WAYS_OUT[version]
         assert (found.health_port, found.resolve) == (_words(obj).get("hm_port", 4), Resolve(_words(obj)["resolve"]))
 
 
@@ -192,5 +198,5 @@ def test_probes_mounts_and_the_termination_message_are_where_the_router_has_them
     assert [str(options.host_ns)] == [mount["mountPath"] for mount in container["volumeMounts"]]
     # Kubernetes' default, as the container names no other.
     assert Path(container.get("terminationMessagePath", "/dev/termination-log")) == options.termination_log
-    assert options.termination_log == conflict.TERMINATION_LOG
+    assert options.termination_log == last_words.TERMINATION_LOG
     assert container.get("terminationMessagePolicy", "File") == "File"

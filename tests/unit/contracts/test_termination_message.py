@@ -12,7 +12,8 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.workload import manifests
 from egress_controller.ipam.termination_message import report_of
-from egress_router.conflict import Conflict, ConflictTold, message
+from egress_router import faults
+from egress_router.last_words import LastWords, Told, conflict, of_fault
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +57,7 @@ def pod_of(sources: list[str], ordinal: int, message: str, **status: object) -> 
 @given(source=sources, mac=macs)
 def test_any_address_and_mac_is_read_back(source: object, mac: bytes) -> None:
     address = ip_address(str(source))
-    found = report_of(pod_of([str(source)], 0, message(address, mac)))
+    found = report_of(pod_of([str(source)], 0, conflict(address, mac).message))
     assert found is not None
     assert bytes.fromhex(found.mac.replace(":", "")) == mac
     assert found.first_run
@@ -66,16 +67,22 @@ def test_any_address_and_mac_is_read_back(source: object, mac: bytes) -> None:
 @pytest.mark.parametrize("pair", [["10.70.112.155", "10.70.112.156"], ["fd70:112::155", "fd70:112::156"]])
 def test_a_pod_of_a_set_speaks_of_its_own_address_alone(pair: list[str], ordinal: int) -> None:
     own, other = ip_address(pair[ordinal]), ip_address(pair[1 - ordinal])
-    assert report_of(pod_of(pair, ordinal, message(own, MAC))) is not None
-    assert report_of(pod_of(pair, ordinal, message(other, MAC))) is None
+    assert report_of(pod_of(pair, ordinal, conflict(own, MAC).message)) is not None
+    assert report_of(pod_of(pair, ordinal, conflict(other, MAC).message)) is None
 
 
 def test_the_file_that_the_router_writes_is_the_message(tmp_path: Path) -> None:
     log = tmp_path / "termination-log"
     log.touch()
-    router = Conflict(ip_address("10.70.112.155"), log, 0, Mark())
-    with pytest.raises(ConflictTold):
-        router.held_by(MAC)
+    router = LastWords(log, 0, lambda _kind: Mark())
+    with pytest.raises(Told):
+        router.troubled(conflict(ip_address("10.70.112.155"), MAC))
     found = report_of(pod_of(["10.70.112.155"], 0, log.read_text()))
     assert found is not None
     assert found.mac == MAC.hex(":")
+
+
+def test_a_fault_is_not_taken_for_a_conflict() -> None:
+    source = ip_address("10.70.112.155")
+    for fault in (faults.lan_proxy(source, MAC), faults.node_masquerades(source, "10.70.112.61", "eth1")):
+        assert report_of(pod_of([str(source)], 0, of_fault(fault).message)) is None
