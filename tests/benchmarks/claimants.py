@@ -201,7 +201,8 @@ class _Client:
         def claim() -> KubeObject:
             snapshot = LeasingView(self._cluster, {slot.namespace}).snapshot()
             draw = leases.at_random(snapshot.taken(network.name))
-            return leases.claim(SnapshotStore(self._cluster, snapshot), network, slot, draw, datetime.now(UTC))
+            store = SnapshotStore(self._cluster, snapshot)
+            return leases.claim(store, network, leases.Claim(slot), draw, datetime.now(UTC))
 
         return _until_settled(claim)
 

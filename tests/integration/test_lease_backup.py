@@ -289,7 +289,7 @@ def owner(lease: KubeObject | None) -> str:
 
 def claim(cluster: KubeClient, slot: Slot, now: datetime, wanted: str | None = None, **options: Any) -> KubeObject:
     network = read_network(cluster.get(EGRESS_NETWORK, slot.network) or {})
-    return leases.claim(cluster, network, slot, leases.at_random(()), now, wanted, **options)
+    return leases.claim(cluster, network, leases.Claim(slot, wanted, **options), leases.at_random(()), now)
 
 
 def live_through_much(cluster: KubeClient) -> None:

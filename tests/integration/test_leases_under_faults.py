@@ -113,7 +113,7 @@ class Claimant:
 
         def attempt() -> KubeObject:
             draw = leases.at_random((), self._random.randrange)
-            return leases.claim(self._cluster, self._network, slot, draw, datetime.now(UTC))
+            return leases.claim(self._cluster, self._network, leases.Claim(slot), draw, datetime.now(UTC))
 
         address = str(_insist(attempt)["status"]["address"])
         self.told.append((slot, address))

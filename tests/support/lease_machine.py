@@ -269,7 +269,7 @@ class LeaseMachine(RuleBasedStateMachine):
         counted = lease_status.is_bound(former) or lease_status.is_released(former)
         try:
             draw = leases.at_random(hint, lambda size: start % size)
-            found = leases.claim(self.store, network, slot, draw, self.now, None, family, who)
+            found = leases.claim(self.store, network, leases.Claim(slot, None, family, who), draw, self.now)
         except PoolExhausted:
             pool = network.drawn.of(family)
             assert all(address in held for address in pool.candidates((), 0)), "as long as there is one, it is found"
@@ -432,9 +432,8 @@ class LeaseMachine(RuleBasedStateMachine):
 
         def claim() -> object:
             family_asked = family_of(wanted) if wanted else family
-            return transfers.claim(
-                self.store, network, slot, draw, lambda: kin, max(now, self.now), wanted, family_asked, who
-            )
+            asked = leases.Claim(slot, wanted, family_asked, who)
+            return transfers.claim(self.store, network, asked, draw, lambda: kin, max(now, self.now))
 
         return claim
 

@@ -67,38 +67,43 @@ def at_random(taken: Container[str], random_below: Callable[[int], int] = random
     return lambda pool: pool.at_random(taken, random_below)
 
 
-def claim(
-    store: LeaseStore,
-    network: EgressNetwork,
-    slot: Slot,
-    draw: Draw,
-    now: datetime,
-    wanted: str | None = None,
-    ip_family: str = IPV4,
-    claimed_by: str = ADMINISTRATOR,
-) -> KubeObject:
+@dataclass(frozen=True)
+class Claim:
+    """An address that a slot is to hold: a certain one, or any of a family that is not reserved."""
+
+    slot: Slot
+    wanted: str | None = None
+    """The one address that will do."""
+    ip_family: str = IPV4
+    """Of any address that will do; a wanted one has its own."""
+    claimed_by: str = ADMINISTRATOR
+    """The label's value: who gives the lease up again."""
+
+
+def claim(store: LeaseStore, network: EgressNetwork, asked: Claim, draw: Draw, now: datetime) -> KubeObject:
     """The Bound EgressLease of a slot, claiming an address if it has none; the same slot gets the same address again.
 
     ``draw`` gives the addresses to try. Where it gives some that are taken, claiming takes longer; where it leaves out
-    some that are free, PoolExhausted may come too early, so try again with a newer one. ``wanted`` is the one address
-    that will do; without it, any of ``ip_family`` that is not reserved. Raises PoolExhausted, Refused where the wanted
-    address is another's, the project has its quota, or the lease is Bound to what is not asked for, and Conflict when
-    somebody else was at the same lease: claim again.
+    some that are free, PoolExhausted may come too early, so try again with a newer one.
+
+    Raises PoolExhausted, Refused where the wanted address is another's, the project has its quota, or the lease is
+    Bound to what is not asked for, and Conflict when somebody else was at the same lease: claim again.
 
     A lease that is not Bound gets a new address where its own is not what is asked for, is not leased any more or is
     in conflict. Its former one stays locked for the slot, which may take it up again until its quarantine is over.
     """
-    lease = ensure(store, slot, claimed_by)
-    held = address_to_keep(lease, wanted, ip_family)
+    slot = asked.slot
+    lease = ensure(store, slot, asked.claimed_by)
+    held = address_to_keep(lease, asked.wanted, asked.ip_family)
     if held and lease_status.is_bound(lease):
         return lease
     if not lease_status.is_released(lease) and network.quota(slot.namespace) is not None:
         check_quota(network, slot, store.list(EGRESS_LEASE, labels=project_labels(slot)))
-    lease = begin(store, lease, claimed_by)
+    lease = begin(store, lease, asked.claimed_by)
     if held and network.leases(held, slot.namespace) and locks.lock(store, lease, held) is None:
         address = held
     else:
-        address = _find_address(store, network, slot, lease, draw, wanted, ip_family)
+        address = _find_address(store, network, asked, lease, draw)
     try:
         return write_status(store, lease, lease_status.bound(lease, address, now))
     except Conflict:
@@ -278,15 +283,8 @@ def slot_of(lease: KubeObject) -> Slot:
     return Slot(spec["network"], spec["namespace"], spec["service"], spec["slot"])
 
 
-def _find_address(
-    store: LeaseStore,
-    network: EgressNetwork,
-    slot: Slot,
-    lease: KubeObject,
-    draw: Draw,
-    wanted: str | None,
-    ip_family: str,
-) -> str:
+def _find_address(store: LeaseStore, network: EgressNetwork, asked: Claim, lease: KubeObject, draw: Draw) -> str:
+    slot, wanted, ip_family = asked.slot, asked.wanted, asked.ip_family
     if wanted:
         check_wanted(network, slot.namespace, wanted)
         if lock := locks.lock(store, lease, wanted):

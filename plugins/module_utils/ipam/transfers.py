@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Callable, Collection, Sequence
 
-from ..api.addresses import IPV4, family_of
+from ..api.addresses import family_of
 from ..api.errors import PoolExhausted, Refused
 from ..api.reasons import Reason
 from ..api.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, address_name
 from . import lease_status, leases, locks
-from .leases import ADMINISTRATOR, QUOTA_EXCEEDED, Draw, Slot
+from .leases import QUOTA_EXCEEDED, Claim, Draw, Slot
 from .network import EgressNetwork
 from .store import LeaseStore
 
@@ -24,20 +24,17 @@ TRANSFERRED = "Transferred"
 def claim(
     store: LeaseStore,
     network: EgressNetwork,
-    slot: Slot,
+    asked: Claim,
     draw: Draw,
     kin: Callable[[], Collection[KubeObject]],
     now: datetime,
-    wanted: str | None = None,
-    ip_family: str = IPV4,
-    claimed_by: str = ADMINISTRATOR,
 ) -> KubeObject:
     """The Bound lease of a slot, as of ``leases.claim``; where the pool or the quota leaves none, by ``take_over``."""
     try:
-        return leases.claim(store, network, slot, draw, now, wanted, ip_family, claimed_by)
+        return leases.claim(store, network, asked, draw, now)
     except (PoolExhausted, Refused) as error:
         is_short = error.reason in (PoolExhausted.reason, QUOTA_EXCEEDED)
-        found = take_over(store, network, slot, kin(), now, ip_family, claimed_by) if is_short and not wanted else None
+        found = take_over(store, network, asked, kin(), now) if is_short and not asked.wanted else None
         if found is None:
             raise
         return found
@@ -71,24 +68,18 @@ def transfer(store: LeaseStore, source: KubeObject, slot: Slot, now: datetime, c
 
 
 def take_over(
-    store: LeaseStore,
-    network: EgressNetwork,
-    slot: Slot,
-    kin: Collection[KubeObject],
-    now: datetime,
-    ip_family: str,
-    claimed_by: str,
+    store: LeaseStore, network: EgressNetwork, asked: Claim, kin: Collection[KubeObject], now: datetime
 ) -> KubeObject | None:
     """The Bound lease of a slot, with the address that another service of its project gave back, the longest ago.
 
     For when there is no other: quarantine keeps an address from other projects. ``kin``: leases as known, a hint. None
     if none of them has an address to give.
     """
-    for hint in to_take_over(network, slot, kin, ip_family):
+    for hint in to_take_over(network, asked.slot, kin, asked.ip_family):
         source = store.get(EGRESS_LEASE, hint["metadata"]["name"])
         if source and lease_status.is_released(source):
             with suppress(Refused):
-                return transfer(store, source, slot, now, claimed_by)
+                return transfer(store, source, asked.slot, now, asked.claimed_by)
     return None
 
 

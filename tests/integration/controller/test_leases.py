@@ -82,7 +82,7 @@ def test_a_lease_taken_ahead_is_used_and_stays_its_takers(world: World, controll
     world.set_up(prefix=24)
     network = read_network(world.cluster.get(EGRESS_NETWORK, world.name) or {})
     slot = leases.Slot(world.name, world.namespace, "shop", 0)
-    taken = leases.claim(world.cluster, network, slot, leases.at_random(()), datetime.now(UTC))
+    taken = leases.claim(world.cluster, network, leases.Claim(slot), leases.at_random(()), datetime.now(UTC))
     time.sleep(1)
     assert world.lease("shop") == taken, "it is not given up although there is no service yet"
     world.serve("shop")
@@ -185,7 +185,7 @@ def test_a_service_that_an_administrator_had_a_lease_for_keeps_it_and_one_of_the
     wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
     network = read_network(world.cluster.get(EGRESS_NETWORK, world.name) or {})
     slot = Slot(world.name, world.namespace, "shop", 0)
-    claimed = leases.claim(world.cluster, network, slot, leases.at_random(()), datetime.now(UTC))
+    claimed = leases.claim(world.cluster, network, leases.Claim(slot), leases.at_random(()), datetime.now(UTC))
     assert leases.claimed_by(claimed) == leases.ADMINISTRATOR
     time.sleep(1)
     assert world.phase("shop") == "Bound", "no service uses it, and it is not the controller's to give up"

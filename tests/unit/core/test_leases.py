@@ -30,7 +30,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND, RELEASED
-from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, Slot, at_random
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, Claim, Slot, at_random
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +59,7 @@ def claim_of(
     store: MemoryStore, which: Slot, ip_family: str, of: EgressNetwork | None = None, **fields: Any
 ) -> KubeObject:
     draw = at_random((), **{key: fields.pop(key) for key in ("random_below",) if key in fields})
-    return leases.claim(store, of or both(2, 2), which, draw, NOW, ip_family=ip_family, **fields)
+    return leases.claim(store, of or both(2, 2), Claim(which, ip_family=ip_family, **fields), draw, NOW)
 
 
 def family_of(address: str) -> str:
@@ -72,7 +72,7 @@ def slot(service: str = "web", number: int = 0, project: str = "green") -> Slot:
 
 def claim(store: MemoryStore, size: int, which: Slot, taken: Any = (), **fields: Any) -> KubeObject:
     draw = at_random(taken, **{key: fields.pop(key) for key in ("random_below",) if key in fields})
-    return leases.claim(store, pool_of(size), which, draw, NOW, **fields)
+    return leases.claim(store, pool_of(size), Claim(which, **fields), draw, NOW)
 
 
 def address_of(lease: KubeObject) -> str:
@@ -123,7 +123,7 @@ def test_the_last_addresses_go_to_exactly_as_many_claimants() -> None:
 
 def test_an_empty_pool_is_exhausted() -> None:
     with pytest.raises(PoolExhausted, match=r"EgressNetwork outside: spec\.subnets has no IPv4 addresses to lease"):
-        leases.claim(MemoryStore(), network(subnets=[]), slot(), at_random(()), NOW)
+        leases.claim(MemoryStore(), network(subnets=[]), Claim(slot()), at_random(()), NOW)
 
 
 def test_a_stale_hint_costs_at_most_a_refusal_never_an_address() -> None:
@@ -267,7 +267,7 @@ def test_who_held_what_and_when_is_remembered_to_a_limit() -> None:
     store = MemoryStore()
     for number in range(lease_status.HISTORY_LENGTH + 3):
         moment = NOW + timedelta(hours=number)
-        lease = leases.claim(store, pool_of(1), slot(), at_random(()), moment)
+        lease = leases.claim(store, pool_of(1), Claim(slot()), at_random(()), moment)
         leases.release(store, lease, moment + timedelta(minutes=30), f"Reason{'ABCDEFGHIJKLM'[number]}")
     found = lease_status.of(store.leases()[0])
     assert [item.reason for item in found] == [f"Reason{letter}" for letter in "CDEFGHIJK"]
@@ -316,7 +316,7 @@ def test_a_transfer_that_crashed_anywhere_is_completed_by_repeating_it(request_n
 
 
 def take(store: MemoryStore, of: EgressNetwork, which: Slot) -> KubeObject:
-    return transfers.claim(store, of, which, at_random(()), store.leases, NOW)
+    return transfers.claim(store, of, Claim(which), at_random(()), store.leases, NOW)
 
 
 def test_a_full_network_gives_a_project_what_it_gave_back_itself_and_no_other() -> None:
@@ -358,8 +358,9 @@ def test_a_reserved_address_is_for_its_project_by_name_only() -> None:
     with pytest.raises(PoolExhausted):
         take(store, some, slot("more"))
     with pytest.raises(Refused, match=r"10\.70\.112\.2 is reserved for project green"):
-        leases.claim(store, some, slot(project="blue"), at_random(()), NOW, "10.70.112.2")
-    assert address_of(leases.claim(store, some, slot("named"), at_random(()), NOW, "10.70.112.2")) == "10.70.112.2"
+        leases.claim(store, some, Claim(slot(project="blue"), "10.70.112.2"), at_random(()), NOW)
+    named = leases.claim(store, some, Claim(slot("named"), "10.70.112.2"), at_random(()), NOW)
+    assert address_of(named) == "10.70.112.2"
 
 
 def test_an_address_that_was_reserved_for_another_since_is_not_had_again() -> None:

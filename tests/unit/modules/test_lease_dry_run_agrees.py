@@ -146,7 +146,8 @@ def do(cluster: Cluster, deed: Deed, now: datetime) -> None:
         cluster.between = crash_at(deed.number) if deed.what == "crash" else lambda _request: None
         try:
             draw = leases.at_random((), lambda size: deed.number % size)
-            leases.claim(cluster, read_network(network), deed.slot, draw, now, None, deed.ip_family, CONTROLLER)
+            asked = leases.Claim(deed.slot, None, deed.ip_family, CONTROLLER)
+            leases.claim(cluster, read_network(network), asked, draw, now)
         finally:
             cluster.between = lambda _request: None
     elif deed.what == "release" and lease:

@@ -120,9 +120,8 @@ def test_a_claim_at_the_same_time_keeps_what_it_got_and_no_address_is_held_twice
         if left == 0:
             slot, now = Slot("dmz", "green", service, 0), datetime.now(UTC)
             with suppress(Refused):
-                claimed.append(
-                    leases.claim(store, NETWORK, slot, leases.at_random(()), now, address, claimed_by=CONTROLLER)
-                )
+                asked = leases.Claim(slot, address, claimed_by=CONTROLLER)
+                claimed.append(leases.claim(store, NETWORK, asked, leases.at_random(()), now))
 
     store.between = overtake
     for _attempt in range(3):

@@ -66,13 +66,10 @@ class Claims:
             lease = transfers.claim(
                 store,
                 network,
-                slot,
+                leases.Claim(slot, wanted, ip_family, CONTROLLER),
                 self._caches.lock_cache.draw(network.name),
                 lambda: self._caches.leases.of(BY_PROJECT, project),
                 self._now(),
-                wanted,
-                ip_family,
-                CONTROLLER,
             )
         return leases.hand_over(store, lease, CONTROLLER) if claimed_by(lease) == IMPORT else lease
 

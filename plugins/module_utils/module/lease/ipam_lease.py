@@ -104,13 +104,10 @@ def _claim(context: Context, request: LeaseRequest, network: EgressNetwork) -> S
     transfers.claim(
         context.store,
         network,
-        slot,
+        leases.Claim(slot, request.wanted, request.family(lease)),
         context.draw,
         partial(context.snapshot.project, slot),
         utc_now(),
-        request.wanted,
-        request.family(lease),
-        leases.ADMINISTRATOR,
     )
     return ()
 
