@@ -13,7 +13,7 @@ from .network import EgressNetwork
 
 
 @dataclass(frozen=True)
-class Stock:
+class PoolUsage:
     """What a network has of one family for claims to draw from; reserved addresses are beside it."""
 
     ip_family: str
@@ -29,18 +29,18 @@ class Stock:
         return f"{self.size} {self.ip_family} addresses"
 
 
-def stocks(network: EgressNetwork, locked: Sequence[str]) -> list[Stock]:
+def usage_of(network: EgressNetwork, locked: Sequence[str]) -> list[PoolUsage]:
     """Of each family, IPv4 first; ``locked`` are the addresses that are held."""
-    return [_stock(network, ip_family, locked) for ip_family in IP_FAMILIES]
+    return [_usage(network, ip_family, locked) for ip_family in IP_FAMILIES]
 
 
-def scarcest(found: Iterable[Stock]) -> Stock | None:
+def scarcest(found: Iterable[PoolUsage]) -> PoolUsage | None:
     """Neither family can stand in for the other, so of two the scarcer one counts; None if there are no addresses."""
-    drawn = (stock for stock in found if stock.size)
-    return min(drawn, key=lambda stock: Fraction(stock.free, stock.size), default=None)
+    drawn = (usage for usage in found if usage.size)
+    return min(drawn, key=lambda usage: Fraction(usage.free, usage.size), default=None)
 
 
-def _stock(network: EgressNetwork, ip_family: str, locked: Sequence[str]) -> Stock:
+def _usage(network: EgressNetwork, ip_family: str, locked: Sequence[str]) -> PoolUsage:
     drawn = network.drawn.of(ip_family)
     held = sum(address in drawn for address in locked)
-    return Stock(ip_family, drawn.size, drawn.size - held, network.pool.of(ip_family).size - drawn.size)
+    return PoolUsage(ip_family, drawn.size, drawn.size - held, network.pool.of(ip_family).size - drawn.size)

@@ -10,7 +10,7 @@ from ..api.errors import InvalidInput
 from ..api.resources import SELF_SUBJECT_ACCESS_REVIEW, Resource
 from ..client.kube_client import KubeClient
 from .argument_specs import ArgumentSpec
-from .result import Outcome
+from .result import Result
 
 SUBJECT = "avi_access_info"
 VERSION = "v1"
@@ -42,11 +42,11 @@ def validate(options: Options) -> None:
             raise InvalidInput(SUBJECT, f"rights[{place}].verbs", [], "name a verb, such as get")
 
 
-def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
+def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """The rights that are missing; nothing is ever changed. Who may do everything is known by one request."""
     missing = [] if _may(cluster, "*", "*.*") else list(_missing(cluster, options["rights"]))
     message = f"this account may not {'; '.join(map(_sentence, missing))}" if missing else None
-    return Outcome(False, {}, {}, {"missing": missing, "message": message})
+    return Result(False, {}, {}, {"missing": missing, "message": message})
 
 
 def _missing(cluster: KubeClient, rights: Iterable[Options]) -> Iterable[dict[str, Any]]:

@@ -15,7 +15,7 @@ _SERVERS_OWN = ("creationTimestamp", "generation", "managedFields", "resourceVer
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Result:
     """Whether something changed (or would), from what to what, and what the module returns besides."""
 
     changed: bool
@@ -25,14 +25,14 @@ class Outcome:
     values: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
-    def result(self, diff: bool) -> dict[str, Any]:
+    def exit_values(self, diff: bool) -> dict[str, Any]:
         """The keyword arguments of ``exit_json``; with the diff, often the larger part, only if it is asked for."""
         told = {"diff": {"before": self.before, "after": self.after}} if diff else {}
         return {**self.values, "changed": self.changed, **told}
 
 
-def foreseen(observed: KubeObject | None, write: Write) -> KubeObject | None:
-    """What a write makes of an object, told without a server."""
+def after_write(observed: KubeObject | None, write: Write) -> KubeObject | None:
+    """What a write makes of an object, worked out without a server."""
     if write.verb == "delete":
         return None
     return write.body if write.verb == "create" else patched(observed or {}, write.body)

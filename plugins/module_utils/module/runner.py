@@ -16,9 +16,9 @@ from ..api.errors import EgressError
 from ..client.connection import MISSING_KUBERNETES, Connection, remove_keys, secrets_of, strings_of
 from ..client.kube_client import KubeClient
 from .argument_specs import CONNECTION, ArgumentSpec
-from .result import Outcome
+from .result import Result
 
-Operation = Callable[[KubeClient, Mapping[str, Any], bool], Outcome]
+Operation = Callable[[KubeClient, Mapping[str, Any], bool], Result]
 """Brings about what the options ask for; with True as its last argument it only tells what would be done."""
 
 
@@ -62,16 +62,16 @@ def run(spec: ArgumentSpec, operation: Operation, validate: Callable[[Mapping[st
     try:
         validate(module.params)
         cluster = _cluster(Connection.from_options(module.params), os.getpid())
-        outcome = operation(cluster, module.params, module.check_mode)
+        result = operation(cluster, module.params, module.check_mode)
     except EgressError as error:
         _cluster.cache_clear()  # What is tried again, as by until, finds a credential that was renewed meanwhile.
         module.fail_json(msg=str(error), reason=str(error.reason), changed=error.changed)
     finally:
         if remove_keys():
             _cluster.cache_clear()
-    for warning in outcome.warnings:
+    for warning in result.warnings:
         module.warn(warning)
-    module.exit_json(**outcome.result(diff=module._diff))
+    module.exit_json(**result.exit_values(diff=module._diff))
 
 
 @lru_cache(maxsize=1)

@@ -28,7 +28,7 @@ from ..workload.accounts import service_account
 from ..workload.plan import scc_writes
 from .argument_specs import STATE, ArgumentSpec
 from .item_errors import after_changes
-from .result import Outcome, foreseen, returned, shown
+from .result import Result, after_write, returned, shown
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -61,7 +61,7 @@ def check_uuid(subject: str, uuid: str | None) -> None:
         raise InvalidInput(subject, "uuid", uuid, "give the UUID of the cloud, in lower case (RFC 4122)")
 
 
-def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Result:
     """The ServiceAccount of each project and its SCC user, present or absent."""
     uuid = options["uuid"] or _cloud_uuid(cluster, options["cloud"])
     has_scc = cluster.serves(SECURITY_CONTEXT_CONSTRAINTS)
@@ -75,7 +75,7 @@ def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool)
         raise NotFound(404, f"project {missing[0]} does not exist; create the namespace first")
     done = _settled(cluster, accounts, [], check_mode)
     done += _settled(cluster, sccs, done, check_mode)
-    return Outcome(
+    return Result(
         changed=any(item.change.write for item in done),
         before=shown(*(item.change.before for item in done)),
         after=shown(*(item.after for item in done)),
@@ -146,7 +146,7 @@ def _settled(cluster: KubeClient, parts: Sequence[_Part], before: Sequence[_Done
 def _settle(cluster: KubeClient, part: _Part, check_mode: bool) -> _Done:
     if check_mode:
         write = part.change.write
-        return _Done(part.told, part.change, foreseen(part.change.before, write) if write else part.change.before)
+        return _Done(part.told, part.change, after_write(part.change.before, write) if write else part.change.before)
     return _Done(part.told, *settle(cluster, part.change, part.read, part.decide))
 
 

@@ -21,7 +21,7 @@ from ..client.kube_client import KubeClient
 from ..ipam.cloud import EgressCloud, read_cloud
 from ..workload.accounts import scc_projects
 from .argument_specs import ArgumentSpec, refuse_empty
-from .result import Outcome
+from .result import Result
 from .scc_account import check_uuid, no_such_cloud
 
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
@@ -65,13 +65,13 @@ def validate(options: Options) -> None:
     check_uuid("avi_scc_account_info", options["uuid"])
 
 
-def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
+def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """The clouds by name, each with its projects by name; nothing is ever changed."""
     clouds = _clouds(cluster, options)
     has_scc = cluster.serves(SECURITY_CONTEXT_CONSTRAINTS)
     namespaces = {item["metadata"]["name"]: item for item in cluster.list(NAMESPACE)}
     found = [_cloud(cluster, uuid, obj, has_scc, namespaces, options["projects"]) for uuid, obj in clouds]
-    return Outcome(False, {}, {}, {"clouds": found, "platform": {"has_scc": has_scc}})
+    return Result(False, {}, {}, {"clouds": found, "platform": {"has_scc": has_scc}})
 
 
 def _clouds(cluster: KubeClient, options: Options) -> list[tuple[str, KubeObject | None]]:

@@ -32,9 +32,9 @@ class Server:
 
 
 def report(server: Server, *rights: dict[str, Any]) -> dict[str, Any]:
-    outcome = access_info.report(cast(KubeClient, server), {"rights": rights}, False)
-    assert not outcome.changed
-    return dict(outcome.values)
+    result = access_info.report(cast(KubeClient, server), {"rights": rights}, False)
+    assert not result.changed
+    return dict(result.values)
 
 
 def test_who_may_do_everything_is_asked_once() -> None:

@@ -15,7 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
     account_name,
 )
-from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.result import Result
 from ansible_collections.avi.egress.plugins.module_utils.module.scc_account_info import SPEC, report, validate
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import (
     security_context_constraints,
@@ -70,10 +70,10 @@ class Server:
         return found if name == found["metadata"]["name"] else None
 
 
-def tell(server: Server, **options: Any) -> Outcome:
-    outcome = report(cast("Any", server), {**dict.fromkeys(SPEC.options), **options}, False)
-    assert not outcome.changed
-    return outcome
+def tell(server: Server, **options: Any) -> Result:
+    result = report(cast("Any", server), {**dict.fromkeys(SPEC.options), **options}, False)
+    assert not result.changed
+    return result
 
 
 def projects(server: Server, **options: Any) -> dict[str, dict[str, Any]]:

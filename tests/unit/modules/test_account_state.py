@@ -14,7 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     NotFound,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import SERVICE_ACCOUNT, KubeObject, Resource
-from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.result import Result
 from ansible_collections.avi.egress.plugins.module_utils.module.scc_account import reconcile
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import service_account
 
@@ -62,7 +62,7 @@ class Server:
         return body
 
 
-def run(server: Server, *projects: str) -> Outcome:
+def run(server: Server, *projects: str) -> Result:
     options = {"uuid": UUID, "cloud": None, "projects": list(projects), "state": "present"}
     return reconcile(cast(Any, server), options, False)
 
@@ -78,11 +78,11 @@ def test_accounts_of_many_projects_that_are_there_cost_one_list() -> None:
 def test_projects_that_lack_the_account_are_looked_for_by_one_list() -> None:
     server = Server("blue", "green", "red", having=("green",))
 
-    outcome = run(server, "red", "green", "blue")
+    result = run(server, "red", "green", "blue")
 
     assert server.log[:2] == ["list ServiceAccount", "list Namespace"]
     assert sorted(server.log[2:]) == ["create blue", "create red"]
-    assert [account["metadata"]["namespace"] for account in outcome.values["accounts"]] == ["red", "green", "blue"]
+    assert [account["metadata"]["namespace"] for account in result.values["accounts"]] == ["red", "green", "blue"]
 
 
 def test_a_missing_project_keeps_all_from_being_written() -> None:

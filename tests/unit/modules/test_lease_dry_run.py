@@ -19,7 +19,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork, read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import bulk
-from ansible_collections.avi.egress.plugins.module_utils.module.lease.bulk import Step, Task, outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.lease.bulk import Step, Task, result_of
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease import ask, bring, validate
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.requests import LeaseRequest
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.snapshot import LeaseSnapshot
@@ -87,7 +87,7 @@ def address_of(step: Step) -> Any:
 
 def told(step: Step) -> tuple[Any, Any]:
     """Both sides of the diff."""
-    result = outcome([step], {})
+    result = result_of([step], {})
     return result.before, result.after
 
 

@@ -54,11 +54,11 @@ LEASES = [
 
 
 def told(leases: list[KubeObject] | None = None, **options: Any) -> list[dict[str, Any]]:
-    outcome = report(
+    result = report(
         cast("Any", Server(EgressLease=LEASES if leases is None else leases)), {**NO_FILTER, **options}, False
     )
-    assert not outcome.changed
-    return list(outcome.values["leases"])
+    assert not result.changed
+    return list(result.values["leases"])
 
 
 def services(**options: Any) -> list[str]:

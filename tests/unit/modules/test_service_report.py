@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import Forbidden, InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, Slot, lease_object
-from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.result import Result
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
 from ansible_collections.avi.egress.plugins.module_utils.module.service.definition import definition
 from ansible_collections.avi.egress.plugins.module_utils.module.service.egress_service_info import (
@@ -61,10 +61,10 @@ class Server:
         return self._objects.get(resource.kind, [])
 
 
-def tell(server: Server, **options: Any) -> Outcome:
-    outcome = report(cast("Any", server), {**dict.fromkeys(SPEC.options), **options}, False)
-    assert not outcome.changed
-    return outcome
+def tell(server: Server, **options: Any) -> Result:
+    result = report(cast("Any", server), {**dict.fromkeys(SPEC.options), **options}, False)
+    assert not result.changed
+    return result
 
 
 def report_of(*services: KubeObject, **objects: Any) -> list[dict[str, Any]]:
@@ -184,11 +184,11 @@ def test_an_annotation_that_does_not_fit_its_service_is_read_and_says_why() -> N
 def test_what_rights_do_not_reach_to_is_null_with_a_warning() -> None:
     server = Server(egress("green", "a"), forbidden=("EgressLease", "StatefulSet"))
 
-    outcome = tell(server)
+    result = tell(server)
 
-    (found,) = outcome.values["services"]
+    (found,) = result.values["services"]
     assert (found["leases"], found["controllers"]) == (None, None)
-    assert outcome.warnings == [
+    assert result.warnings == [
         "EgressLease: permission is missing: no",
         "StatefulSet: permission is missing: no",
     ]

@@ -27,7 +27,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Selection
 from ansible_collections.avi.egress.plugins.module_utils.module import waiting
-from ansible_collections.avi.egress.plugins.module_utils.module.result import Outcome
+from ansible_collections.avi.egress.plugins.module_utils.module.result import Result
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
 from ansible_collections.avi.egress.plugins.module_utils.module.waiting import key
 
@@ -142,7 +142,7 @@ class Server:
                 raise AlreadyExists(409, f"{name} already exists")
 
 
-def run(server: Server, *items: dict[str, Any], check_mode: bool = False, **options: Any) -> Outcome:
+def run(server: Server, *items: dict[str, Any], check_mode: bool = False, **options: Any) -> Result:
     given = {**dict.fromkeys(egress_service.SPEC.options), "wait": False, "wait_timeout": 0.2, **options}
     given["services"] = list(items)
     egress_service.validate(given)
@@ -165,9 +165,9 @@ def test_a_hundred_ready_services_cost_one_list() -> None:
     names = [(project, f"s{number}") for project in ("green", "blue") for number in range(50)]
     server = Server(*(service(*name, READY) for name in names))
 
-    outcome = run(server, *(item(*name) for name in names), wait=True)
+    result = run(server, *(item(*name) for name in names), wait=True)
 
-    assert not outcome.changed
+    assert not result.changed
     assert server.log == ["list Service None"]
 
 
@@ -197,12 +197,12 @@ def test_only_what_differs_is_written_and_told_in_the_order_given() -> None:
         absent("blue", "never"),
     ]
 
-    outcome = run(server, *items)
+    result = run(server, *items)
 
     assert server.log[:2] == ["list Service None", "serves"]
     assert sorted(server.log[2:5]) == ["try blue/gone", "try green/new", "try green/other"]
     assert sorted(server.log[5:]) == ["create green/new", "delete blue/gone", "patch green/other"]
-    told = outcome.values["services"]
+    told = result.values["services"]
     assert [(one["namespace"], one["name"], one["changed"]) for one in told] == [
         ("blue", "gone", True),
         ("green", "new", True),
@@ -212,19 +212,19 @@ def test_only_what_differs_is_written_and_told_in_the_order_given() -> None:
     ]
     assert told[0]["service"] is None
     assert told[2]["condition"] == READY
-    assert outcome.before.keys() == {"Service blue/gone", "Service green/same", "Service green/other"}
-    assert outcome.after.keys() == {"Service green/new", "Service green/same", "Service green/other"}
+    assert result.before.keys() == {"Service blue/gone", "Service green/same", "Service green/other"}
+    assert result.after.keys() == {"Service green/new", "Service green/same", "Service green/other"}
 
 
 def test_check_mode_foretells_what_is_then_done() -> None:
     server = Server(service("green", "gone"), service("green", "other"))
     items = [absent("green", "gone"), item("green", "other", hm_port=1000), item("green", "new")]
 
-    foreseen = run(server, *items, check_mode=True, wait=True)
+    after_write = run(server, *items, check_mode=True, wait=True)
     assert server.found[SERVICE].keys() == {"green/gone", "green/other"}
     done = run(server, *items)
 
-    assert foreseen == done
+    assert after_write == done
 
 
 @pytest.mark.parametrize(
@@ -271,14 +271,14 @@ def with_networks() -> Server:
 
 
 def test_an_address_that_is_reserved_or_leased_ahead_may_be_asked_for(with_networks: Server) -> None:
-    outcome = run(
+    result = run(
         with_networks,
         item("green", "a", source_ip=["10.1.1.5"]),
         item("green", "ahead", source_ip=["10.1.1.7"], network="dmz"),
         item("blue", "two"),
     )
 
-    assert outcome.changed
+    assert result.changed
     assert with_networks.log[:4] == [
         "list Service None",
         "serves",
@@ -374,9 +374,9 @@ def test_where_somebody_else_is_faster_it_is_decided_anew() -> None:
         "patch green/gone": None,
     }
 
-    outcome = run(server, item("green", "same"), item("green", "other"), item("green", "gone", hm_port=1000))
+    result = run(server, item("green", "same"), item("green", "other"), item("green", "gone", hm_port=1000))
 
-    assert [one["changed"] for one in outcome.values["services"]] == [False, True, True]
+    assert [one["changed"] for one in result.values["services"]] == [False, True, True]
     assert [request for request in server.log if request.endswith("gone")][-2:] == [
         "patch green/gone",
         "create green/gone",
@@ -400,19 +400,19 @@ def test_all_changed_services_are_waited_for_by_one_watch() -> None:
     server = Server(service("green", "same", READY))
     names = [f"s{number}" for number in range(20)]
 
-    outcome = run(server, item("green", "same"), *(item("green", name) for name in names), wait=True, wait_timeout=60)
+    result = run(server, item("green", "same"), *(item("green", name) for name in names), wait=True, wait_timeout=60)
 
-    assert [one["condition"] for one in outcome.values["services"]] == [READY] * 21
+    assert [one["condition"] for one in result.values["services"]] == [READY] * 21
     assert len([request for request in server.log if request.startswith("watch")]) == 1
 
 
 def test_a_service_that_is_as_it_should_be_and_not_ready_is_waited_for() -> None:
     server = Server(service("green", "a"))
 
-    outcome = run(server, item("green", "a"), wait=True, wait_timeout=60)
+    result = run(server, item("green", "a"), wait=True, wait_timeout=60)
 
-    assert not outcome.changed
-    assert outcome.values["services"][0]["condition"] == READY
+    assert not result.changed
+    assert result.values["services"][0]["condition"] == READY
 
 
 def test_those_that_are_not_ready_in_the_end_are_named_each_with_its_reason() -> None:
@@ -466,10 +466,10 @@ def test_rights_that_do_not_reach_to_leases_are_a_warning() -> None:
     server = Server(service("green", "a"))
     server.refused["list EgressLease None"] = Forbidden(403, "permission is missing")
 
-    outcome = run(server, absent("green", "a"), wait=True)
+    result = run(server, absent("green", "a"), wait=True)
 
-    assert outcome.changed
-    assert outcome.warnings == [
+    assert result.changed
+    assert result.warnings == [
         "Service green/a: whether the address is given back cannot be seen: permission is missing"
     ]
 

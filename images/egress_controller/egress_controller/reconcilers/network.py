@@ -16,7 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool impor
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import is_bound, is_released
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.ipam.usage import Stock, scarcest, stocks
+from ansible_collections.avi.egress.plugins.module_utils.ipam.usage import PoolUsage, scarcest, usage_of
 
 from egress_controller.cache.caches import BY_NETWORK
 from egress_controller.cache.context import Context
@@ -58,12 +58,12 @@ class NetworkReconciler:
             return
         leases = self._caches.leases.of(BY_NETWORK, name)
         locks = self._caches.addresses.of(BY_NETWORK, name)
-        of_families = stocks(network, [str(lock["spec"]["address"]) for lock in locks])
+        of_families = usage_of(network, [str(lock["spec"]["address"]) for lock in locks])
         figures = {
             "capacity": min(network.pool.size, LARGEST_FIGURE),
             "bound": sum(is_bound(lease) for lease in leases),
             "released": sum(is_released(lease) for lease in leases),
-            "available": min(sum(stock.free for stock in of_families), LARGEST_FIGURE),
+            "available": min(sum(usage.free for usage in of_families), LARGEST_FIGURE),
         }
         available = _condition(network, scarcest(of_families))
         found = {AVAILABLE: available, IN_POOL: _drift(network, leases)}
@@ -138,7 +138,7 @@ def _would_lease(network: EgressNetwork, lease: KubeObject) -> bool:
     return network.leases(lease["status"]["address"], lease["spec"]["namespace"])
 
 
-def _condition(network: EgressNetwork, scarce: Stock | None) -> Condition:
+def _condition(network: EgressNetwork, scarce: PoolUsage | None) -> Condition:
     """Avi's IP_POOL_EXHAUSTED and IP_POOL_ALMOST_EXHAUSTED.
 
     Of a network with both families, the scarcer one is reported: neither can stand in for the other. Reserved addresses

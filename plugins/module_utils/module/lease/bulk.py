@@ -14,7 +14,7 @@ from ...client.kube_client import KubeClient
 from ...ipam.leases import Slot
 from ...ipam.store import LeaseStore
 from ..item_errors import after_changes, of_item
-from ..result import Outcome
+from ..result import Result
 from .dry_run import ChanceDraw, DryRunStore, as_told
 from .snapshot import Change, LeaseSnapshot
 from .snapshot_store import SnapshotStore
@@ -115,11 +115,11 @@ def dry_run(
     return steps
 
 
-def outcome(steps: Sequence[Step], values: Mapping[str, Any]) -> Outcome:
+def result_of(steps: Sequence[Step], values: Mapping[str, Any]) -> Result:
     """What the steps come to, with the diff of all leases that they are about."""
     changes = [change for step in steps for change in step.changes.values() or [(step.after, step.after)]]
     warnings = [warning for step in steps for warning in step.warnings]
-    return Outcome(any(step.changed for step in steps), _told(changes, 0), _told(changes, 1), values, warnings)
+    return Result(any(step.changed for step in steps), _told(changes, 0), _told(changes, 1), values, warnings)
 
 
 @contextmanager

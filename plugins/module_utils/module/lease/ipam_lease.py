@@ -18,9 +18,9 @@ from ...ipam import lease_status, leases, transfers
 from ...ipam.leases import Slot
 from ...ipam.network import EgressNetwork
 from ..argument_specs import STATE, ArgumentSpec
-from ..result import Outcome, returned
+from ..result import Result, returned
 from . import reservations
-from .bulk import Context, Step, Task, carry_out, outcome
+from .bulk import Context, Step, Task, carry_out, result_of
 from .givers import giver_of, refuse_if_used
 from .requests import LeaseRequest, read
 from .snapshot import LeaseSnapshot
@@ -55,7 +55,7 @@ def validate(options: Mapping[str, Any]) -> None:
     reservations.validate(options) if _is_reservation(options) else read(options)
 
 
-def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Result:
     """Each lease Bound to an address, or Released into quarantine; in the order given, up to the first that fails.
 
     An address without a service is one to be reserved for the project.
@@ -66,7 +66,7 @@ def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool)
     projects = {slot.namespace for request in requests for slot in (request.slot, request.giver) if slot}
     task = Task(ask, bring, listed)
     steps = carry_out(cluster, requests, projects, task, check_mode)
-    return outcome(steps, {"leases": list(map(_item, steps))} if listed else _values(steps[0]))
+    return result_of(steps, {"leases": list(map(_item, steps))} if listed else _values(steps[0]))
 
 
 def _is_reservation(options: Mapping[str, Any]) -> bool:

@@ -24,8 +24,8 @@ from ...ipam.leases import ADMINISTRATOR, CONTROLLER, IMPORT, Slot
 from ...ipam.network import EgressNetwork
 from ...ipam.store import LeaseStore
 from ..argument_specs import ArgumentSpec
-from ..result import Outcome
-from .bulk import Context, Task, carry_out, outcome
+from ..result import Result
+from .bulk import Context, Task, carry_out, result_of
 
 _HOLDING: Mapping[str, Mapping[str, Any]] = {
     "address": {"type": "str", "required": True},
@@ -85,13 +85,13 @@ def read(options: Options) -> list[Record]:
     return records
 
 
-def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """Each lease there as its record says, unless one with the same address is there already."""
     records = read(options)
     projects = {record.slot.namespace for record in records}
     steps = carry_out(cluster, records, projects, Task(lambda *_: None, bring, True), check_mode)
     told = [{"name": step.slot.lease, "changed": step.changed} for step in steps]
-    return outcome(steps, {"leases": told, "imported": sum(step.changed for step in steps)})
+    return result_of(steps, {"leases": told, "imported": sum(step.changed for step in steps)})
 
 
 def bring(context: Context, record: Record) -> Sequence[str]:

@@ -17,9 +17,9 @@ from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, locks
 from ...ipam.lease_status import BOUND, EXPIRED, RELEASED, Binding
 from ...ipam.network import EgressNetwork
-from ...ipam.usage import Stock, scarcest, stocks
+from ...ipam.usage import PoolUsage, scarcest, usage_of
 from ..argument_specs import ArgumentSpec, refuse_empty
-from ..result import Outcome
+from ..result import Result
 from .snapshot import LeaseSnapshot
 from .view import LeasingView
 
@@ -50,13 +50,13 @@ def validate(options: Options) -> None:
     _moment(options)
 
 
-def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
+def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """The leases that pass the filters, and the networks; nothing is ever changed."""
     view = LeasingView(cluster)
     snapshot, wanted = view.snapshot(), options["network"]
     names = [name for name in sorted(view.network_objects) if wanted in (None, name)]
     told = sorted(_leases(snapshot.leases(), options), key=_order)
-    return Outcome(False, {}, {}, {"leases": told, "networks": [_network(view, snapshot, name) for name in names]})
+    return Result(False, {}, {}, {"leases": told, "networks": [_network(view, snapshot, name) for name in names]})
 
 
 def tell(lease: KubeObject) -> Told:
@@ -122,8 +122,8 @@ def _network(view: LeasingView, snapshot: LeaseSnapshot, name: str) -> Told:
     phases = Counter((lease_status.phase(lease), family_of(lease_status.address(lease) or "")) for lease in held)
     strangers = Counter(family_of(address) for address, lock in taken.items() if locks.in_conflict(lock))
     network = view.leasable.get(name)
-    of_families = stocks(network, list(taken)) if network else []
-    families = [_family(network, stock, phases, strangers) for stock in of_families if network]
+    of_families = usage_of(network, list(taken)) if network else []
+    families = [_family(network, usage, phases, strangers) for usage in of_families if network]
     scarce = scarcest(of_families)
     keys = ("capacity", "reserved", "available", "bound", "released", "conflicts")
     return {
@@ -136,24 +136,24 @@ def _network(view: LeasingView, snapshot: LeaseSnapshot, name: str) -> Told:
 
 
 def _family(
-    network: EgressNetwork, stock: Stock, phases: Counter[tuple[str | None, str]], strangers: Counter[str]
+    network: EgressNetwork, usage: PoolUsage, phases: Counter[tuple[str | None, str]], strangers: Counter[str]
 ) -> Told:
     """One family's figures; leases of addresses that the network does not lease any more count too."""
     return {
-        "ip_family": stock.ip_family,
-        "capacity": network.pool.of(stock.ip_family).size,
-        "reserved": stock.reserved,
-        "available": max(stock.free, 0),
-        "bound": phases[BOUND, stock.ip_family],
-        "released": phases[RELEASED, stock.ip_family],
-        "conflicts": strangers[stock.ip_family],
-        "percent": _percent(stock),
+        "ip_family": usage.ip_family,
+        "capacity": network.pool.of(usage.ip_family).size,
+        "reserved": usage.reserved,
+        "available": max(usage.free, 0),
+        "bound": phases[BOUND, usage.ip_family],
+        "released": phases[RELEASED, usage.ip_family],
+        "conflicts": strangers[usage.ip_family],
+        "percent": _percent(usage),
     }
 
 
-def _percent(stock: Stock | None) -> int | None:
+def _percent(usage: PoolUsage | None) -> int | None:
     """The share that is held of what claims draw from, rounded down."""
-    return stock.held * 100 // stock.size if stock and stock.size else None
+    return usage.held * 100 // usage.size if usage and usage.size else None
 
 
 def _error(view: LeasingView, name: str) -> str | None:

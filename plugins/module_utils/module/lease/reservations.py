@@ -14,7 +14,7 @@ from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases
 from ...ipam.leases import slot_of
 from ...ipam.network import read_network
-from ..result import Outcome
+from ..result import Result
 from .view import LeasingView
 
 ATTEMPTS = 5
@@ -34,7 +34,7 @@ def validate(options: Mapping[str, Any]) -> None:
             raise InvalidInput(subject, field, options[field], "leave it out, or name the service that it is about")
 
 
-def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Result:
     """The address reserved for the project, or not reserved for it any more; leases stay as they are."""
     for _attempt in range(ATTEMPTS):
         try:
@@ -46,7 +46,7 @@ def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool)
     )
 
 
-def _once(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Outcome:
+def _once(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Result:
     view, name, namespace = LeasingView(cluster), options["network"], options["namespace"]
     address = addresses.canonical(options["address"]) or ""
     view.network(name)  # Refused if there is none.
@@ -61,7 +61,7 @@ def _once(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> 
     if len(after) != len(before) and not check_mode:
         metadata = {"resourceVersion": network["metadata"]["resourceVersion"]}
         cluster.patch(EGRESS_NETWORK, name, {"metadata": metadata, "spec": {"reservations": after}})
-    return Outcome(
+    return Result(
         len(after) != len(before),
         _told(name, before),
         _told(name, after),

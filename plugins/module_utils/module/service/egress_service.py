@@ -17,7 +17,7 @@ from ...api.resources import EGRESS_CLOUD, SERVICE, KubeObject, object_key
 from ...api.writes import Write, delete
 from ...client.kube_client import KubeClient
 from ..argument_specs import STATE, WAIT, ArgumentSpec
-from ..result import Outcome, shown
+from ..result import Result, shown
 from ..waiting import ServiceName
 from . import bulk, definition, precheck
 from .bulk import ServiceRequest, Step, naming_item
@@ -88,7 +88,7 @@ def validate(options: Options) -> None:
                     raise InvalidInput(request.subject, "source_ip", address, f"services[{other}] asks for it, too")
 
 
-def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
+def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """Each Service present and its egress ready, or absent and its address given back; in the order given."""
     requests = _requests(options)
     places, found = bulk.read(cluster, requests)
@@ -106,7 +106,7 @@ def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Outcom
     if waits and installed:
         with _after(changed):
             steps, warnings = bulk.wait(cluster, places, steps, options["wait_timeout"])
-    return Outcome(changed, before, after, _values(steps, options["services"] is not None), warnings)
+    return Result(changed, before, after, _values(steps, options["services"] is not None), warnings)
 
 
 def _requests(options: Options) -> list[ServiceRequest]:

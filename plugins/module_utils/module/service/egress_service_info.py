@@ -29,7 +29,7 @@ from ...client.kube_client import KubeClient
 from .. import waiting
 from ..argument_specs import ArgumentSpec, refuse_empty
 from ..lease import ipam_lease_info
-from ..result import Outcome, returned
+from ..result import Result, returned
 from ..waiting import ServiceName
 from .definition import is_egress_service
 
@@ -55,7 +55,7 @@ def validate(options: Options) -> None:
     refuse_empty(SUBJECT, options, SPEC.options)
 
 
-def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
+def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """The secure egress services that pass the filters, by project and name; nothing is ever changed.
 
     Each kind of object is listed once. What somebody's rights do not reach to is None, with a warning.
@@ -76,7 +76,7 @@ def report(cluster: KubeClient, options: Options, check_mode: bool) -> Outcome:
         }
         for service in services
     ]
-    return Outcome(False, {}, {}, {"services": found}, warnings)
+    return Result(False, {}, {}, {"services": found}, warnings)
 
 
 def _name(obj: KubeObject) -> ServiceName:
