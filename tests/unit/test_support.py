@@ -39,7 +39,7 @@ def imported(path: Path) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*above, *filter(None, [node.module])])
-            if module.split(".")[0] == "tests":
+            if module.split(".", maxsplit=1)[0] == "tests":
                 yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
 
 

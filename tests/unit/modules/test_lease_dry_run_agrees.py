@@ -261,8 +261,8 @@ def compare(reconcile: Callable[..., Any], world: Cluster, options: Mapping[str,
         assert bool(cluster.writes) == found["changed"]
         drawn = list(undo_draws(expected["values"]["leases"], found))
         assert found == expected
-        sure = {item.get("address") for item in found["values"]["leases"]}
-        assert not sure & set(drawn), "what is drawn is what no other item asks for"
+        asked = {item["address"] for item in options["leases"]}
+        assert not asked & set(drawn), "what is drawn is what no other item asks for"
 
 
 def all_due(_view: object, _snapshot: object, pending: Sequence[bulk.Item], *_others: object) -> list[bulk.Step]:
