@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Thread
 from typing import Final
 
-# Seconds that one client may take; requests are answered one after the other.
+# Seconds that one client may take to ask, and to hear; requests are answered one after the other.
 _PATIENCE: Final = 1.0
 _LONGEST_REQUEST: Final = 8192
 _REASONS: Final = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
@@ -65,7 +66,6 @@ class HealthPort:
             except OSError:
                 return
             with connection:
-                connection.settimeout(_PATIENCE)
                 try:
                     self._answer(connection)
                 except OSError:
@@ -73,8 +73,9 @@ class HealthPort:
                     continue
 
     def _answer(self, connection: socket.socket) -> None:
-        request = b""
+        request, end = b"", time.monotonic() + _PATIENCE
         while b"\r\n\r\n" not in request and len(request) < _LONGEST_REQUEST:
+            connection.settimeout(max(0.001, end - time.monotonic()))
             part = connection.recv(_LONGEST_REQUEST)
             if not part:
                 return
@@ -85,6 +86,7 @@ class HealthPort:
             f"HTTP/1.0 {page.status} {_REASONS[page.status]}\r\n"
             f"Content-Type: {page.content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
+        connection.settimeout(_PATIENCE)
         connection.sendall(head.encode() + body)
 
     def _page(self, line: str) -> Page:

@@ -153,12 +153,17 @@ class Router:
         return Page(200, "ok\n") if problem is None else Page(503, f"{problem}\n")
 
     def _metrics(self) -> Page:
+        try:
+            connections, source_ports = self._port_use.statistics(), self._port_use.by_remote()
+        except OSError:
+            # A kernel without ctnetlink; the rest can be told all the same.
+            connections, source_ports = None, {}
         status = Status(
             problem=self._problem(),
             counters=self._nat.counters(),
             lookup_failures=self._resolver.failures(),
-            connections=self._port_use.statistics(),
-            source_ports=self._port_use.by_remote(),
+            connections=connections,
+            source_ports=source_ports,
             findings=self._verdicts.findings(),
             claims=self._claims,
             conflicts=self._conflicts,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import selectors
 import socket
@@ -30,6 +31,8 @@ _BY_ICMP: Final = (2, 3)
 _FORBIDDEN: Final = {4: ((3, 9), (3, 10), (3, 13)), 6: ((1, 1), (1, 5), (1, 6))}
 _CLOSED: Final = {4: (3, 3), 6: (1, 4)}
 _MOST_AT_ONCE: Final = 128
+
+log = logging.getLogger(__name__)
 
 
 class Verdict(StrEnum):
@@ -105,7 +108,10 @@ class Verdicts:
             choices = self._choices()
             wait = 0.2
             if choices is not None:
-                self._look(choices)
+                try:
+                    self._look(choices)
+                except OSError as error:
+                    log.warning("destinations can't be tried: %s", error)
                 wait = float(self._probe.interval)
 
     def _look(self, choices: Choices) -> None:

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The health port's HTTP, on loopback."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from egress_router import health
+from egress_router.health import HealthPort, Page
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(health, "_PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number: int = free.getsockname()[1]
+    made = HealthPort(number, {"/readyz": lambda: Page(503, "why\n"), "/metrics": lambda: Page(200, "one 1\n", "x/y")})
+    made.open()
+    yield number
+    made.close()
+
+
+def test_pages_are_served_with_their_status_and_type(port: int) -> None:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics?a=b", timeout=5) as answer:
+        assert (answer.status, answer.headers["Content-Type"], answer.read()) == (200, "x/y", b"one 1\n")
+    for path, status, body in (("/readyz", 503, b"why\n"), ("/", 404, b"/readyz or /metrics\n")):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5)
+        assert (caught.value.code, caught.value.read()) == (status, body)
+
+
+def test_what_is_no_get_is_refused(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(b"POST /readyz HTTP/1.0\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.0 405 ")
+
+
+def test_a_client_that_dawdles_holds_up_nobody_for_long(port: int) -> None:
+    """Byte by byte it would keep the one thread for hours."""
+    with socket.create_connection(("127.0.0.1", port), 5) as slow:
+        ended = threading.Event()
+
+        def dawdle() -> None:
+            try:
+                while not ended.wait(0.05):
+                    slow.sendall(b"G")
+            except OSError:
+                return
+
+        thread = threading.Thread(target=dawdle)
+        thread.start()
+        time.sleep(0.1)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                assert answer.status == 200
+        finally:
+            ended.set()
+            thread.join()
