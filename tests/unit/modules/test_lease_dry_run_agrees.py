@@ -261,7 +261,7 @@ def compare(reconcile: Callable[..., Any], world: Cluster, options: Mapping[str,
         assert bool(cluster.writes) == found["changed"]
         drawn = list(undo_draws(expected["values"]["leases"], found))
         assert found == expected
-        asked = {item["address"] for item in options["leases"]}
+        asked = {(item["network"], item["address"]) for item in options["leases"]}
         assert not asked & set(drawn), "what is drawn is what no other item asks for"
 
 
@@ -292,12 +292,12 @@ def told(reconcile: Callable[..., Any], cluster: Cluster, options: Mapping[str, 
     }
 
 
-def undo_draws(expected: Sequence[Mapping[str, Any]], found: dict[str, Any]) -> Iterator[str]:
-    """Write into what was found, for each address that was drawn, that it was; gives these addresses."""
+def undo_draws(expected: Sequence[Mapping[str, Any]], found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Write into what was found, for each address that was drawn, that it was; gives networks and addresses."""
     for before, item in zip(expected, found["values"]["leases"], strict=True):
         placeholder = str(before.get("address"))
         if placeholder.startswith("one of"):
-            yield item["address"]
+            yield item["network"], item["address"]
             name = f"EgressLease {item['network']}.{item['namespace']}.{item['service']}.{item['slot']}"
             item["address"] = item["lease"]["status"]["address"] = placeholder
             found["after"][name] = {**found["after"][name], "address": placeholder}

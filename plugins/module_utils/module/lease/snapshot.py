@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import Collection, Iterable, Mapping, Tuple
 
 from ...api.resources import EGRESS_ADDRESS, EGRESS_LEASE, KubeObject, Resource
+from ...ipam import lease_status
 from ...ipam.leases import Slot, slot_of
 
 Change = Tuple["KubeObject | None", "KubeObject | None"]
@@ -25,6 +26,7 @@ class LeaseSnapshot:
         """By kind and name."""
         self._projects: dict[tuple[str, str], dict[str, KubeObject]] = defaultdict(dict)
         self._locked: dict[str, dict[str, KubeObject]] = defaultdict(dict)
+        self._held: dict[str, dict[str, str]] = defaultdict(dict)
         self._asked: dict[str, set[str]] = defaultdict(set)
         self._former: dict[str, KubeObject | None] = {}
         for lease in leases:
@@ -58,20 +60,24 @@ class LeaseSnapshot:
         self._asked[network].add(address)
 
     def taken(self, network: str) -> Collection[str]:
-        """The addresses of a network that no step may draw."""
-        return {*self._locked[network], *self._asked[network]}
+        """The addresses of a network that no step may draw: locked, asked for, or held without a lock."""
+        return {*self._locked[network], *self._asked[network], *self._held[network].values()}
 
     def assume(self, resource: Resource, obj: KubeObject) -> None:
         """A lease or lock as it is now."""
         self.objects[resource.kind][obj["metadata"]["name"]] = obj
         index, key = self._index(resource, obj)
         index[key] = obj
+        if resource is EGRESS_LEASE:
+            self._hold(obj)
 
     def forget(self, resource: Resource, name: str) -> None:
         """A lease or lock that is not there any more."""
         if obj := self.objects[resource.kind].pop(name, None):
             index, key = self._index(resource, obj)
             index.pop(key, None)
+            if resource is EGRESS_LEASE:
+                self._held[obj["spec"]["network"]].pop(name, None)
 
     def write(self, resource: Resource, name: str, obj: KubeObject | None) -> None:
         """A lease or lock as the task has made it, None where it has deleted it."""
@@ -83,6 +89,14 @@ class LeaseSnapshot:
         """What the task has made of leases, by name, since it last asked this."""
         former, self._former = self._former, {}
         return {name: (lease, self.objects[EGRESS_LEASE.kind].get(name)) for name, lease in former.items()}
+
+    def _hold(self, lease: KubeObject) -> None:
+        held, name = self._held[lease["spec"]["network"]], lease["metadata"]["name"]
+        address = lease_status.address(lease)
+        if address and (lease_status.is_bound(lease) or lease_status.is_released(lease)):
+            held[name] = address
+        else:
+            held.pop(name, None)
 
     def _index(self, resource: Resource, obj: KubeObject) -> tuple[dict[str, KubeObject], str]:
         """Where else an object is kept, and by which name."""
