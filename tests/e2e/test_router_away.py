@@ -48,6 +48,7 @@ def test_two_that_meet_after_a_cut_are_settled_by_who_was_away(net: Net, lab: La
         time.sleep(0.1)
     assert second.ask() == f"{net.source} {net.far}"
     assert not any("gave it up" in line for line in stays.log), stays.log
+    assert not any("defended" in line for line in away.log), away.log
     lab.assert_no_other_source()
 
 
