@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import read_service
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.workload import manifests
-from egress_controller.ipam.termination_message import report_of
+from ansible_collections.avi.egress.plugins.module_utils.workload.termination_message import report_of
 from egress_router import faults
 from egress_router.last_words import LastWords, Told, conflict, of_fault
 from hypothesis import given

@@ -33,12 +33,16 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import CONFL
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_finished, is_ready
 from ansible_collections.avi.egress.plugins.module_utils.workload.service_status import has_served
+from ansible_collections.avi.egress.plugins.module_utils.workload.termination_message import (
+    ConflictReport,
+    report_of,
+    source_of,
+)
 
 from egress_controller.cache.caches import BY_NETWORK
 from egress_controller.cache.context import Context
 from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam.releases import Releases
-from egress_controller.ipam.termination_message import ConflictReport, report_of, source_of
 from egress_controller.runtime.event_recorder import NORMAL, WARNING
 from egress_controller.runtime.keys import service_key
 from egress_controller.runtime.logs import line

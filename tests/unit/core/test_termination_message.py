@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from egress_controller.ipam.termination_message import report_of, source_of
+from ansible_collections.avi.egress.plugins.module_utils.workload.termination_message import report_of, source_of
 
 from tests.unit.egress_controller.fakes import ADDRESS, MAC, OTHER, WORDS, ended, pod
 

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
-from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import CONTAINER_NAME, environment_of
+from ..api.resources import KubeObject
+from .manifests import CONTAINER_NAME, environment_of
 
 _MESSAGE = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
 
