@@ -34,6 +34,11 @@ class Reason(StrEnum):
     REPLACING = "Replacing"
     HAS_BEEN_READY = "HasBeenReady"
     ADDRESS_CONFLICT = "AddressConflict"
+    NODE_FIREWALL = "NodeFirewall"
+    NODE_MASQUERADES = "NodeMasquerades"
+    WRONG_ROUTE = "WrongRoute"
+    GATEWAY_SILENT = "GatewaySilent"
+    LAN_PROXY = "LanProxy"
 
     # What is asked for is not allowed, not possible, or does not fit.
     ADDRESS_FAMILY_MISMATCH = ("AddressFamilyMismatch", True)

@@ -9,6 +9,7 @@ from typing import Sequence
 from ..api.conditions import Condition, find, is_true
 from ..api.reasons import Reason
 from ..api.resources import KubeObject
+from .termination_message import fault_of
 
 WAITING_MESSAGE_LENGTH = 120
 """Characters of a container's waiting message that a condition repeats."""
@@ -32,7 +33,8 @@ def readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], source
         waiting = [pod for pod in pods if pod not in ready]
         told = f"{len(ready)} of {len(sources)} egress pods are ready; {_why_waiting(waiting)}"
         return Condition(True, Reason.DEGRADED, told)
-    return Condition(False, Reason.WAITING_FOR_POD, _why_waiting(pods))
+    fault = next(filter(None, map(fault_of, pods)), None)
+    return Condition(False, fault.reason if fault else Reason.WAITING_FOR_POD, _why_waiting(pods))
 
 
 def is_finished(pod: KubeObject) -> bool:
@@ -49,7 +51,10 @@ def is_ready(pod: KubeObject) -> bool:
 
 
 def _why_waiting(pods: Sequence[KubeObject]) -> str:
-    """What kubelet or the scheduler say about the pod that is not ready, so that nobody has to look for it."""
+    """What router, kubelet or scheduler say about the pod that is not ready, so that nobody has to look for it."""
+    for pod in pods:
+        if fault := fault_of(pod):
+            return f"pod {pod['metadata']['name']}: {fault.message}"
     for pod in pods:
         status = pod.get("status") or {}
         for container in status.get("containerStatuses") or ():

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The router's termination message: another host has the egress pod's address."""
+"""The router's termination message: what keeps it from serving, as it told the kubelet before it ended.
+
+The words come from a container, so they count only if they are exactly what our router writes, about the pod's own
+address, and if nothing has changed since (docs/explanation/data-path.md).
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,21 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from ..api.reasons import Reason
 from ..api.resources import KubeObject
 from .manifests import CONTAINER_NAME, environment_of
 
-_MESSAGE = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
+FAULTS = (
+    Reason.NODE_FIREWALL,
+    Reason.NODE_MASQUERADES,
+    Reason.WRONG_ROUTE,
+    Reason.GATEWAY_SILENT,
+    Reason.LAN_PROXY,
+)
+"""What can be wrong between an egress pod and its LAN."""
+
+_CONFLICT = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
+_FAULT = re.compile(rf"fault reason=({'|'.join(FAULTS)}) address=([0-9a-f.:]{{2,39}}) message=([ -~]{{1,1000}})")
 
 
 @dataclass(frozen=True)
@@ -24,20 +39,46 @@ class ConflictReport:
     """Whether the pod's container had never run before, and so never had the address."""
 
 
-def report_of(pod: KubeObject) -> ConflictReport | None:
-    """The router's last report that another host has the pod's address, if nothing has changed since.
+@dataclass(frozen=True)
+class FaultReport:
+    """A router's report of what is wrong between it and its LAN: one sentence with the remedy."""
 
-    The message comes from a container, so it must be exactly what our router writes, and of the pod's own address.
-    """
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class _LastWords:
+    text: str
+    first_run: bool
+
+
+def report_of(pod: KubeObject) -> ConflictReport | None:
+    """The router's last report that another host has the pod's address, if nothing has changed since."""
+    words = _last_words(pod)
+    found = words and _CONFLICT.fullmatch(words.text)
+    if words and found and _is_same_address(found[1], source_of(pod)):
+        return ConflictReport(pod, found[2], words.first_run)
+    return None
+
+
+def fault_of(pod: KubeObject) -> FaultReport | None:
+    """The router's last report of a fault between the pod's address and its LAN, if nothing has changed since."""
+    words = _last_words(pod)
+    found = words and _FAULT.fullmatch(words.text)
+    if found and _is_same_address(found[2], source_of(pod)):
+        return FaultReport(Reason(found[1]), found[3])
+    return None
+
+
+def _last_words(pod: KubeObject) -> _LastWords | None:
     for container in (pod.get("status") or {}).get("containerStatuses") or ():
-        if container["name"] != CONTAINER_NAME or container.get("started"):
-            continue  # Started: since then the router has had its address.
+        if container.get("name") != CONTAINER_NAME or container.get("started"):
+            continue  # Started: since then the router has served.
         ended = (container.get("state") or {}).get("terminated")
         runs_before = container.get("restartCount", 0) - (0 if ended else 1)
         ended = ended or (container.get("lastState") or {}).get("terminated") or {}
-        found = _MESSAGE.fullmatch(str(ended.get("message", "")))
-        if found and _is_same_address(found[1], source_of(pod)):
-            return ConflictReport(pod, found[2], first_run=runs_before == 0)
+        return _LastWords(str(ended.get("message", "")), first_run=runs_before == 0)
     return None
 
 

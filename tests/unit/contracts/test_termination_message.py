@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import read_service
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.workload import manifests
-from ansible_collections.avi.egress.plugins.module_utils.workload.termination_message import report_of
+from ansible_collections.avi.egress.plugins.module_utils.workload.termination_message import FAULTS, fault_of, report_of
 from egress_router import faults
 from egress_router.last_words import LastWords, Told, conflict, of_fault
 from hypothesis import given
@@ -82,7 +82,59 @@ def test_the_file_that_the_router_writes_is_the_message(tmp_path: Path) -> None:
     assert found.mac == MAC.hex(":")
 
 
-def test_a_fault_is_not_taken_for_a_conflict() -> None:
+def faults_at(source: str) -> list[faults.Fault]:
+    """One of each kind that a router reports."""
+    address, other = ip_address(source), ip_address("10.70.112.61")
+    return [
+        faults.node_firewall(address, other, "eth1"),
+        faults.node_masquerades(address, other, "eth1"),
+        faults.other_interface(address, "eth0", "eth1"),
+        faults.wrong_route(address, "the node has no route to 10.10.10.200"),
+        faults.gateway_silent(address, other, "eth1", 3.0),
+        faults.lan_proxy(address, MAC),
+    ]
+
+
+@pytest.mark.parametrize("source", ["10.70.112.155", "fd70:112::155"])
+def test_each_fault_is_read_back_with_its_sentence(source: str) -> None:
+    for fault in faults_at(source):
+        found = fault_of(pod_of([source], 0, of_fault(fault).message))
+        assert found is not None, fault
+        assert (found.reason, found.message) == (fault.reason.value, f"{fault.what}; {fault.remedy}")
+
+
+def test_every_reason_of_a_routers_fault_is_known() -> None:
+    assert {str(reason) for reason in FAULTS} == {reason.value for reason in faults.Reason}
+
+
+def test_a_pod_of_a_set_speaks_of_its_own_faults_alone() -> None:
+    pair = ["10.70.112.155", "10.70.112.156"]
+    assert fault_of(pod_of(pair, 0, of_fault(faults_at(pair[0])[0]).message)) is not None
+    assert fault_of(pod_of(pair, 0, of_fault(faults_at(pair[1])[0]).message)) is None
+
+
+def test_a_fault_is_not_taken_for_a_conflict_nor_a_conflict_for_a_fault() -> None:
     source = ip_address("10.70.112.155")
-    for fault in (faults.lan_proxy(source, MAC), faults.node_masquerades(source, "10.70.112.61", "eth1")):
+    for fault in faults_at(str(source)):
         assert report_of(pod_of([str(source)], 0, of_fault(fault).message)) is None
+    assert fault_of(pod_of([str(source)], 0, conflict(source, MAC).message)) is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "fault reason=EgressReady address=10.70.112.155 message=all is well",
+        "fault reason=NodeFirewall address=10.70.112.155 message=",
+        "fault reason=NodeFirewall address=10.70.112.155 message=two\nlines",
+        "fault reason=NodeFirewall address=10.70.112.155 message=\u001b[31mred",
+        f"fault reason=NodeFirewall address=10.70.112.155 message={'x' * 1001}",
+        " fault reason=NodeFirewall address=10.70.112.155 message=blank before",
+    ],
+)
+def test_words_that_no_router_writes_are_no_fault(message: str) -> None:
+    assert fault_of(pod_of(["10.70.112.155"], 0, message)) is None
+
+
+def test_a_router_that_has_served_since_has_no_fault() -> None:
+    message = of_fault(faults_at("10.70.112.155")[0]).message
+    assert fault_of(pod_of(["10.70.112.155"], 0, message, started=True)) is None
