@@ -132,7 +132,9 @@ class ApiServer:
         )
 
     def _start(self, *argv: str) -> None:
-        self._processes.append(subprocess.Popen(argv, stdout=self._log, stderr=self._log, cwd=self._folder))
+        # It ends with this process, however that ends: a test run that is killed leaves no server behind.
+        tied = ("setpriv", "--pdeathsig", "KILL", *argv)
+        self._processes.append(subprocess.Popen(tied, stdout=self._log, stderr=self._log, cwd=self._folder))
 
     def _wait(self) -> None:
         """Until the API server has made the namespaces and the rights that every cluster has."""
