@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
+from typing import Sequence
 
 try:
     import netaddr
@@ -104,6 +105,12 @@ def subnet(cidr: str) -> netaddr.IPNetwork | None:
         return netaddr.IPNetwork(f"{address}/{bits}")
     except netaddr.AddrFormatError:  # more bits than the address has
         return None
+
+
+def network_with(address: str, cidrs: Sequence[str]) -> str | None:
+    """The first of some networks that has a canonical address, or None."""
+    parsed = netaddr.IPAddress(address)
+    return next((cidr for cidr in cidrs if parsed in netaddr.IPNetwork(cidr)), None)
 
 
 def address_range(begin: str, end: str) -> netaddr.IPRange | None:

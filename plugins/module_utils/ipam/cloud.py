@@ -49,6 +49,8 @@ class EgressCloud:
     exclude: NamespaceSelector
     networks: tuple[str, ...]
     """EgressNetworks in order of preference; empty means all, by name."""
+    cluster_cidrs: tuple[str, ...] = ()
+    """Where the cluster's own nodes, pods and Services are, of either family: no destination may be in them."""
 
     def includes(self, namespace: KubeObject) -> bool:
         if self.exclude.matches(namespace) or namespace["metadata"]["name"] in SYSTEM_NAMESPACES:
@@ -74,7 +76,19 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
         include=read_selector(projects.get("include")),
         exclude=read_selector(projects.get("exclude")),
         networks=tuple(spec.get("networks") or ()),
+        cluster_cidrs=_read_cluster_cidrs(subject, spec.get("clusterCIDRs") or ()),
     )
+
+
+def _read_cluster_cidrs(subject: str, texts: Sequence[str]) -> tuple[str, ...]:
+    found = []
+    for index, text in enumerate(texts):
+        cidr = addresses.subnet(text)
+        if cidr is None or not cidr.prefixlen:
+            expected = "give a network of the cluster's nodes, pods or Services, such as 10.128.0.0/14"
+            raise InvalidInput(subject, f"spec.clusterCIDRs[{index}]", text, expected)
+        found.append(str(cidr.cidr))
+    return tuple(dict.fromkeys(found))
 
 
 def _read_bridge(subject: str, spec: Mapping[str, Any], field_name: str, default: str) -> Bridge:

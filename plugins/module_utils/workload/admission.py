@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Collection, Iterable, Mapping, Sequence
 
 from ..annotations.egress_service import EgressService
+from ..api import addresses
 from ..api.errors import InvalidAnnotation, InvalidInput, Refused
 from ..api.reasons import Reason
 from ..api.resources import EGRESS_POD_ANNOTATION, KubeObject, longest_service_name
@@ -44,7 +45,7 @@ def admit(
             f"{subject}: EgressCloud {cloud.name} has spec.secureEgressMode false; set it to true for egress pods",
         )
     _check_supported(service, subject)
-    _check_bridge(service, cloud, subject)
+    _check_outside(service, cloud, subject)
     manifests.router_image(cloud, service)
     manifests.network_policy(service)
     check_named(service, networks)
@@ -87,12 +88,20 @@ def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held:
     )
 
 
-def _check_bridge(service: EgressService, cloud: EgressCloud, subject: str) -> None:
-    """Refuse the node's own end of the routers' links as a destination: it is no application outside."""
-    bridge = cloud.bridges[service.ip_family].address
-    if bridge in service.egress_pod.hosts:
-        expected = f"this is the address of the bridge of EgressCloud {cloud.name}; name an application outside"
-        raise InvalidAnnotation(subject, EGRESS_POD_ANNOTATION, bridge, f"{expected} the cluster")
+def _check_outside(service: EgressService, cloud: EgressCloud, subject: str) -> None:
+    """Refuse an address of the cluster itself as a destination: egress is no way round the project's own policies.
+
+    A host name's addresses are the router's to refuse, which hears of the same networks.
+    """
+    for host in service.egress_pod.hosts:
+        if host == cloud.bridges[service.ip_family].address:
+            what = f"the address of the bridge of EgressCloud {cloud.name}"
+        elif addresses.canonical(host) and (cidr := addresses.network_with(host, cloud.cluster_cidrs)):
+            what = f"in {cidr}, one of spec.clusterCIDRs of EgressCloud {cloud.name}"
+        else:
+            continue
+        expected = f"this is {what}; name an application outside the cluster"
+        raise InvalidAnnotation(subject, EGRESS_POD_ANNOTATION, host, expected)
 
 
 def _check_supported(service: EgressService, subject: str) -> None:

@@ -37,8 +37,10 @@ UPLINK: dict[str, Any] = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     "uplink"
 ]
 
-SET_BY_OTHERS = {"HOSTNAME", "EGRESS_REFUSED"}
-"""By kubelet; EGRESS_REFUSED is optional, and the controller does not render it."""
+CLUSTER: dict[str, Any] = {"clusterCIDRs": ["10.128.0.0/14", "fd01::/48"]}
+
+SET_BY_OTHERS = {"HOSTNAME"}
+"""By kubelet."""
 
 ports = st.integers(1, 65535)
 protocols = st.sampled_from(["TCP", "UDP"])
@@ -86,7 +88,7 @@ def admitted(obj: KubeObject, version: int, **bridges: str) -> EgressService:
     try:
         service = read_service(obj)
         assert service is not None
-        admission.admit(service, [cloud(**bridges)], {"outside": network()}, namespace())
+        admission.admit(service, [cloud(**CLUSTER, **bridges)], {"outside": network()}, namespace())
     except (InvalidAnnotation, Refused):
         reject()
     return service
@@ -96,10 +98,10 @@ def rendered(service: EgressService, version: int, uplink: str | None, **bridges
     """The name of each pod of a service, and its spec."""
     lan = network(subnets=SUBNETS, **({"uplink": uplink} if uplink else {}))
     if service.egress_pod.ha:
-        made = manifests.stateful_set(service, cloud(**bridges), lan, SOURCES[version])
+        made = manifests.stateful_set(service, cloud(**CLUSTER, **bridges), lan, SOURCES[version])
         pods = [f"{made['metadata']['name']}-{ordinal}" for ordinal in range(made["spec"]["replicas"])]
     else:
-        made = manifests.replication_controller(service, cloud(**bridges), lan, SOURCES[version][:1])
+        made = manifests.replication_controller(service, cloud(**CLUSTER, **bridges), lan, SOURCES[version][:1])
         pods = [f"{made['metadata']['name']}-7k2lp"]
     return [(pod, made["spec"]["template"]["spec"]) for pod in pods]
 
@@ -152,6 +154,7 @@ def test_every_admitted_service_is_read_by_its_routers_as_it_was_meant(version: 
         assert found.routes == meant(obj)
         assert (str(found.bridge), found.uplink) == (bridge, uplink)
         assert (str(found.subnet), str(found.gateway)) == WAYS_OUT[version]
+        assert [str(cidr) for cidr in found.refused] == CLUSTER["clusterCIDRs"]
         assert (found.health_port, found.resolve) == (_words(obj).get("hm_port", 4), Resolve(_words(obj)["resolve"]))
 
 
@@ -186,6 +189,19 @@ def test_a_destination_that_is_the_bridge_is_refused_before_a_router_would() -> 
     with pytest.raises(InvalidAnnotation, match=r"172\.18\.0\.1") as told:
         admission.admit(service, [cloud()], {"outside": network()}, namespace())
     assert "the address of the bridge of EgressCloud openshift" in str(told.value)
+
+
+@pytest.mark.parametrize("destination", ["10.129.3.7", "fd01:0:0:7::1"])
+def test_a_destination_inside_the_cluster_is_refused_before_a_router_would(destination: str) -> None:
+    families = ["IPv6" if ":" in destination else "IPv4"]
+    service = read_service(service_object({"destination_ip": destination}, ipFamilies=families))
+    assert service is not None
+    with pytest.raises(InvalidAnnotation, match=r"one of spec\.clusterCIDRs of EgressCloud openshift") as refused:
+        admission.admit(service, [cloud(**CLUSTER)], {"outside": network()}, namespace())
+    assert destination in str(refused.value)
+    assert admission.admit(service, [cloud()], {"outside": network()}, namespace()), (
+        "where nothing is said, it is served"
+    )
 
 
 def test_probes_mounts_and_the_termination_message_are_where_the_router_has_them() -> None:

@@ -239,3 +239,18 @@ def test_the_bridge_needs_an_address_of_its_own_and_of_its_family(field: str, br
     with pytest.raises(InvalidInput, match=rf"EgressCloud cloud: spec\.{field} is ") as caught:
         read_cloud({"metadata": {"name": "cloud"}, "spec": {"uuid": UUID, field: bridge}})
     assert {"bridgeSubnet": "172.18.0.1/16", "bridgeSubnetV6": "fd00:172:18::1/64"}[field] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense", "10.128.0.0", "10.128.0.0/33", "0.0.0.0/0", "::/0", "10.128.0.0/255.252.0.0"]
+)
+def test_the_clusters_networks_are_networks_and_not_everything(text: str) -> None:
+    with pytest.raises(InvalidInput, match=r"EgressCloud cloud: spec\.clusterCIDRs\[1\] is ") as caught:
+        read_cloud({"metadata": {"name": "cloud"}, "spec": {"uuid": UUID, "clusterCIDRs": ["10.96.0.0/12", text]}})
+    assert "such as 10.128.0.0/14" in str(caught.value)
+
+
+def test_the_clusters_networks_are_read_as_networks() -> None:
+    given = ["10.129.3.7/14", "fd01:0::/48", "10.128.0.0/14"]
+    read = read_cloud({"metadata": {"name": "cloud"}, "spec": {"uuid": UUID, "clusterCIDRs": given}})
+    assert read.cluster_cidrs == ("10.128.0.0/14", "fd01::/48")
