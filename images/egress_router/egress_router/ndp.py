@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -66,7 +67,7 @@ class Ndp(Neighbours[IPv6Address]):
         return read(frame, self._mac, self._address)
 
     def _send(self, to: IPv6Address, sender: IPv6Address, kind: int, flags: int, option: int | None) -> None:
-        self._socket.send(message(self._mac, to, sender, kind, flags, self._address, option))
+        self._socket.send(frame_of(self._mac, to, sender, Message(kind, flags, self._address, option)))
 
 
 def solicited_node(address: IPv6Address) -> IPv6Address:
@@ -74,18 +75,28 @@ def solicited_node(address: IPv6Address) -> IPv6Address:
     return IPv6Address(int(_SOLICITED_NODE) | int(address) & 0xFFFFFF)
 
 
-def message(
-    mac: bytes, to: IPv6Address, sender: IPv6Address, kind: int, flags: int, target: IPv6Address, option: int | None
-) -> bytes:
-    """The Ethernet frame of one solicitation or advertisement to a multicast group; ``option`` carries ``mac``."""
-    options = b"" if option is None else struct.pack("!BB6s", option, 1, mac)
+@dataclass(frozen=True)
+class Message:
+    """A solicitation or advertisement (RFC 4861 §4.3, §4.4)."""
+
+    kind: int
+    flags: int
+    target: IPv6Address
+    option: int | None
+    """The type of the option that carries the sender's MAC address; None for none."""
+
+
+def frame_of(mac: bytes, to: IPv6Address, sender: IPv6Address, message: Message) -> bytes:
+    """The Ethernet frame of one message to a multicast group."""
+    options = b"" if message.option is None else struct.pack("!BB6s", message.option, 1, mac)
     length = _MESSAGE.size + len(options)
-    unsummed = _MESSAGE.pack(kind, 0, 0, flags, target.packed) + options
+    target = message.target.packed
+    unsummed = _MESSAGE.pack(message.kind, 0, 0, message.flags, target) + options
     total = checksum(sender, to, unsummed)
     # RFC 2464 §7: the group's last four bytes make the Ethernet address.
     ethernet = _ETHERNET.pack(b"\x33\x33" + to.packed[-4:], mac, _ETHERTYPE_IPV6)
     ip = _IP.pack(6 << 28, length, _ICMPV6, _HOP_LIMIT, sender.packed, to.packed)
-    return ethernet + ip + _MESSAGE.pack(kind, 0, total, flags, target.packed) + options
+    return ethernet + ip + _MESSAGE.pack(message.kind, 0, total, message.flags, target) + options
 
 
 def checksum(sender: IPv6Address, to: IPv6Address, payload: bytes) -> int:

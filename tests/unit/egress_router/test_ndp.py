@@ -9,7 +9,7 @@ import struct
 from ipaddress import IPv6Address
 
 import pytest
-from egress_router.ndp import checksum, frame_filter, message, read, solicited_node
+from egress_router.ndp import Message, checksum, frame_filter, frame_of, read, solicited_node
 from egress_router.neighbours import Role, Sighting, attach_filter
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -30,11 +30,11 @@ LINUX_ANSWERS = bytes.fromhex(
 
 
 def told(mac: bytes, sender: IPv6Address = ADDRESS, target: IPv6Address = ADDRESS, option: int | None = 2) -> bytes:
-    return message(mac, ALL, sender, TELLS, OVERRIDE, target, option)
+    return frame_of(mac, ALL, sender, Message(TELLS, OVERRIDE, target, option))
 
 
 def asked(mac: bytes, sender: IPv6Address, target: IPv6Address = ADDRESS) -> bytes:
-    return message(mac, solicited_node(target), sender, ASKS, 0, target, 1 if int(sender) else None)
+    return frame_of(mac, solicited_node(target), sender, Message(ASKS, 0, target, 1 if int(sender) else None))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_no_options_are_an_error(options: bytes, kind: int) -> None:
 def test_own_frames_are_as_the_kernel_makes_them() -> None:
     kernels = LINUX_ANSWERS[:58] + b"\x20" + LINUX_ANSWERS[59:]
     to, sender = IPv6Address(kernels[38:54]), IPv6Address(kernels[22:38])
-    own = message(OTHER, to, sender, TELLS, OVERRIDE, ADDRESS, 2)
+    own = frame_of(OTHER, to, sender, Message(TELLS, OVERRIDE, ADDRESS, 2))
     assert (own[14:56], own[58:]) == (kernels[14:56], kernels[58:])
     assert checksum(sender, to, own[54:]) == 0
     assert checksum(sender, to, LINUX_ANSWERS[54:]) == 0
@@ -127,7 +127,7 @@ def test_the_kernel_hands_over_just_what_is_about_the_address(
         there.setblocking(False)
         # A socket of this kind tells the sender that the filter refused.
         try:
-            here.send(message(OTHER, ALL, sender, kind, 0, target, None))
+            here.send(frame_of(OTHER, ALL, sender, Message(kind, 0, target, None)))
             passed = bool(there.recv(256))
         except (BlockingIOError, PermissionError):
             passed = False
