@@ -6,8 +6,15 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, account_name, account_user
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    AVI_PROXY_ANNOTATION,
+    KubeObject,
+    account_name,
+    account_user,
+    egress_pod_name,
+)
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import scc_projects
+from ansible_collections.avi.egress.plugins.plugin_utils.exposure import external_ips, widening
 
 Told = Mapping[str, Any]
 """A service, lease, network or cloud as the information modules return it."""
@@ -35,8 +42,8 @@ def audit(facts: Told) -> dict[str, Any]:
 
     ``version`` (the collection's), ``namespace`` (the controller's), ``networks`` (EgressNetworks; None where their
     kind is not served), and unless that is None: ``services``, ``leases``, ``figures`` (of networks), ``clouds``,
-    ``controllers`` (Deployments), ``policies`` (ValidatingAdmissionPolicies) and ``pods`` (those of the projects'
-    accounts).
+    ``controllers`` (Deployments), ``policies`` (ValidatingAdmissionPolicies), ``pods`` (those of the projects'
+    accounts), ``network_policies`` and ``all_services`` (of the whole cluster).
     """
     if facts["networks"] is None:
         missing = Finding("NotInstalled", "avi.egress", "the role has not been run: run avi.egress.site")
@@ -49,6 +56,7 @@ def audit(facts: Told) -> dict[str, Any]:
         *_of_networks(facts["networks"], facts["figures"]),
         *_of_clouds(facts["clouds"]),
         *_of_pods(facts["services"], facts["pods"]),
+        *_of_exposure(facts),
     ]
     return {
         "installed": _installed(facts),
@@ -191,6 +199,22 @@ def _of_pods(services: Sequence[Told], pods: Iterable[KubeObject]) -> Iterator[F
         if not made_by & asked and not metadata.get("deletionTimestamp"):
             told = f"it runs as {pod['spec']['serviceAccountName']} and is of no secure egress service: end it"
             yield Finding("StrangePod", f"Pod {metadata['namespace']}/{metadata['name']}", told)
+
+
+def _of_exposure(facts: Told) -> Iterator[Finding]:
+    """Ways to an egress pod, or to its addresses, past the rules of its service."""
+    for service in facts["services"]:
+        own_rules = AVI_PROXY_ANNOTATION in (service["service"]["metadata"].get("annotations") or {})
+        for name in widening(facts["network_policies"], service["namespace"], service["name"], own_rules=own_rules):
+            told = (
+                f"it lets others into the egress pod of Service {_name(service)}, past its own rules: except "
+                f"pods with the label name={egress_pod_name(service['name'])} by its podSelector"
+            )
+            yield Finding("PolicyWidened", f"NetworkPolicy {service['namespace']}/{name}", told)
+    leased = [lease["address"] for lease in facts["leases"] if lease["phase"] != "Expired" and lease["address"]]
+    for name, address in external_ips(facts["all_services"], leased):
+        told = f"nodes take traffic for {address} by its externalIPs, and that address is leased: take it out"
+        yield Finding("LeasedExternalIP", f"Service {name}", told)
 
 
 def _service(service: Told) -> Told:

@@ -16,7 +16,8 @@ CONTROLLER = {"kind": "ReplicationController", "name": "shop-avi-egress-pod", "r
 def service(**changes: Any) -> dict[str, Any]:
     condition = {"type": "EgressReady", "status": "True", "reason": "EgressReady", "message": "traffic leaves"}
     usual = {"namespace": "green", "name": "shop", "ready": True, "error": None, "source_ips": ["10.70.112.155"]}
-    return {**usual, "condition": condition, "controllers": [CONTROLLER], **changes}
+    written = {"metadata": {"namespace": "green", "name": "shop", "annotations": {"egress_pod": "{}"}}}
+    return {**usual, "condition": condition, "controllers": [CONTROLLER], "service": written, **changes}
 
 
 def lease(**changes: Any) -> dict[str, Any]:
@@ -60,6 +61,8 @@ HEALTHY: dict[str, Any] = {
     "controllers": [deployment()],
     "policies": [{"metadata": {"name": name}} for name in ADMISSION_POLICIES],
     "pods": [pod("shop-avi-egress-pod")],
+    "network_policies": [],
+    "all_services": [],
 }
 DEGRADED = {"type": "EgressReady", "status": "True", "reason": "Degraded", "message": "1 of 2"}
 WAITING = {"type": "EgressReady", "status": "False", "reason": "WaitingForPod", "message": "pod x: ImagePullBackOff"}
@@ -169,3 +172,69 @@ def test_addresses_in_quarantine_are_listed() -> None:
         ],
         "expired": 0,
     }
+
+
+ANYBODY: list[dict[str, Any]] = [{}]
+OWN_PODS = [{"from": [{"podSelector": {}}]}]
+ROUTERS = [{"from": [{"namespaceSelector": {"matchLabels": {"network.openshift.io/policy-group": "ingress"}}}]}]
+ADDRESSES = [{"from": [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]}]
+SELECTED = {"name": "shop-avi-egress-pod"}
+WITH_RULES = {"namespace": "green", "name": "shop", "annotations": {"egress_pod": "{}", "avi_proxy": "{}"}}
+
+
+def policy(
+    ingress: Any, selector: Any = None, namespace: str = "green", name: str = "p", **spec: Any
+) -> dict[str, Any]:
+    selected = {"podSelector": selector or {}, "ingress": ingress, **spec}
+    return {"metadata": {"namespace": namespace, "name": name}, "spec": selected}
+
+
+@pytest.mark.parametrize(
+    "widens",
+    [
+        policy(ANYBODY),
+        policy(ROUTERS),
+        policy(ADDRESSES),
+        policy(ANYBODY, {"matchLabels": SELECTED}),
+        policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "Exists"}]}),
+        policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "In", "values": list(SELECTED.values())}]}),
+        policy(ANYBODY, {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}),
+        policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "NotIn", "values": ["other"]}]}),
+        policy(ANYBODY, policyTypes=["Ingress", "Egress"]),
+    ],
+)
+def test_a_policy_that_lets_others_into_an_egress_pod_is_found(widens: dict[str, Any]) -> None:
+    assert found(network_policies=[widens]) == [("PolicyWidened", "NetworkPolicy green/p")]
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        policy([]),
+        policy(OWN_PODS),
+        policy(ANYBODY, {"matchLabels": {"name": "other"}}),
+        policy(ANYBODY, {"matchLabels": {**SELECTED, "app": "x"}}),
+        policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "DoesNotExist"}]}),
+        policy(
+            ANYBODY, {"matchExpressions": [{"key": "name", "operator": "NotIn", "values": list(SELECTED.values())}]}
+        ),
+        policy(ANYBODY, namespace="blue"),
+        policy(ANYBODY, name="shop-avi-egress-pod"),
+        policy(ANYBODY, policyTypes=["Egress"]),
+    ],
+)
+def test_a_policy_that_adds_nobody_is_passed_over(harmless: dict[str, Any]) -> None:
+    assert found(network_policies=[harmless]) == []
+
+
+def test_where_a_service_has_rules_its_projects_pods_are_others_too() -> None:
+    ruled = service(service={"metadata": WITH_RULES})
+    assert found(services=[ruled], network_policies=[policy(OWN_PODS)]) == [("PolicyWidened", "NetworkPolicy green/p")]
+
+
+def test_a_service_that_takes_traffic_for_a_leased_address_is_found() -> None:
+    def other(*addresses: str) -> dict[str, Any]:
+        return {"metadata": {"namespace": "blue", "name": "door"}, "spec": {"externalIPs": list(addresses)}}
+
+    assert found(all_services=[other("10.70.112.155")]) == [("LeasedExternalIP", "Service blue/door")]
+    assert found(all_services=[other("10.70.112.156"), other()]) == []
