@@ -66,10 +66,11 @@ PLAYBOOKS = {path.stem for path in files("playbooks/*.yml")} - set(ELSEWHERE)
 
 
 LISTED = (
-    "/(egress[a-z]+|services|replicationcontrollers|statefulsets|pods|nodes|namespaces|serviceaccounts|validating.*)$"
+    "/(egress[a-z]+|services|replicationcontrollers|statefulsets|pods|nodes|namespaces|serviceaccounts|networkpolicies"
+    "|validating.*)$"
 )
-AUDIT_LISTS = 15
-"""One of each kind, and a second one of networks, clouds and leases, which two modules read."""
+AUDIT_LISTS = 17
+"""One of each kind, and a second one of networks, clouds and leases, which two modules read, and of Services."""
 
 
 @pytest.fixture(scope="module")
