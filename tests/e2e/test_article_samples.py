@@ -208,7 +208,8 @@ class TestDescribed:
         template = found["spec"]["template"]
         (container,) = template["spec"]["containers"]
         (cloud,) = kubectl.json("get", "egressclouds")["items"]
-        assert found["metadata"]["labels"] == {"name": POD}
+        # Ours beside the article's: by it the controller knows what it made, and tenants cannot set it.
+        assert found["metadata"]["labels"] == {"name": POD, "egress.avi.dev/managed-by": "egress-controller"}
         assert found["spec"]["replicas"] == 1
         assert found["spec"]["selector"] == {"name": POD}
         assert template["metadata"]["name"] == POD

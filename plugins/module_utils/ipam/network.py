@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Mapping, Sequence
-
-import netaddr
 
 from ..api import addresses
 from ..api.errors import InvalidInput
@@ -16,6 +15,9 @@ from ..api.resources import KubeObject
 from ..api.selectors import NamespaceSelector, read_selector
 from . import address_pool
 from .address_pool import AddressPool
+
+with suppress(ImportError):  # ``addresses`` tells of it
+    import netaddr
 
 DEFAULT_QUARANTINE_SECONDS = 24 * 60 * 60
 DEFAULT_RELEASE_BRAKE_PERCENT = 25

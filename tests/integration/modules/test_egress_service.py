@@ -163,7 +163,7 @@ def test_bad_input_is_one_sentence(ansible: Ansible, cluster: KubeClient, projec
         f"Service {project}/x: egress_pod.source_ip is ['10.1.1.1', '10.1.1.2']; give 1 address(es), for ha is false",
         f"Service {project}/x: ports is None; a new service with destination_ip needs its ports",
         "parameters are mutually exclusive: destination_ip|destinations",
-        f"Service {project}/UPPER: name is 'UPPER'; give a DNS label that starts with a letter, up to 48 long",
+        f"Service {project}/UPPER: name is 'UPPER'; give a DNS label that starts with a letter, up to 42 long",
         'namespaces "no-such-project" not found',
         "state is present but any of the following are missing: destination_ip, destinations, services",
     ]

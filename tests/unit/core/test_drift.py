@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot, at_random, claim, release
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Claim, Slot, at_random, claim, release
 
 from tests.support.builders import network
 from tests.support.memory_store import MemoryStore
@@ -19,11 +19,11 @@ AFTER = network(subnets=[{"cidr": "10.70.113.4/32"}])
 
 def test_a_bound_lease_keeps_an_address_that_its_network_does_not_lease_any_more() -> None:
     store = MemoryStore()
-    bound = claim(store, BEFORE, SLOT, at_random(()), NOW)
-    assert claim(store, AFTER, SLOT, at_random(()), NOW) == bound
+    bound = claim(store, BEFORE, Claim(SLOT), at_random(()), NOW)
+    assert claim(store, AFTER, Claim(SLOT), at_random(()), NOW) == bound
 
 
 def test_a_released_lease_gets_an_address_that_its_network_leases() -> None:
     store = MemoryStore()
-    release(store, claim(store, BEFORE, SLOT, at_random(()), NOW), NOW, "Tested")
-    assert claim(store, AFTER, SLOT, at_random(()), NOW)["status"]["address"] == "10.70.113.4"
+    release(store, claim(store, BEFORE, Claim(SLOT), at_random(()), NOW), NOW, "Tested")
+    assert claim(store, AFTER, Claim(SLOT), at_random(()), NOW)["status"]["address"] == "10.70.113.4"

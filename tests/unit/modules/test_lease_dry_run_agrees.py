@@ -245,7 +245,7 @@ def test_check_mode_tells_of_an_import_what_the_real_run_does(world: Cluster, as
 
 def compare(reconcile: Callable[..., Any], world: Cluster, options: Mapping[str, Any]) -> None:
     """Run a task in check mode, for real on a copy of the world, and on another one with no dry run before it."""
-    checked, real, bold, before = *(copy.deepcopy(world) for _ in range(3)), copy.deepcopy(world.objects)
+    checked, real, bold, before = *(copy.deepcopy(one) for one in [world] * 3), copy.deepcopy(world.objects)
     checked.writes = real.writes = bold.writes = 0
     expected = told(reconcile, checked, options, True)
     assert (checked.writes, checked.objects) == (0, before), "check mode writes nothing"
