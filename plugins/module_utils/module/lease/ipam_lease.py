@@ -76,11 +76,11 @@ def _is_reservation(options: Mapping[str, Any]) -> bool:
 def ask(snapshot: LeaseSnapshot, requests: Sequence[LeaseRequest]) -> None:
     """Note the free addresses that requests are for: what one draws must not be what another one needs."""
     for request in requests:
-        lease = snapshot.get(request.slot)
-        if not request.present or request.giver or lease_status.is_bound(lease):
+        if not request.present or request.giver:
             continue
-        address = request.wanted
-        if lease and not address:
+        lease, address = snapshot.get(request.slot), request.wanted
+        # One that is Bound needs no other, unless an item before it takes its address; then it asks for a certain one.
+        if lease and not address and not lease_status.is_bound(lease):
             address = leases.address_to_keep(lease, None, request.family(lease))
         if address:
             snapshot.ask(request.slot.network, address)
