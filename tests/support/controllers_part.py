@@ -7,7 +7,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
@@ -55,17 +54,23 @@ def set_condition(cluster: KubeClient, project: str, reason: str, *, ready: bool
 
 
 def create_event(cluster: KubeClient, project: str) -> None:
+    """An Event about the Service, and a newer one of the API server about its own records."""
+    allocator = {"reportingComponent": "ipallocator-repair-controller", "lastTimestamp": "2026-01-02T00:00:00Z"}
+    _create_event(cluster, project, reason="FailedCreate", message="no such account")
+    _create_event(cluster, project, reason="ClusterIPNotAllocated", message="repairing", **allocator)
+
+
+def _create_event(cluster: KubeClient, project: str, **fields: str) -> None:
     cluster.create(
         EVENT,
         {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": "x.1", "namespace": project},
+            "metadata": {"name": f"x.{fields['reason'].lower()}", "namespace": project},
             "involvedObject": {"apiVersion": "v1", "kind": "Service", "name": "x", "namespace": project},
             "type": "Warning",
-            "reason": "FailedCreate",
-            "message": "no such account",
-            "lastTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "lastTimestamp": "2026-01-01T00:00:00Z",
+            **fields,
         },
     )
 

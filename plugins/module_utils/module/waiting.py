@@ -32,6 +32,12 @@ SETTLE_SECONDS = 3.0
 SETTLE_SECONDS_OF_EACH = 0.1
 """How much longer for each further Service that is changed at the same time: they are reconciled in turn."""
 
+ALLOCATORS = frozenset({"ipallocator-repair-controller", "portallocator-repair-controller"})
+"""As whom the API server tells in Events that its records of cluster addresses and ports disagree with a Service.
+
+Since Kubernetes 1.33 the first does so now and then of a Service that has just been made, and is right again at once.
+"""
+
 
 class TimedOut(EgressError):
     """What was waited for did not happen in time."""
@@ -203,13 +209,18 @@ def _last_event(cluster: KubeClient, namespace: str, name: str) -> str:
     """The newest Event of the Service, for the person who asks why; their rights may not reach so far."""
     fields = f"involvedObject.kind={SERVICE.kind},involvedObject.name={name}"
     try:
-        events = cluster.list(EVENT, namespace, fields=fields)
+        events = [event for event in cluster.list(EVENT, namespace, fields=fields) if not _is_bookkeeping(event)]
     except ApiError as error:
         return f"its Events cannot be read: {error}"
     if not events:
         return "it has no Events"
     last = max(events, key=_event_time)
     return f"last Event: {last.get('type')} {last.get('reason')}: {last.get('message')}"
+
+
+def _is_bookkeeping(event: KubeObject) -> bool:
+    """Whether the API server tells of its own records, and so of nothing that the egress pod waits for."""
+    return event.get("reportingComponent") in ALLOCATORS
 
 
 def _event_time(event: KubeObject) -> str:

@@ -151,6 +151,13 @@ def test_a_timeout_says_what_was_missing_and_the_last_event() -> None:
     cluster.events = [
         {"type": "Normal", "reason": "Old", "message": "o", "lastTimestamp": "2026-01-01T00:00:00Z", "metadata": {}},
         {"type": "Warning", "reason": "New", "message": "n", **repeated, "metadata": {}},
+        {
+            "type": "Warning",
+            "reason": "ClusterIPNotAllocated",
+            "reportingComponent": "ipallocator-repair-controller",
+            "eventTime": "2026-01-03T00:00:00Z",
+            "metadata": {},
+        },
     ]
 
     with pytest.raises(waiting.TimedOut) as caught:
