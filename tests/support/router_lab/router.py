@@ -43,8 +43,8 @@ class Router:
             "PYTHONPATH": str(ROUTER),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        command = ["ip", "netns", "exec", pod, sys.executable, "-u", "-m", "egress_router"]
-        command += ["--host-ns", f"/run/netns/{node}", *options]
+        command = ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", pod]
+        command += [sys.executable, "-u", "-m", "egress_router", "--host-ns", f"/run/netns/{node}", *options]
         if "resolv_conf" in env:
             command += ["--resolv-conf", env.pop("resolv_conf")]
         self._is_healthy = is_healthy
