@@ -18,6 +18,7 @@ from tests.support.router_lab.net import Net
 from tests.support.router_lab.node import Node
 from tests.support.router_lab.pod import Pod
 from tests.support.router_lab.remote_application import RemoteApplication
+from tests.support.router_lab.services import Services
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,19 @@ class Lab:
             self.give(namespace, f"{address}/{self.net.lan}", interface)
         self._ip(namespace, f"link set {interface} up")
         return mac_of(namespace, interface)
+
+    def port_of(self, node: Node) -> str:
+        """The outside LAN's port that a node is connected to."""
+        peer = json.loads(run("ip", "-n", node.name, "-j", "link", "show", "up0"))[0]["link_index"]
+        ports = json.loads(run("ip", "-n", self.lan, "-j", "link", "show"))
+        name: str = next(port["ifname"] for port in ports if port["ifindex"] == peer)
+        return name
+
+    def services(self, node: Node, script: str) -> Services:
+        """System services of a node, started by a shell script."""
+        services = Services(node.name, script)
+        self._closing.callback(services.close)
+        return services
 
     def forward(self, namespace: str, on: str = "1") -> None:
         """Whether a machine forwards packets, 1 or 0."""
