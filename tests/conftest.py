@@ -5,27 +5,26 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from images.build import Image, build_all
+from images.build import Image
 from tests.cluster import Cluster
 from tests.support import playbook
 from tests.support.conformance import ROWS
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
 from tests.support.provider import outside_of, outside_v6_of
+from tests.support.running_cluster import load_images, running, site_of
 
 # The router's laboratory, which needs no cluster.
 pytest_plugins = ["tests.support.router_lab.fixtures"]
 
 TEST_CLUSTER = "egress-test"
 TEST_API_PORT = 16445
-QUARANTINE_SECONDS = 600
 
 
 @pytest.fixture(scope="session")
@@ -34,21 +33,9 @@ def cluster() -> Iterator[Cluster]:
 
     EGRESS_CLUSTER_NAME and EGRESS_CLUSTER_API_PORT choose another, such as the demonstration's.
     """
-    if os.geteuid() != 0:
-        pytest.fail("this test makes network namespaces and containers: run it as root", pytrace=False)
     mine = os.environ.get("EGRESS_CLUSTER_NAME") is None
-    found = Cluster(
-        name=TEST_CLUSTER if mine else None,
-        api_port=TEST_API_PORT if mine else None,
-        report=lambda line: print(f"cluster: {line}", file=sys.__stderr__, flush=True),
-    )
-    was_up = not found.problems()
-    found.up()
-    try:
+    with running(TEST_CLUSTER if mine else None, TEST_API_PORT if mine else None) as found:
         yield found
-    finally:
-        if not was_up:
-            found.down()
 
 
 @pytest.fixture(scope="session")
@@ -60,9 +47,7 @@ def kubectl(cluster: Cluster) -> Kubectl:
 @pytest.fixture(scope="session")
 def images(cluster: Cluster) -> dict[str, Image]:
     """Both images by name, in the nodes."""
-    built = build_all()
-    cluster.load_images([image.archive for image in built.values()])
-    return built
+    return load_images(cluster)
 
 
 @pytest.fixture(scope="session")
@@ -77,14 +62,9 @@ def outside_v6(cluster: Cluster) -> Outside:
 
 
 @pytest.fixture(scope="session")
-def site_variables(images: dict[str, Image], outside: Outside, outside_v6: Outside) -> dict[str, Any]:
+def site_variables(cluster: Cluster, images: dict[str, Image]) -> dict[str, Any]:
     """The variables with which the product is installed; no project is onboarded."""
-    names = {name: image.name for name, image in images.items()}
-    # The quarantine is short, so that the runs of a day on one cluster don't use up its addresses.
-    # Tests end many services in a minute, which is no accident here.
-    times = {"quarantineSeconds": QUARANTINE_SECONDS, "releaseBrakePercent": 100}
-    network = {**outside.network(outside_v6), **times}
-    return {**playbook.site_variables(outside, names), "egress_networks": [network], "egress_projects": []}
+    return site_of(cluster, images)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""How tests are divided among the processes of one run: a plugin of pytest (``-p tests.scheduling -n 2``).
+"""How tests are divided among the processes of one run: a plugin of pytest (``-p tests.scheduling -n 3``).
 
-A test that waits for pods leaves a processor idle. All that use the one cluster run one after another in one process;
-the others have what they need by file, such as an API server, and run beside them.
+A test that waits for pods leaves a processor idle, so there is one process more than processors. All that use the one
+cluster run one after another in one of them, Molecule's scenarios on a cluster of their own in another; the other tests
+have what they need by file, such as an API server, and run beside them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-ON_THE_CLUSTER = ("tests/e2e/", "tests/molecule/", "tests/integration/test_cluster.py")
+ON_THE_CLUSTER = ("tests/e2e/", "tests/integration/test_cluster.py")
 """Where tests use the cluster of ``tests/conftest.py``."""
 
 OF_THE_ROUTER = "tests/e2e/test_router_"
 """End to end, but in network namespaces of their own, and so in any process."""
+
+OF_MOLECULE = "tests/molecule/"
+"""On a cluster of their own."""
 
 CLUSTER = "cluster"
 
@@ -37,14 +41,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByResource:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest first: the cluster's tests, then those of an API server or of other tools, then the rest."""
+    """What takes longest first: a cluster's tests, then those of an API server or of other tools, then the rest."""
     items.sort(key=_turn)
 
 
 def _turn(item: pytest.Item) -> int:
     if _is_on_the_cluster(item.nodeid):
         return 0
-    return 1 if item.nodeid.startswith(("tests/integration/", "tests/conventions/", OF_THE_ROUTER)) else 2
+    if item.nodeid.startswith(OF_MOLECULE):
+        return 1
+    return 2 if item.nodeid.startswith(("tests/integration/", "tests/conventions/", OF_THE_ROUTER)) else 3
 
 
 def _is_on_the_cluster(name: str) -> bool:

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""All Molecule scenarios on the tests' cluster, by the command that a developer gives."""
+"""All Molecule scenarios by the command that a developer gives, on a cluster that has the product already.
+
+It is not the cluster of the other tests, so that these can run at the same time.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +18,13 @@ import pytest
 
 from images.build import REPOSITORY
 from tests.cluster import Cluster
+from tests.support import playbook
 from tests.support.checkout import files
 from tests.support.kubectl import Kubectl
+from tests.support.running_cluster import load_images, running, site_of
 
 SCENARIOS = sorted(path.parent.name for path in files("extensions/molecule/*/molecule.yml"))
+CLUSTER, API_PORT = "egress-test-molecule", 16447
 LIMIT_SECONDS = 1200
 INSTALLED = (
     ("deployment", "avi-egress-controller", "-n", "avi-egress"),
@@ -26,17 +33,23 @@ INSTALLED = (
 )
 
 
-def test_every_scenario_holds_and_the_product_is_left_as_it_was_found(
-    cluster: Cluster, kubectl: Kubectl, product: Path, site_variables: dict[str, Any], tmp_path: Path
-) -> None:
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with running(CLUSTER, API_PORT) as found:
+        yield found
+
+
+def test_every_scenario_holds_and_the_product_is_left_as_it_was_found(cluster: Cluster, tmp_path: Path) -> None:
+    site = site_of(cluster, load_images(cluster))
+    playbook.run(cluster.kubeconfig, site, "site", show=False)
+    kubectl = Kubectl(cluster.kubeconfig)
+
     def installed() -> list[Any]:
         return [kubectl.json("get", *what)["spec"] for what in INSTALLED]
 
     before = installed()
     variables = tmp_path / "site.json"
-    variables.write_text(
-        json.dumps({name: value for name, value in site_variables.items() if name != "egress_projects"})
-    )
+    variables.write_text(json.dumps({name: value for name, value in site.items() if name != "egress_projects"}))
     done = molecule(cluster, tmp_path / "molecule", "test", "--all", "--report", "--", f"--extra-vars=@{variables}")
     if done.returncode:
         pytest.fail(f"molecule test --all failed:\n{done.stdout[-12000:]}", pytrace=False)
