@@ -166,6 +166,20 @@ def test_port_of_a_bridge_stands_for_the_bridge(net: Net, lab: Lab, pod: Pod, no
     lab.assert_no_other_source()
 
 
+@both_families
+def test_a_macvlan_is_an_uplink_of_its_own(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+    """As a VLAN is, it stands on an interface which has no address there; frames come and go by its own hooks."""
+    lab.add_gateway()
+    run("ip", "-n", node.name, "address", "flush", "dev", "up0")
+    run("ip", "-n", node.name, "link", "add", "lan0", "link", "up0", "type", "macvlan", "mode", "bridge")
+    run("ip", "-n", node.name, "link", "set", "lan0", "up")
+    lab.give(node.name, f"{net.node}1/{net.lan}", "lan0")
+    router = pod.start(**net.to_far()).wait_ready()
+    assert any("address claimed" in line and "uplink=lan0" in line for line in router.log), router.log
+    assert pod.ask() == f"{net.source} {net.far}"
+    lab.assert_no_other_source()
+
+
 def enslave(lab: Lab, node: Node) -> None:
     """Make up0 a port of a new bridge that takes its addresses over."""
     shown = json.loads(run("ip", "-n", node.name, "-j", "address", "show", "up0"))[0]["addr_info"]

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.support.router_lab.lab import Lab
-from tests.support.router_lab.namespaces import run
+from tests.support.router_lab.namespaces import links, run, settings, tables
 from tests.support.router_lab.neighbour_talk import answer
 from tests.support.router_lab.net import Net, both_families
 from tests.support.router_lab.node import Node, veths
@@ -21,6 +22,8 @@ from tests.support.router_lab.wait import wait_until
 # What can still come between: programs at the interface itself, which see a frame after the router's own table.
 EGRESS_HOOK = "table netdev site {{ chain out {{ type filter hook egress device up0 priority 0; {rule}; }}; }}"
 TOLD = 75
+# net/netfilter/core.c
+MOST_HOOKS = 1024
 
 
 def at_the_uplink(net: Net, rule: str) -> str:
@@ -119,6 +122,38 @@ def test_gateway_that_was_never_there_is_told_to_the_cluster(
     router = pod.start("--termination-log", str(told), "--patience", "1", **net.to_far())
     assert router.process.wait(60) == TOLD
     assert told.read_text().startswith(f"fault reason=GatewaySilent address={net.source} message=the gateway ")
+
+
+@both_families
+def test_a_kernel_that_refuses_the_nodes_table_is_told_and_nothing_changed(
+    net: Net, lab: Lab, pod: Pod, node: Node, tmp_path: Path
+) -> None:
+    """As one without the family ``netdev`` does: here the hook at the uplink has no room left."""
+    chains = [f"chain c{n} {{ type filter hook ingress device up0 priority {n}; }};" for n in range(MOST_HOOKS)]
+    nft(node, f"table netdev full {{ {' '.join(chains)} }}")
+    told = tmp_path / "termination-log"
+    told.touch()
+    before, first = (settings(node.name), tables(node.name), links(node.name)), next_index(node)
+    router = pod.start("--termination-log", str(told), "--patience", "1")
+    assert router.process.wait(60) == TOLD
+    assert told.read_text().startswith(
+        f"fault reason=NodeKernel address={net.source} message=the node's kernel can't pass frames of {net.source} by"
+        " its uplink up0 (nftables: Could not process rule: Argument list too long); it needs nftables' family netdev"
+    )
+    assert (settings(node.name), tables(node.name), links(node.name)) == before
+    assert next_index(node) == first + 1, "no interface was made, not even for a moment"
+    run("ip", "netns", "exec", node.name, "nft", "delete", "table", "netdev", "full")
+    pod.start().wait_ready()
+    assert pod.ask() == f"{net.source} {net.remote}"
+    lab.assert_no_other_source()
+
+
+def next_index(node: Node) -> int:
+    """That of an interface which is made for it and removed."""
+    run("ip", "-n", node.name, "link", "add", "next0", "type", "bridge")
+    (made,) = json.loads(run("ip", "-n", node.name, "-j", "link", "show", "next0"))
+    run("ip", "-n", node.name, "link", "del", "next0")
+    return int(made["ifindex"])
 
 
 @both_families

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from egress_router.family import Address
+
+# Characters of another program's words: a termination message must not get too long.
+_SAID: Final = 200
 
 
 class Reason(StrEnum):
@@ -21,6 +25,7 @@ class Reason(StrEnum):
     WRONG_ROUTE = "WrongRoute"
     GATEWAY_SILENT = "GatewaySilent"
     LAN_PROXY = "LanProxy"
+    NODE_KERNEL = "NodeKernel"
 
 
 @dataclass(frozen=True)
@@ -103,4 +108,15 @@ def lan_proxy(source: Address, mac: bytes) -> Fault:
         source,
         f"the station {mac.hex(':')} answers for every address of the LAN, {source} among them",
         "switch proxy ARP or proxy NDP off there for the addresses that the EgressNetwork leases",
+    )
+
+
+def node_kernel(source: Address, uplink: str, said: str) -> Fault:
+    """The kernel refuses the node's table. ``said``: what it says, of which the beginning is told."""
+    return Fault(
+        Reason.NODE_KERNEL,
+        source,
+        f"the node's kernel can't pass frames of {source} by its uplink {uplink} ({said[:_SAID]})",
+        "it needs nftables' family netdev with fwd, dup and fib, modules nft_fwd_netdev, nft_dup_netdev and"
+        " nft_fib_netdev, and room for two chains at the uplink",
     )

@@ -96,6 +96,10 @@ class Link:
         """Whether another pod of this node holds the address, such as one that is terminating."""
         return self._link(self._node, self._name) is not None and self._ends() is None
 
+    def refusal(self, path: Path) -> str | None:
+        """What the node's kernel says if it can't pass frames so; nothing is changed by asking."""
+        return self._relay.refusal(self._relay_for(path))
+
     def plug(self, uplink: Uplink) -> None:
         """Make the veth anew; raise ``LinkError`` if another pod of this node was faster."""
         self._remove(self._pod, EGRESS_INTERFACE)
@@ -136,14 +140,7 @@ class Link:
     def _pieces(self, path: Path) -> tuple[_Piece, ...]:
         index, node_index = self._both_ends()
         netlink, family, uplink = self._pod, self._family, path.uplink
-        relay = Relay(
-            link=self._name,
-            uplink=uplink.name,
-            uplink_index=uplink.index,
-            mac=uplink.mac.hex(":"),
-            source=self._source,
-            next_hops=next_hops(path.ways, path.destinations),
-        )
+        relay = self._relay_for(path)
         return (
             # The node has no business on the link: no address of its own, so none to answer for either.
             self._sysctl(self._node_namespace, f"ipv6/conf/{self._name}/disable_ipv6", "1"),
@@ -174,6 +171,16 @@ class Link:
                 self._has_rule,
                 lambda: netlink.rule("add", family=family.socket, fwmark=MARK, table=MARK, priority=_RULE_PRIORITY),
             ),
+        )
+
+    def _relay_for(self, path: Path) -> Relay:
+        return Relay(
+            link=self._name,
+            uplink=path.uplink.name,
+            uplink_index=path.uplink.index,
+            mac=path.uplink.mac.hex(":"),
+            source=self._source,
+            next_hops=next_hops(path.ways, path.destinations),
         )
 
     @staticmethod

@@ -41,6 +41,10 @@ class Nftables:
         """Change the rule set; raise ``NftablesError``."""
         self._answer(script, 0)
 
+    def check(self, script: str) -> None:
+        """Have the kernel try a change and take it back; raise ``NftablesError`` if it refuses."""
+        self._answer(script, 0, is_trial=True)
+
     def read(self, script: str) -> Json:
         """What the script lists, as libnftables-json(5); raise ``NftablesError``."""
         answer: Json = json.loads(self._answer(script, _OUTPUT_JSON) or b"{}")
@@ -50,7 +54,7 @@ class Nftables:
         """What the script lists, without counts and handles: if equal, it is untouched; raise ``NftablesError``."""
         return self._answer(script, _OUTPUT_STATELESS)
 
-    def _answer(self, script: str, flags: int) -> bytes:
+    def _answer(self, script: str, flags: int, *, is_trial: bool = False) -> bytes:
         library = self._library
         with self._lock:
             # A context caches what it saw of the ruleset; a fresh one can't be stale.
@@ -59,9 +63,11 @@ class Nftables:
                 library.nft_ctx_buffer_output(context)
                 library.nft_ctx_buffer_error(context)
                 library.nft_ctx_output_set_flags(context, flags)
+                library.nft_ctx_set_dry_run(context, is_trial)
                 if library.nft_run_cmd_from_buffer(context, script.encode()) != 0:
                     message = library.nft_ctx_get_error_buffer(context).decode(errors="replace")
-                    raise NftablesError(f"nftables: {' '.join(message.split())}")
+                    # What follows is the script, with marks below it.
+                    raise NftablesError(f"nftables: {message.partition(chr(10))[0].removeprefix('Error: ')}")
                 return bytes(library.nft_ctx_get_output_buffer(context) or b"")
             finally:
                 library.nft_ctx_free(context)
@@ -93,6 +99,7 @@ def _library() -> ctypes.CDLL:
     library.nft_ctx_buffer_output.argtypes = [context]
     library.nft_ctx_buffer_error.argtypes = [context]
     library.nft_ctx_output_set_flags.argtypes = [context, ctypes.c_uint]
+    library.nft_ctx_set_dry_run.argtypes = [context, ctypes.c_bool]
     library.nft_run_cmd_from_buffer.argtypes = [context, ctypes.c_char_p]
     library.nft_ctx_get_output_buffer.argtypes = [context]
     library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p

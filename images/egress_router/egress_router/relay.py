@@ -28,16 +28,18 @@ class RelayTable:
         """Whether the table is for this relay, and as it was when this object last wrote it."""
         return self._loaded == relay and self._listed() == self._text
 
-    def load(self, relay: Relay) -> None:
-        """Replace the table, atomically; raise ``NftablesError`` with a sentence."""
+    def refusal(self, relay: Relay) -> str | None:
+        """What the kernel says if it can't load such a table; nothing is changed by asking."""
         try:
-            self._run(relay_rules.load(relay))
+            with self._node.entered():
+                self._nftables.check(relay_rules.trial(relay))
         except NftablesError as error:
-            raise NftablesError(
-                f"the node can't pass frames between {relay.uplink} and {relay.link}: its kernel needs nftables'"
-                " family netdev with fwd, dup and fib, modules nft_fwd_netdev, nft_dup_netdev and nft_fib_netdev"
-                f" ({error})"
-            ) from error
+            return str(error)
+        return None
+
+    def load(self, relay: Relay) -> None:
+        """Replace the table, atomically; raise ``NftablesError``."""
+        self._run(relay_rules.load(relay))
         self._loaded = relay
         self._text = self._listed()
 

@@ -18,7 +18,7 @@ interface that is gone is lost, and an address of the node itself is left to the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from egress_router.family import Address, family_of
@@ -42,15 +42,22 @@ class Relay:
 
 
 def load(relay: Relay) -> str:
-    """A script that replaces the table in one transaction.
+    """A script that replaces the table in one transaction."""
+    return _script(relay.link, relay)
 
-    The priority is before whatever else looks at frames here: the next is conntrack's place in other families.
-    """
+
+def trial(relay: Relay) -> str:
+    """A script by which a kernel shows whether it can load the table, while there is no link yet: not to be run."""
+    return _script(relay.link, replace(relay, link=relay.uplink))
+
+
+def _script(table: str, relay: Relay) -> str:
+    """The priority is before whatever else looks at frames here: the next is conntrack's place in other families."""
     outgoing, incoming = (_out4, _in4) if isinstance(relay.source, IPv4Address) else (_out6, _in6)
     ip = family_of(relay.source).nft
     return f"""
-{remove(relay.link)}
-table netdev {relay.link} {{
+{remove(table)}
+table netdev {table} {{
   chain out {{
     type filter hook ingress device "{relay.link}" priority -300; policy drop
     ether saddr != {relay.mac} drop

@@ -393,6 +393,9 @@ class Router:
                 f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN
             )
         uplink = path.uplink
+        refusal = self._link.refusal(path)
+        if refusal is not None:
+            raise Faulty(faults.node_kernel(self._config.source, uplink.name, refusal))
         self._proof.forget()
         self._away = False
         self._make_sure(uplink, neighbours)

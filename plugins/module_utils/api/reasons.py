@@ -39,6 +39,7 @@ class Reason(StrEnum):
     WRONG_ROUTE = "WrongRoute"
     GATEWAY_SILENT = "GatewaySilent"
     LAN_PROXY = "LanProxy"
+    NODE_KERNEL = "NodeKernel"
 
     # What is asked for is not allowed, not possible, or does not fit.
     ADDRESS_FAMILY_MISMATCH = ("AddressFamilyMismatch", True)

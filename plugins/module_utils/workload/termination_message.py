@@ -22,6 +22,7 @@ FAULTS = (
     Reason.WRONG_ROUTE,
     Reason.GATEWAY_SILENT,
     Reason.LAN_PROXY,
+    Reason.NODE_KERNEL,
 )
 """What can be wrong between an egress pod and its LAN."""
 

@@ -157,6 +157,7 @@ def test_every_message_fits_into_what_the_kubelet_keeps() -> None:
         faults.wrong_route(source, f"the node's route to {source} leaves by {name}, not by the uplink {name}"),
         faults.gateway_silent(source, source, name, 1e9),
         faults.lan_proxy(source, MAC),
+        faults.node_kernel(source, name, "x" * 10_000),
     )
     assert {fault.reason for fault in made} == set(faults.Reason)
     assert all(len(of_fault(fault).message) < 1024 for fault in made)
