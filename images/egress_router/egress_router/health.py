@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Final
 
+from egress_router.watch import Watch
+
 # Seconds that one client may take to ask, and to hear; requests are answered one after the other.
 _PATIENCE: Final = 1.0
 _LONGEST_REQUEST: Final = 8192
@@ -35,10 +37,13 @@ class Page:
 class HealthPort:
     """A TCP listener on every address of the pod."""
 
-    def __init__(self, port: int, pages: Mapping[str, Callable[[], Page]]) -> None:
-        """``pages``: by path; each is made anew for each request."""
+    def __init__(
+        self, port: int, pages: Mapping[str, Callable[[], Page]], watches: Mapping[str, Watch] | None = None
+    ) -> None:
+        """``pages``: by path; each is made anew for each request. ``watches``: by path, asked for by ``?watch``."""
         self._port = port
         self._pages = pages
+        self._watches = watches or {}
         self._listener: socket.socket | None = None
 
     def open(self) -> None:
@@ -57,6 +62,8 @@ class HealthPort:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._listener = None
+        for watch in self._watches.values():
+            watch.close()
         log.info("health port closed port=%d", self._port)
 
     def _serve(self, listener: socket.socket) -> None:
@@ -65,29 +72,42 @@ class HealthPort:
                 connection, _client = listener.accept()
             except OSError:
                 return
-            with connection:
-                try:
-                    self._answer(connection)
-                except OSError:
-                    # A probe that connects and leaves is what this port is for.
-                    continue
+            try:
+                stays = self._answer(connection)
+            except OSError:
+                # A probe that connects and leaves is what this port is for.
+                stays = False
+            if not stays:
+                connection.close()
 
-    def _answer(self, connection: socket.socket) -> None:
+    def _answer(self, connection: socket.socket) -> bool:
+        """Whether the client stays connected."""
         request, end = b"", time.monotonic() + _PATIENCE
         while b"\r\n\r\n" not in request and len(request) < _LONGEST_REQUEST:
             connection.settimeout(max(0.001, end - time.monotonic()))
             part = connection.recv(_LONGEST_REQUEST)
             if not part:
-                return
+                return False
             request += part
-        page = self._page(request.split(b"\r\n", 1)[0].decode("ascii", errors="replace"))
+        line = request.split(b"\r\n", 1)[0].decode("ascii", errors="replace")
+        connection.settimeout(_PATIENCE)
+        if watch := self._watch(line):
+            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/jsonl\r\n\r\n")
+            watch.add(connection)
+            return True
+        page = self._page(line)
         body = page.text.encode()
         head = (
             f"HTTP/1.0 {page.status} {_REASONS[page.status]}\r\n"
             f"Content-Type: {page.content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        connection.settimeout(_PATIENCE)
         connection.sendall(head.encode() + body)
+        return False
+
+    def _watch(self, line: str) -> Watch | None:
+        method, _blank, rest = line.partition(" ")
+        path, _mark, query = rest.split(" ", 1)[0].partition("?")
+        return self._watches.get(path) if method == "GET" and query == "watch" else None
 
     def _page(self, line: str) -> Page:
         method, _blank, rest = line.partition(" ")

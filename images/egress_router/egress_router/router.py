@@ -39,6 +39,7 @@ from egress_router.resolve import Resolver
 from egress_router.ruleset import PodInterface, Route
 from egress_router.uplink import Uplink, Uplinks
 from egress_router.verdicts import Choices, Verdicts
+from egress_router.watch import Watch
 from egress_router.ways import ways
 
 # All in seconds, alike for both families. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links
@@ -116,9 +117,10 @@ class Router:
         lookups = Lookups(resolv_conf, config.family, lambda address: config.objection(address, own))
         self._resolver = Resolver(known, config.resolve, lookups, self._events.wake)
         self._port_use = PortUse(config.family, config.source, self._events.wake)
-        self._verdicts = Verdicts(config.source, config.probe, self._choices, self._prefer)
+        watch = Watch(self._news)
+        self._verdicts = Verdicts(config.source, config.probe, self._choices, self._prefer, watch.tell)
         pages = {"/readyz": self._readyz, "/metrics": self._metrics, "/destinations": self._destinations}
-        self._health = HealthPort(config.health_port, pages)
+        self._health = HealthPort(config.health_port, pages, {"/destinations": watch})
         self._pod_address = interface.address
         self._neighbours: Neighbours[Any] | None = None
         self._announcements: list[float] = []
@@ -172,9 +174,17 @@ class Router:
         return Page(200, render(self._config.routes, status), CONTENT_TYPE)
 
     def _destinations(self) -> Page:
+        return Page(200, json.dumps(self._found(), indent=2) + "\n", "application/json")
+
+    def _news(self) -> str | None:
+        """The same in one line, once there is something."""
+        found = self._found()
+        return json.dumps(found) if found else None
+
+    def _found(self) -> list[dict[str, str | None]]:
         """What became of the last attempt at each destination."""
         findings = self._verdicts.findings()
-        told = [
+        return [
             {
                 "port": str(port),
                 "destination": str(to),
@@ -185,7 +195,6 @@ class Router:
             for port, to in self._config.routes.items()
             if (found := findings.get(port)) is not None
         ]
-        return Page(200, json.dumps(told, indent=2) + "\n", "application/json")
 
     def _choices(self) -> Choices | None:
         """What to try: nothing while the address isn't ours."""

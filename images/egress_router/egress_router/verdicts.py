@@ -76,15 +76,18 @@ class Verdicts:
         probe: Probe,
         choices: Callable[[], Choices | None],
         on_better: Callable[[ServedPort, Address], None],
+        on_change: Callable[[], None],
     ) -> None:
         """``choices``: what to try, None for nothing now.
 
-        ``on_better`` is called in the thread with another address that answers while the one in use doesn't.
+        Both are called in the thread: ``on_better`` with another address that answers while the one in use doesn't,
+        ``on_change`` after a round that found something else than the one before.
         """
         self._source = source
         self._probe = probe
         self._choices = choices
         self._on_better = on_better
+        self._on_change = on_change
         self._stopped = Event()
         self._found: dict[ServedPort, Finding] = {}
 
@@ -115,25 +118,26 @@ class Verdicts:
                 wait = float(self._probe.interval)
 
     def _look(self, choices: Choices) -> None:
+        former = self._found
         tcp = {port: routes for port, routes in choices.items() if port.protocol is Protocol.TCP}
         found = dict(self._try_all([(port, routes[0]) for port, routes in tcp.items() if routes]))
         unknown = {port: Finding(Verdict.NAME_UNKNOWN) for port, routes in tcp.items() if not routes}
-        self._found = {port: finding for (port, _route), finding in found.items()} | unknown
-        self._try_others(tcp)
+        self._found = self._with_others(tcp, {port: finding for (port, _route), finding in found.items()} | unknown)
+        if self._found != former:
+            self._on_change()
 
-    def _try_others(self, choices: Choices) -> None:
+    def _with_others(self, choices: Choices, found: dict[ServedPort, Finding]) -> dict[ServedPort, Finding]:
         """Where the address in use fails a second time, while another of its name answers, that one is better."""
         failing = [
-            port
-            for port, routes in choices.items()
-            if len(routes) > 1 and self._found[port].verdict is not Verdict.OPEN
+            port for port, routes in choices.items() if len(routes) > 1 and found[port].verdict is not Verdict.OPEN
         ]
         again = self._try_all([(port, route) for port in failing for route in choices[port]])
         for port in failing:
             answering = [route for route in choices[port] if again[port, route].verdict is Verdict.OPEN]
             if answering:
-                self._found[port] = again[port, answering[0]]
+                found[port] = again[port, answering[0]]
                 self._on_better(port, answering[0][0])
+        return found
 
     def _try_all(self, targets: list[tuple[ServedPort, Route]]) -> dict[tuple[ServedPort, Route], Finding]:
         """Side by side, so many at once."""

@@ -14,13 +14,20 @@ from collections.abc import Iterator
 import pytest
 from egress_router import health
 from egress_router.health import HealthPort, Page
+from egress_router.watch import Watch
 
 
 @pytest.fixture
-def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(health, "_PATIENCE", 0.3)
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         number: int = free.getsockname()[1]
+    return number
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch, free_port: int) -> Iterator[int]:
+    monkeypatch.setattr(health, "_PATIENCE", 0.3)
+    number = free_port
     made = HealthPort(number, {"/readyz": lambda: Page(503, "why\n"), "/metrics": lambda: Page(200, "one 1\n", "x/y")})
     made.open()
     yield number
@@ -34,6 +41,47 @@ def test_pages_are_served_with_their_status_and_type(port: int) -> None:
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5)
         assert (caught.value.code, caught.value.read()) == (status, body)
+
+
+def test_a_watch_hears_each_change_and_holds_up_nobody(free_port: int) -> None:
+    lines = ["one"]
+    watch = Watch(lambda: lines[0] or None)
+    made = HealthPort(free_port, {"/found": lambda: Page(200, "page\n")}, {"/found": watch})
+    made.open()
+    try:
+        with socket.create_connection(("127.0.0.1", free_port), 5) as client, client.makefile("rb") as stream:
+            client.sendall(b"GET /found?watch HTTP/1.0\r\n\r\n")
+            assert stream.readline() == b"HTTP/1.0 200 OK\r\n"
+            assert [stream.readline() for _line in range(3)][1:] == [b"\r\n", b"one\n"]
+            with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/found", timeout=5) as answer:
+                assert answer.read() == b"page\n"
+            lines[0] = ""
+            watch.tell()
+            lines[0] = "two"
+            watch.tell()
+            assert stream.readline() == b"two\n"
+            made.close()
+            assert stream.readline() == b""
+    finally:
+        made.close()
+
+
+def test_of_too_many_watches_the_oldest_has_to_go(free_port: int) -> None:
+    watch = Watch(lambda: "line")
+    made = HealthPort(free_port, {}, {"/found": watch})
+    made.open()
+    clients = [socket.create_connection(("127.0.0.1", free_port), 5) for _number in range(5)]
+    try:
+        for client in clients:
+            client.sendall(b"GET /found?watch HTTP/1.0\r\n\r\n")
+            assert client.recv(1000)
+        assert b"".join(iter(lambda: clients[0].recv(1000), b"")) in (b"", b"line\n")
+        watch.tell()
+        assert clients[1].recv(1000).endswith(b"line\n")
+    finally:
+        for client in clients:
+            client.close()
+        made.close()
 
 
 def test_what_is_no_get_is_refused(port: int) -> None:
