@@ -18,13 +18,14 @@ WrittenCondition = Dict[str, Any]
 class Condition:
     """What an object is to say about one of its condition types."""
 
-    ready: bool
+    ready: bool | None
+    """None: it can't be told."""
     reason: Reason
     message: str
 
     @property
     def status(self) -> str:
-        return "True" if self.ready else "False"
+        return "Unknown" if self.ready is None else str(self.ready)
 
 
 def conditions_of(obj: KubeObject) -> List[WrittenCondition]:
@@ -46,6 +47,14 @@ def is_true(obj: KubeObject, kind: str) -> bool:
 def is_refused(condition: WrittenCondition | None) -> bool:
     """Whether a condition is False for a reason that waiting does not cure."""
     return condition is not None and condition["status"] == "False" and Reason.is_final(condition["reason"])
+
+
+def says(written: Mapping[str, Any], condition: Condition | None) -> bool:
+    """Whether what is written (empty: nothing) is this condition, whenever it became so."""
+    if condition is None:
+        return not written
+    wanted = (condition.status, str(condition.reason), condition.message)
+    return (written.get("status"), written.get("reason"), written.get("message")) == wanted
 
 
 def with_conditions(obj: KubeObject, wanted: Mapping[str, Condition | None], now: str) -> List[WrittenCondition]:

@@ -41,6 +41,11 @@ class Reason(StrEnum):
     LAN_PROXY = "LanProxy"
     NODE_KERNEL = "NodeKernel"
 
+    # A Service's DestinationsReachable.
+    DESTINATIONS_REACHABLE = "DestinationsReachable"
+    DESTINATIONS_NOT_REACHABLE = "DestinationsNotReachable"
+    NO_VERDICT = "NoVerdict"
+
     # What is asked for is not allowed, not possible, or does not fit.
     ADDRESS_FAMILY_MISMATCH = ("AddressFamilyMismatch", True)
     ADDRESS_IN_CONFLICT = ("AddressInConflict", True)

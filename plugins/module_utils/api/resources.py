@@ -42,6 +42,8 @@ MANAGED_LABEL = f"{API_GROUP}/managed-by"
 MANAGER = "egress-controller"
 
 READY_CONDITION = "EgressReady"
+REACHABLE_CONDITION = "DestinationsReachable"
+"""On a Service: whether its destinations answer, as its egress pods find when they try them."""
 SERVED_CONDITION = "EgressServed"
 """On a Service: that it has been ready, and with which source addresses. Such a one is never moved to another."""
 

@@ -36,13 +36,15 @@ from ..api.resources import (
 )
 from ..ipam.cloud import EgressCloud
 from ..ipam.network import EgressNetwork
-from .network_policy import ingress_rules
+from .network_policy import ingress_rules, namespace_peer
 
 CONTAINER_NAME = "avi-egress-router"
 HOST_NAMESPACES = "/proc/1/ns"
 """The directory, not the file ``net`` in it: container runtimes refuse to mount a magic link."""
 RENDERING_VARIABLE = "EGRESS_RENDERING"
 """A digest of the pod's rendering: not for the router, but to know pods of an older rendering by."""
+CONTROLLER_LABELS = {"app.kubernetes.io/name": "avi-egress-controller"}
+"""Of the egress controller's pods, as the role makes them."""
 STARTUP_SECONDS = 600
 """How long a router may wait for its address, such as for a predecessor on a node that does not answer."""
 TERMINATION_GRACE_SECONDS = 5
@@ -97,9 +99,19 @@ def _digest(pod_spec: KubeObject) -> str:
 
 def egress_ports(routes: Sequence[Destination]) -> str:
     """EGRESS_PORTS: ``<pod port>/<protocol>=<host>:<port>``, comma-separated, IPv6 addresses in brackets."""
-    return ",".join(
-        f"{route.port}/{route.protocol.lower()}={_bracketed(route.host)}:{route.host_port}" for route in routes
-    )
+    return ",".join(f"{route.port}/{route.protocol.lower()}={destination_address(route)}" for route in routes)
+
+
+def destination_address(route: Destination) -> str:
+    """Host and port of a destination as in a URL, which is how the router calls it too."""
+    host = f"[{route.host}]" if ":" in route.host else route.host
+    return f"{host}:{route.host_port}"
+
+
+def tried_destinations(service: EgressService) -> tuple[Destination, ...]:
+    """What the egress pod tries by itself: all that is TCP, unless that is switched off."""
+    routes = service.routes if service.egress_pod.probe.interval else ()
+    return tuple(route for route in routes if route.protocol == "TCP")
 
 
 def environment(
@@ -262,10 +274,11 @@ def _pod_template(
     return {"metadata": {"name": name, "labels": {"name": name}}, "spec": pod_spec}
 
 
-def network_policy(service: EgressService) -> KubeObject:
+def network_policy(service: EgressService, asked_from: str | None = None) -> KubeObject:
     """Who reaches the egress pod: those whom ``avi_proxy`` admits, by default only pods of the project's own namespace.
 
-    (Article, "Access Patterns".) Refused where a rule of ``avi_proxy`` can't be expressed.
+    (Article, "Access Patterns".) Refused where a rule of ``avi_proxy`` can't be expressed. ``asked_from`` is the
+    namespace of the egress controller, which asks the health port what has become of the destinations.
     """
     name = egress_pod_name(service.name)
     ingress: list[KubeObject] = [{"from": [{"podSelector": {}}]}]
@@ -273,6 +286,8 @@ def network_policy(service: EgressService) -> KubeObject:
         ingress = ingress_rules(
             service.policy, service.namespace, service.ports, f"Service {service.namespace}/{service.name}"
         )
+    if asked_from and tried_destinations(service):
+        ingress = [*ingress, _asked_by_controller(asked_from, service.egress_pod.hm_port)]
     return {
         **_part(NETWORK_POLICY, service),
         "spec": {
@@ -281,6 +296,11 @@ def network_policy(service: EgressService) -> KubeObject:
             "ingress": ingress,
         },
     }
+
+
+def _asked_by_controller(namespace: str, health_port: int) -> KubeObject:
+    pods = {**namespace_peer(namespace), "podSelector": {"matchLabels": CONTROLLER_LABELS}}
+    return {"from": [pods], "ports": [{"protocol": "TCP", "port": health_port}]}
 
 
 def service_part(service: EgressService, sources: Sequence[str], ports: Sequence[dict[str, Any]]) -> KubeObject:
@@ -336,7 +356,3 @@ def _port_name(prefix: str, port: Mapping[str, Any]) -> str:
 
 def owner_reference(service: EgressService) -> dict[str, str]:
     return {"apiVersion": SERVICE.api_version, "kind": SERVICE.kind, "name": service.name, "uid": service.uid}
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

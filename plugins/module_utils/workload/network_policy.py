@@ -185,7 +185,7 @@ def _ingress_rule(admitted: _Admitted, project: str, ports: Sequence[ServicePort
     if not admitted.everybody:
         rule["from"] = [
             *own,
-            *(_namespace(name) for name in sorted(admitted.projects - {project})),
+            *(namespace_peer(name) for name in sorted(admitted.projects - {project})),
             *({"ipBlock": {"cidr": block}} for block in admitted.blocks),
         ]
     if ports:
@@ -193,5 +193,6 @@ def _ingress_rule(admitted: _Admitted, project: str, ports: Sequence[ServicePort
     return rule
 
 
-def _namespace(name: str) -> KubeObject:
+def namespace_peer(name: str) -> KubeObject:
+    """All pods of a namespace, as a peer of a NetworkPolicy."""
     return {"namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: name}}}

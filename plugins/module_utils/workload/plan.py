@@ -79,13 +79,14 @@ def serve(
     network: EgressNetwork,
     sources: Sequence[str],
     observed: Observed,
+    asked_from: str | None = None,
 ) -> Plan:
     """The writes that make an admitted service with its leased addresses work.
 
     Isolation comes before the pod, and the Service points to the pod last. A ReplicationController would start the
     new pod beside the old one, so it is held at 0 replicas while pods of an older rendering are there: no two
     pods are ever asked to hold one address. A StatefulSet sees to that by itself, ordinal by ordinal; only pods that
-    another controller made have to end first.
+    another controller made have to end first. ``asked_from``: see ``manifests.network_policy``.
     """
     for part in observed.parts():
         _check_ours(service, cloud, part)
@@ -98,7 +99,7 @@ def serve(
         rendered = render(service, cloud, network, sources, replicas=0)
     writes = [
         *account_writes(cloud.uuid, service.namespace, observed),
-        *ensure(manifests.network_policy(service), observed.network_policy),
+        *ensure(manifests.network_policy(service, asked_from), observed.network_policy),
         *_end(observed.controller if service.egress_pod.ha else observed.stateful_set, observed.pods),
         *_controller_writes(rendered, observed.stateful_set if service.egress_pod.ha else observed.controller),
         *_budget_writes(service, observed.disruption_budget),

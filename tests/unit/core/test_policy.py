@@ -88,6 +88,20 @@ def test_the_egress_pods_network_policy_follows_the_annotation() -> None:
     assert found["spec"]["policyTypes"] == ["Ingress"]
 
 
+def test_the_egress_controller_reaches_the_health_port_alone() -> None:
+    pods = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "avi-egress"}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "avi-egress-controller"}},
+    }
+    asking = {"from": [pods], "ports": [{"protocol": "TCP", "port": 1000}]}
+    egress_pod = {"destination_ip": "10.10.10.200", "hm_port": 1000}
+    assert network_policy(service(egress_pod), "avi-egress")["spec"]["ingress"] == [{"from": OWN}, asking]
+    closed = service(egress_pod, avi_proxy=text(rule(1, "DENY")))
+    assert network_policy(closed, "avi-egress")["spec"]["ingress"] == [asking]
+    off = service({**egress_pod, "probe": {"interval": 0}})
+    assert network_policy(off, "avi-egress")["spec"]["ingress"] == [{"from": OWN}]
+
+
 @pytest.mark.parametrize("value", ["{}", '{"virtualservice": {"a": [1]}, "pool": "x"}'])
 def test_without_rules_the_own_project_alone_is_admitted(value: str) -> None:
     assert network_policy(service(avi_proxy=value)) == network_policy(service())
