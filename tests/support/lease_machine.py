@@ -484,7 +484,8 @@ class LeaseMachine(RuleBasedStateMachine):
         listers: Any = SimpleNamespace(networks=Lister(networks, read_network))
         store: Any = self.store
         events: Any = Silent()
-        context = Context(store, caches, listers, WorkQueue(self), events)
+        nothing: Any = None
+        context = Context(store, caches, listers, WorkQueue(self), events, nothing, "here")
         of_leases, unfinished, of_locks = self.suspects
         claims = Claims(store, caches, lambda: self.now)
         return (

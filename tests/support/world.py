@@ -90,9 +90,9 @@ class World:
     def controller(self, name: str) -> KubeObject | None:
         return self.cluster.get(REPLICATION_CONTROLLER, f"{name}-avi-egress-pod", self.namespace)
 
-    def condition(self, name: str) -> dict[str, Any]:
+    def condition(self, name: str, kind: str = "EgressReady") -> dict[str, Any]:
         conditions = self.service(name)["status"].get("conditions") or ()
-        return next((item for item in conditions if item["type"] == "EgressReady"), {})
+        return next((item for item in conditions if item["type"] == kind), {})
 
     def lease(self, name: str) -> KubeObject | None:
         return self.cluster.get(EGRESS_LEASE, f"{self.name}.{self.namespace}.{name}.0")
@@ -146,8 +146,8 @@ class World:
         self.wait_reason(name, "WaitingForPod")
         assert self.service(name)["spec"]["selector"] == {"name": f"{name}-avi-egress-pod"}
 
-    def run_pod(self, name: str, last_words: str | None = None) -> str:
-        """Play the RC's controller and kubelet: a pod of the present template.
+    def run_pod(self, name: str, last_words: str | None = None, address: str | None = None) -> str:
+        """Play the RC's controller and kubelet: a pod of the present template, perhaps with an address.
 
         It is ready, or waits after its router has ended once with some last words.
         """
@@ -164,6 +164,8 @@ class World:
             container = {"name": spec["containers"][0]["name"], "image": "x", "imageID": "x", "restartCount": 1}
             ended = {"terminated": {"exitCode": 75, "message": last_words}}
             status["containerStatuses"] = [{**container, "ready": False, "started": False, "lastState": ended}]
+        if address:
+            status |= {"podIP": address, "podIPs": [{"ip": address}]}
         pod = str(metadata["name"])
         self.cluster.patch(POD, pod, {"status": {"phase": "Running", **status}}, self.namespace, subresource="status")
         return pod

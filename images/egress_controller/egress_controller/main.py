@@ -37,6 +37,7 @@ from egress_controller.runtime.event_recorder import WARNING, EventRecorder
 from egress_controller.runtime.health import HealthServer
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.leader_election import LeaderElector
+from egress_controller.runtime.line_watches import LineWatches
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.metrics import Metrics
 from egress_controller.runtime.outages import Outages
@@ -70,7 +71,11 @@ class Controller:
         self._caches = Caches(self._client, outages, handlers)
         handlers.attach(self._caches)
         self._events = EventRecorder(self._client, COMPONENT, settings.identity)
-        context = Context(self._client, self._caches, Listers.of(self._caches), self._queue, self._events)
+        self._watches: LineWatches[Key] = LineWatches(self._queue.add)
+        listers = Listers.of(self._caches)
+        context = Context(
+            self._client, self._caches, listers, self._queue, self._events, self._watches, settings.namespace
+        )
         reconcilers = reconcilers_of(context, settings, waiting)
         self._workers = Workers(self._queue, reconcilers, outages, self._metrics, self._emit_error)
         self._reachability = NodeReachability(self._client, self._caches)
@@ -114,6 +119,7 @@ class Controller:
             if self._ended.wait(SYNC_CHECK_SECONDS):
                 return
         _log.info(line("working", workers=self._settings.workers, keys=self._queue.depth))
+        self._watches.start()
         self._workers.start(self._settings.workers)
 
     def _lost(self) -> None:

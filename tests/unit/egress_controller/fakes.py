@@ -59,7 +59,9 @@ class Told:
 
 def context(client: Any, known: Any, networks: Any = None, events: Any = None, queue: Any = None) -> Context:
     """What a reconciler works with: ``networks`` is the lister of networks."""
-    return Context(client, known, SimpleNamespace(networks=networks), queue, events)  # type: ignore[arg-type]
+    listers: Any = SimpleNamespace(networks=networks)
+    watches: Any = None
+    return Context(client, known, listers, queue, events, watches, "here")
 
 
 def caches(**stores: Store) -> Any:

@@ -12,6 +12,7 @@ from egress_controller.cache.caches import Caches
 from egress_controller.cache.listers import Listers
 from egress_controller.runtime.event_recorder import EventRecorder
 from egress_controller.runtime.keys import Key
+from egress_controller.runtime.line_watches import LineWatches
 from egress_controller.runtime.work_queue import WorkQueue
 
 
@@ -25,3 +26,7 @@ class Context:
     queue: WorkQueue[Key]
     """For other keys than the one that is reconciled: to come back to its own, a reconciler returns a Result."""
     events: EventRecorder
+    watches: LineWatches[Key]
+    """Of the egress pods of each service: what they tell by themselves."""
+    namespace: str
+    """The controller's own."""

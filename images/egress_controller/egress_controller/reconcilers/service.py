@@ -45,6 +45,7 @@ from egress_controller.ipam.releases import NOT_USED, Releases
 from egress_controller.ipam.service_leases import ServiceLeases
 from egress_controller.reconcilers.accounts import Accounts
 from egress_controller.reconcilers.admission import ServiceAdmission, annotated_addresses
+from egress_controller.reconcilers.reachability import Reachability
 from egress_controller.reconcilers.service_conditions import ServiceConditions
 from egress_controller.runtime.errors import NotYet
 from egress_controller.runtime.keys import Key
@@ -80,6 +81,8 @@ class ServiceReconciler:
         self._admission = ServiceAdmission(context, claims)
         self._leases = ServiceLeases(claims, waiting)
         self._conditions = ServiceConditions(context)
+        self._reachability = Reachability(context)
+        self._namespace = context.namespace
 
     def reconcile(self, key: Key) -> Result | None:
         service = self._caches.services.get(key.name, key.namespace)
@@ -113,23 +116,25 @@ class ServiceReconciler:
             service_account=self._accounts.ensure(cloud.uuid, desired.namespace),
             pods=tuple(pods.of(BY_NAME_LABEL, (desired.namespace, label))),
         )
-        decided = plan.serve(desired, cloud, network, sources, observed)
+        decided = plan.serve(desired, cloud, network, sources, observed, self._namespace)
         newest = self._carry_out(decided, service)
         conflicts, again = self._conflicts.observe(service, leases, observed.pods)
         if self._conflicts.reassign(desired, network, sources, conflicts):
             return again  # The change of its lease calls the service too.
-        self._conditions.write(newest, condition_with(conflicts, decided.condition), sources)
+        reachable = self._reachability.observe(desired, sources, observed.pods)
+        self._conditions.write(newest, condition_with(conflicts, decided.condition), sources, reachable)
         kept = {lease["metadata"]["name"] for lease in leases}
         unwanted = self._claims.to_give_up(desired.namespace, desired.name, kept)
         if unwanted and decided.settled:
             live = replace(observed, pods=self._live_pods(desired.namespace, desired.name))
-            if plan.serve(desired, cloud, network, sources, live).settled:
+            if plan.serve(desired, cloud, network, sources, live, self._namespace).settled:
                 for lease in unwanted:
                     self._releases.give_up(lease, NOT_USED, "its service uses another")
         return again
 
     def _withdraw(self, key: Key, service: KubeObject | None) -> Result | None:
         self._waiting.discard(key)
+        self._reachability.forget(key)
         namespace, name = key.namespace, key.name
         pods = self._live_pods(namespace, name)
         observed = replace(self._observe(service, namespace, name), pods=pods)

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The EgressReady condition of a Service, with an Event where that is news."""
+"""The conditions of a Service, each with an Event where it is news."""
 
 from __future__ import annotations
 
 import logging
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    REACHABLE_CONDITION,
     READY_CONDITION,
     SERVICE,
     KubeObject,
@@ -35,13 +36,18 @@ class ServiceConditions:
         self._client = context.client
         self._events = context.events
 
-    def write(self, service: KubeObject | None, condition: Condition | None, sources: Sequence[str] = ()) -> None:
-        """Write the condition (None: none) and emit it, where it differs; nothing for a Service that is gone."""
+    def write(
+        self,
+        service: KubeObject | None,
+        condition: Condition | None,
+        sources: Sequence[str] = (),
+        others: Mapping[str, Condition | None] | None = None,
+    ) -> None:
+        """Write EgressReady (None: none) and ``others``, by type; emit what differs; nothing if the Service is gone."""
         if service is None:
             return
-        patch = conditions.conditions_patch(
-            service, service_status.service_conditions(condition, sources), timestamp(utc_now())
-        )
+        wanted = {**service_status.service_conditions(condition, sources), **(others or {})}
+        patch = conditions.conditions_patch(service, wanted, timestamp(utc_now()))
         if not patch:
             return
         metadata = service["metadata"]
@@ -49,9 +55,13 @@ class ServiceConditions:
         patch["metadata"] = {"resourceVersion": metadata["resourceVersion"]}
         self._client.patch(SERVICE, metadata["name"], patch, metadata["namespace"], subresource="status")
         self._emit(service, condition)
+        if reachable := wanted.get(REACHABLE_CONDITION):
+            self._emit_reachable(service, reachable)
 
     def _emit(self, service: KubeObject, condition: Condition | None) -> None:
         former = conditions.find(service, READY_CONDITION) or {}
+        if conditions.says(former, condition):
+            return
         if condition is None:
             self._events.emit(service, NORMAL, "EgressWithdrawn", "egress has been withdrawn from this service")
             return
@@ -66,3 +76,11 @@ class ServiceConditions:
         metadata = service["metadata"]
         name = f"{metadata['namespace']}/{metadata['name']}"
         _log.info(line("condition", service=name, ready=condition.status, reason=condition.reason))
+
+    def _emit_reachable(self, service: KubeObject, condition: Condition) -> None:
+        """That destinations don't answer, and that they do again."""
+        former = conditions.find(service, REACHABLE_CONDITION) or {}
+        if condition.ready is False and former.get("status") != "False":
+            self._events.emit(service, WARNING, condition.reason, condition.message)
+        elif condition.ready and former.get("reason") == Reason.DESTINATIONS_NOT_REACHABLE:
+            self._events.emit(service, NORMAL, condition.reason, condition.message)
