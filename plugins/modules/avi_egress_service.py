@@ -270,6 +270,18 @@ options:
         same, and the message names those that are not ready, each with its condition and its last Event.
     type: bool
     default: true
+  wait_for:
+    description:
+      - What O(wait) waits for with O(state=present). V(ready) is the Service's condition C(EgressReady).
+      - V(reachable) is also its condition C(DestinationsReachable), that every TCP destination accepts connections from
+        the source address, such as when a firewall has learnt of it. If that does not come in time, the message names
+        each destination that does not answer, with its verdict.
+      - V(reachable) is refused if the egress pod tries nothing, as with O(probe.interval=0) or if all destinations are
+        UDP.
+    type: str
+    choices: [ready, reachable]
+    default: ready
+    version_added: 0.2.0
   wait_timeout:
     description: How many seconds to wait, for all of O(services) together.
     type: int
@@ -294,6 +306,15 @@ EXAMPLES = r"""
     ports:
       - name: foo
         port: 80
+
+- name: Wait until the firewall lets the address through
+  avi.egress.avi_egress_service:
+    name: secure-egress-service
+    namespace: green
+    destination_ip: 10.10.10.200
+    probe: {interval: 5}
+    wait_for: reachable
+    wait_timeout: 3600
 
 - name: Reach two applications through one source address
   avi.egress.avi_egress_service:
@@ -376,6 +397,18 @@ condition:
     reason: EgressReady
     message: traffic leaves from 10.70.112.155
     lastTransitionTime: "2026-11-23T06:31:00Z"
+reachable:
+  description:
+    - The Service's condition C(DestinationsReachable), what the egress pods have found out about the destinations; null
+      if that is not known, and where O(probe.interval=0) or all destinations are UDP.
+  returned: O(state=present), without O(services)
+  type: dict
+  sample:
+    type: DestinationsReachable
+    status: "False"
+    reason: DestinationsNotReachable
+    message: "from 10.70.112.155: 10.10.10.200:80 Prohibited by 10.70.112.1"
+    lastTransitionTime: "2026-11-23T06:31:02Z"
 services:
   description: What became of each Service, in the order given.
   returned: with O(services)
@@ -404,6 +437,9 @@ services:
         reason: EgressReady
         message: traffic leaves from 10.70.112.155
         lastTransitionTime: "2026-11-23T06:31:00Z"
+    reachable:
+      description: The Service's condition C(DestinationsReachable); null if it is not known.
+      type: dict
 reason:
   description: One word for what went wrong.
   returned: failure

@@ -135,6 +135,17 @@ services:
         reason: EgressReady
         message: traffic leaves from 10.70.112.155
         lastTransitionTime: "2026-11-23T06:31:00Z"
+    reachable:
+      description:
+        - The Service's condition C(DestinationsReachable), what the egress pods have found out about the destinations;
+          null if that is not known.
+      type: dict
+      sample:
+        type: DestinationsReachable
+        status: "False"
+        reason: DestinationsNotReachable
+        message: "from 10.70.112.155: 10.10.10.200:80 Prohibited by 10.70.112.1"
+        lastTransitionTime: "2026-11-23T06:31:02Z"
     leases:
       description:
         - The leases of the service, by network and slot, those that it had before in other networks too. Their fields

@@ -55,12 +55,13 @@ ServiceName = Tuple[str, str]
 
 @dataclass(frozen=True)
 class Awaited:
-    """A Service that is to become EgressReady."""
+    """A Service of which some conditions are to become True, EgressReady among them."""
 
     service: KubeObject
     """As it is when the wait begins."""
     changed: bool
     """Whether it has just been written."""
+    kinds: Sequence[str] = (READY_CONDITION,)
 
     @property
     def key(self) -> str:
@@ -120,48 +121,68 @@ def is_ready(service: KubeObject) -> bool:
     return is_true(service, READY_CONDITION)
 
 
+def meets(service: KubeObject, kinds: Sequence[str]) -> bool:
+    """Whether the Service says that all of these conditions hold."""
+    return all(is_true(service, kind) for kind in kinds)
+
+
 def until_decided(cluster: KubeClient, watched: Selection, awaited: Sequence[Awaited], deadline: float) -> Objects:
-    """What is there of the watched Services once each awaited one is ready, refused or gone, or at the deadline.
+    """What is there of the watched Services once each awaited one is as awaited, refused or gone, or at the deadline.
 
     A condition that was there before a change may still speak of the past, and so may a refusal whose cause has
     just been removed elsewhere: those are believed once they change, or have had time to.
     """
-    former = {item.key: ready_condition(item.service) for item in awaited}
-    doubtful = {item.key for item in awaited if former[item.key] and (item.changed or is_refused(former[item.key]))}
+    kinds = {item.key: item.kinds for item in awaited}
+    former = {item.key: _said(item.service, item.kinds) for item in awaited}
+    doubtful = {
+        item.key
+        for item in awaited
+        if any(former[item.key]) and (item.changed or is_refused(ready_condition(item.service)))
+    }
     if doubtful:
         seconds = SETTLE_SECONDS + SETTLE_SECONDS_OF_EACH * (len(doubtful) - 1)
-        until(cluster, watched, _Moved(former, doubtful), min(deadline, monotonic() + seconds))
+        until(cluster, watched, _Moved(kinds, former, doubtful), min(deadline, monotonic() + seconds))
 
     def decided(found: Objects) -> bool:
-        services = (found[name] for name in former if name in found)
-        return all(is_ready(service) or is_refused(ready_condition(service)) for service in services)
+        services = ((found[name], kinds[name]) for name in kinds if name in found)
+        return all(meets(service, some) or is_refused(ready_condition(service)) for service, some in services)
 
     return until(cluster, watched, decided, deadline)
 
 
-class _Moved:
-    """Whether each of some conditions has once been another than formerly; it may have come back since."""
+def _said(service: KubeObject, kinds: Sequence[str]) -> Sequence[WrittenCondition | None]:
+    return [find(service, kind) for kind in kinds]
 
-    def __init__(self, former: Mapping[str, Any], doubtful: Iterable[str]) -> None:
+
+class _Moved:
+    """Whether the conditions of each of some Services have once been others than formerly; they may be back since."""
+
+    def __init__(self, kinds: Mapping[str, Sequence[str]], former: Mapping[str, Any], doubtful: Iterable[str]) -> None:
+        self._kinds = kinds
         self._former = former
         self._left = set(doubtful)
 
     def __call__(self, found: Objects) -> bool:
-        self._left = {name for name in self._left & set(found) if ready_condition(found[name]) == self._former[name]}
+        self._left = {
+            name for name in self._left & set(found) if _said(found[name], self._kinds[name]) == self._former[name]
+        }
         return not self._left
 
 
-def why_not_ready(cluster: KubeClient, service: str, found: Objects, timeout: float) -> EgressError:
-    """Why a Service (its ``key``) is not ready that was waited for ``timeout`` seconds."""
+def why_not_met(
+    cluster: KubeClient, service: str, found: Objects, timeout: float, kinds: Sequence[str] = (READY_CONDITION,)
+) -> EgressError:
+    """Why a Service (its ``key``) is not as awaited that was waited for ``timeout`` seconds."""
     if service not in found:
         return EgressError(f"Service {service}: somebody deleted it while its egress pod was waited for")
     condition = ready_condition(found[service])
     if condition and is_refused(condition):
         return Refused(Reason(condition["reason"]), condition["message"])
     namespace, name = service.split("/")
+    kind = next(item for item in kinds if not is_true(found[service], item))
     return TimedOut(
-        f"Service {service}: condition {READY_CONDITION} is not True after {timeout:g} s: "
-        f"{_condition_told(condition)}; {_last_event(cluster, namespace, name)}"
+        f"Service {service}: condition {kind} is not True after {timeout:g} s: "
+        f"{_condition_told(kind, find(found[service], kind))}; {_last_event(cluster, namespace, name)}"
     )
 
 
@@ -199,7 +220,9 @@ def bound_leases(leases: Objects, services: Collection[ServiceName]) -> dict[str
     return {name: owner for name, owner in owners.items() if owner in services}
 
 
-def _condition_told(condition: WrittenCondition | None) -> str:
+def _condition_told(kind: str, condition: WrittenCondition | None) -> str:
+    if condition is None and kind != READY_CONDITION:
+        return "the egress controller has heard nothing about it yet"
     if condition is None:
         return "the egress controller has not set it, is it running?"
     return f"it is {condition['status']} ({condition['reason']}: {condition['message']})"

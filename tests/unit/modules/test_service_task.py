@@ -119,7 +119,10 @@ class Server:
         for obj in self.list(resource, namespace) if resource is SERVICE else ():
             said = self.controller(obj)
             told = {**obj, "metadata": {**obj["metadata"], "resourceVersion": "2"}}
-            yield "MODIFIED", patched(told, {"status": {"conditions": [said] if said else []}})
+            kept = [
+                item for item in obj.get("status", {}).get("conditions", ()) if said and item["type"] != said["type"]
+            ]
+            yield "MODIFIED", patched(told, {"status": {"conditions": [*kept, said] if said else []}})
 
     def _kept(self, resource: Resource, name: str, body: KubeObject, dry_run: bool) -> KubeObject:
         if not dry_run:
@@ -143,7 +146,13 @@ class Server:
 
 
 def run(server: Server, *items: dict[str, Any], check_mode: bool = False, **options: Any) -> Result:
-    given = {**dict.fromkeys(egress_service.SPEC.options), "wait": False, "wait_timeout": 0.2, **options}
+    given = {
+        **dict.fromkeys(egress_service.SPEC.options),
+        "wait": False,
+        "wait_for": "ready",
+        "wait_timeout": 0.2,
+        **options,
+    }
     given["services"] = list(items)
     egress_service.validate(given)
     return egress_service.reconcile(cast("Any", server), given, check_mode)
@@ -413,6 +422,51 @@ def test_a_service_that_is_as_it_should_be_and_not_ready_is_waited_for() -> None
 
     assert not result.changed
     assert result.values["services"][0]["condition"] == READY
+
+
+REACHABLE = {"type": "DestinationsReachable", "status": "True", "reason": "DestinationsReachable", "message": "all"}
+
+
+def test_a_ready_service_is_waited_for_until_it_is_reachable_too() -> None:
+    server = Server(service("green", "a", READY))
+    told = "from 10.70.112.155: 10.10.10.200:80 Refused"
+    closed = {**REACHABLE, "status": "False", "reason": "DestinationsNotReachable", "message": told}
+    server.controller = lambda _service: closed
+
+    error = failure(server, item("green", "a"), wait=True, wait_for="reachable")
+
+    assert error.reason == "TimedOut"
+    assert f"DestinationsNotReachable: {told}" in str(error)
+    assert error.changed is False
+    assert not run(server, item("green", "a"), wait=True).changed, "ready alone is not affected"
+
+
+def test_a_service_that_is_reachable_costs_no_watch() -> None:
+    server = Server(service("green", "a", READY))
+    server.found[SERVICE]["green/a"]["status"]["conditions"].append(REACHABLE)
+
+    result = run(server, item("green", "a"), wait=True, wait_for="reachable")
+
+    assert server.log == ["list Service green"]
+    assert result.values["services"][0]["reachable"] == REACHABLE
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"probe": {"interval": 0, "timeout": None}},
+        {"destination_ip": None, "destinations": {"10.10.10.200": {"53/udp": 53}}, "ports": None},
+    ],
+)
+def test_what_is_never_tried_is_not_waited_for(given: dict[str, Any], check_mode: bool) -> None:
+    server = Server()
+
+    error = failure(server, item("green", "a", **given), wait_for="reachable", check_mode=check_mode)
+
+    assert error.reason == "InvalidInput"
+    assert "wait_for is 'reachable'; its egress pod tries no destination" in str(error)
+    assert server.log == ["list Service green"]
 
 
 def test_those_that_are_not_ready_in_the_end_are_named_each_with_its_reason() -> None:

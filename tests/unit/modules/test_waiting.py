@@ -57,14 +57,16 @@ class Playback:
             yield kind, obj
 
 
-def wait(cluster: Playback, changed: bool = True, timeout: float = 0.2) -> KubeObject:
-    """The first of the objects once it is ready; else the reason why not."""
-    server, awaited = cast("Any", cluster), [waiting.Awaited(cluster.objects[0], changed)]
+def wait(
+    cluster: Playback, changed: bool = True, timeout: float = 0.2, kinds: tuple[str, ...] = ("EgressReady",)
+) -> KubeObject:
+    """The first of the objects once it is as awaited; else the reason why not."""
+    server, awaited = cast("Any", cluster), [waiting.Awaited(cluster.objects[0], changed, kinds)]
     found = waiting.until_decided(server, Selection(SERVICE, "green"), awaited, time.monotonic() + timeout)
     service = found.get("green/x")
-    if service and waiting.is_ready(service):
+    if service and waiting.meets(service, kinds):
         return service
-    raise waiting.why_not_ready(server, "green/x", found, timeout)
+    raise waiting.why_not_met(server, "green/x", found, timeout, kinds)
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +177,38 @@ def test_a_timeout_without_a_controller_or_the_right_to_read_events() -> None:
 
     with pytest.raises(waiting.TimedOut, match=r"is it running\?; its Events cannot be read: permission is missing"):
         wait(cluster)
+
+
+REACHABLE = ("EgressReady", "DestinationsReachable")
+
+
+def reachable(status: str | None, message: str = "from 10.70.112.155: 10.10.10.200:80 Refused") -> KubeObject:
+    """Ready, and with a word about its destinations."""
+    found = service("EgressReady", ready=True)
+    if status:
+        told = {"type": REACHABLE[1], "status": status, "reason": f"R{status}", "message": message}
+        found["status"]["conditions"].append(told)
+    return found
+
+
+def test_ready_is_not_enough_where_reachable_is_awaited() -> None:
+    cluster = Playback(service(), [("MODIFIED", reachable("Unknown"))], [("MODIFIED", reachable("True"))])
+    assert wait(cluster, kinds=REACHABLE) == reachable("True")
+    assert cluster.watches == 2
+
+
+def test_what_was_reachable_before_a_change_is_doubted_until_it_moves() -> None:
+    cluster = Playback(reachable("True"), [("MODIFIED", reachable("Unknown"))], [("MODIFIED", reachable("True"))])
+    assert wait(cluster, kinds=REACHABLE) == reachable("True")
+    assert cluster.watches == 2
+
+
+def test_a_timeout_names_each_destinations_verdict() -> None:
+    why = r"condition DestinationsReachable is not True .*RFalse: from 10.70.112.155: 10.10.10.200:80 Refused"
+    with pytest.raises(waiting.TimedOut, match=why):
+        wait(Playback(reachable("False")), changed=False, kinds=REACHABLE)
+    with pytest.raises(waiting.TimedOut, match="has heard nothing about it yet"):
+        wait(Playback(reachable(None)), changed=False, kinds=REACHABLE)
 
 
 def test_leases_that_are_bound_are_told_by_project_and_service() -> None:

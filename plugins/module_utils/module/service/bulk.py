@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...api.errors import EgressError, Forbidden
-from ...api.resources import SERVICE, KubeObject
+from ...api.resources import READY_CONDITION, SERVICE, KubeObject
 from ...api.writes import Write
 from ...client.apply import Change, settle
 from ...client.fan_out import each, fan_out
@@ -33,6 +33,8 @@ class ServiceRequest:
     options: Mapping[str, Any]
     number: int | None = None
     """Its place in the list; None if it is asked for by itself."""
+    awaited: Sequence[str] = (READY_CONDITION,)
+    """The conditions that are to be waited for."""
 
     @property
     def present(self) -> bool:
@@ -50,6 +52,10 @@ class ServiceRequest:
     @property
     def key(self) -> str:
         return "/".join(self.name)
+
+    def is_met(self, service: KubeObject | None) -> bool:
+        """Whether the Service says all that is to be waited for."""
+        return service is not None and waiting.meets(service, self.awaited)
 
     def is_in(self, place: str | None) -> bool:
         return place in (None, self.options["namespace"])
@@ -70,8 +76,8 @@ class Step:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the Service is ready and as it is to be."""
-        return self.write is None and self.request.present and _is_ready(self.before)
+        """Whether the Service is as it is to be, and says all that is to be waited for."""
+        return self.write is None and self.request.present and self.request.is_met(self.before)
 
 
 Decide = Callable[[ServiceRequest, "KubeObject | None"], "Write | None"]
@@ -143,7 +149,7 @@ def wait(cluster: KubeClient, places: Places, steps: Sequence[Step], seconds: fl
     late = [step for step in steps if step.request.present and not step.is_idle]
     for place in places:
         if here := [step for step in late if step.request.is_in(place)]:
-            awaited = [Awaited(step.after, step.write is not None) for step in here if step.after]
+            awaited = [Awaited(step.after, step.write is not None, step.request.awaited) for step in here if step.after]
             found |= waiting.until_decided(cluster, _watched(place, here), awaited, deadline)
     for place in places:
         if gone := [step.request for step in steps if not step.request.present and step.request.is_in(place)]:
@@ -152,7 +158,7 @@ def wait(cluster: KubeClient, places: Places, steps: Sequence[Step], seconds: fl
             except Forbidden as error:
                 told = some([request.subject for request in gone])
                 warnings.append(f"{told}: whether the address is given back cannot be seen: {error}")
-    not_ready = {step.request.key for step in late if not _is_ready(found.get(step.request.key))}
+    not_ready = {step.request.key for step in late if not step.request.is_met(found.get(step.request.key))}
     unfinished = [step.request for step in steps if step.request.key in not_ready or step.request.name in stays]
     _refuse_unfinished(cluster, unfinished, found, stays, seconds)
     return [replace(step, after=found.get(step.request.key, step.after)) for step in steps], warnings
@@ -185,16 +191,16 @@ def _taken(cluster: KubeClient, step: Step, decided: Decide, *, dry_run: bool) -
     return Step(request, change.before, change.write, after)
 
 
-def _is_ready(service: KubeObject | None) -> bool:
-    return service is not None and waiting.is_ready(service)
-
-
 def _watched(place: str | None, steps: Sequence[Step]) -> Selection:
     """One Service alone, where only one is waited for."""
     if len(steps) > 1:
         return Selection(SERVICE, place)
     namespace, name = steps[0].request.name
     return Selection(SERVICE, namespace, fields=f"metadata.name={name}")
+
+
+def _why_not_met(cluster: KubeClient, request: ServiceRequest, found: Objects, seconds: float) -> EgressError:
+    return waiting.why_not_met(cluster, request.key, found, seconds, request.awaited)
 
 
 def _refuse_unfinished(
@@ -208,7 +214,7 @@ def _refuse_unfinished(
     errors = []
     for request in requests[:SHOWN]:
         stayed = stays.get(request.name)
-        why = TimedOut(stayed) if stayed else waiting.why_not_ready(cluster, request.key, found, seconds)
+        why = TimedOut(stayed) if stayed else _why_not_met(cluster, request, found, seconds)
         errors.append(why if request.number is None else of_item(f"services[{request.number}]", request.subject, why))
     if len(requests) == 1:
         raise errors[0]

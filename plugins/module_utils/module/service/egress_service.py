@@ -13,9 +13,10 @@ from typing import Any, Iterator, Mapping, Sequence
 from ...api.addresses import IP_FAMILIES, canonical
 from ...api.errors import EgressError, InvalidInput
 from ...api.merge_patch import merge_patch
-from ...api.resources import EGRESS_CLOUD, SERVICE, KubeObject, object_key
+from ...api.resources import EGRESS_CLOUD, REACHABLE_CONDITION, READY_CONDITION, SERVICE, KubeObject, object_key
 from ...api.writes import Write, delete
 from ...client.kube_client import KubeClient
+from ...workload.manifests import tried_destinations
 from ..argument_specs import STATE, WAIT, ArgumentSpec
 from ..result import Result, shown
 from ..waiting import ServiceName
@@ -57,8 +58,11 @@ _SERVICE: Mapping[str, Mapping[str, Any]] = {
     "ip_families": {"type": "list", "elements": "str", "choices": list(IP_FAMILIES)},
     "ip_family_policy": {"type": "str", "choices": ["SingleStack", "PreferDualStack", "RequireDualStack"]},
 }
+AWAITED = {"ready": (READY_CONDITION,), "reachable": (READY_CONDITION, REACHABLE_CONDITION)}
+"""The conditions behind each word of ``wait_for``."""
 SPEC = WAIT + ArgumentSpec(
     {
+        "wait_for": {"type": "str", "choices": list(AWAITED), "default": "ready"},
         **{name: {key: value for key, value in item.items() if key != "required"} for name, item in _SERVICE.items()},
         "services": {"type": "list", "elements": "dict", "options": _SERVICE},
     },
@@ -111,11 +115,11 @@ def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Result
 
 def _requests(options: Options) -> list[ServiceRequest]:
     """One from the options themselves, or one from each item of ``services``."""
-    listed = options["services"]
+    listed, awaited = options["services"], AWAITED[options["wait_for"]]
     return (
-        [ServiceRequest(options)]
+        [ServiceRequest(options, awaited=awaited)]
         if listed is None
-        else [ServiceRequest(item, number) for number, item in enumerate(listed)]
+        else [ServiceRequest(item, number, awaited) for number, item in enumerate(listed)]
     )
 
 
@@ -135,11 +139,20 @@ def _decide(request: ServiceRequest, observed: KubeObject | None) -> Write | Non
     if not request.present:
         return delete(observed) if observed else None
     desired = definition.definition(request.options, observed)
+    if REACHABLE_CONDITION in request.awaited:
+        _refuse_untried(request, observed)
     namespace, name = request.name
     if observed is None:
         return Write("create", SERVICE, namespace, name, definition.new(desired))
     patch = merge_patch(desired, observed)
     return Write("patch", SERVICE, namespace, name, patch) if patch else None
+
+
+def _refuse_untried(request: ServiceRequest, observed: KubeObject | None) -> None:
+    """What no egress pod tries is never found to be reachable."""
+    if not tried_destinations(definition.intent(request.options, observed)):
+        expected = "its egress pod tries no destination, as probe.interval is 0 or all are UDP; wait for ready"
+        raise InvalidInput(request.subject, "wait_for", "reachable", expected)
 
 
 def _values(steps: Sequence[Step], listed: bool) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from ...annotations.egress_pod import parse_egress_pod, read_service
 from ...annotations.egress_service import EgressPod
 from ...annotations.field_reader import load_json
 from ...api.addresses import family_of
+from ...api.conditions import find
 from ...api.errors import EgressError, Forbidden, InvalidInput
 from ...api.resources import (
     AVI_PROXY_ANNOTATION,
     EGRESS_LEASE,
     EGRESS_POD_ANNOTATION,
     NAMESPACE_LABEL,
+    REACHABLE_CONDITION,
     REPLICATION_CONTROLLER,
     SERVICE,
     SOURCE_IPS_ANNOTATION,
@@ -47,7 +49,7 @@ Options = Mapping[str, Any]
 Told = Mapping[str, Any]
 """A service as the modules return it."""
 
-NOTHING: Told = {"service": None, "cluster_ip": None, "source_ips": [], "condition": None}
+NOTHING: Told = {"service": None, "cluster_ip": None, "source_ips": [], "condition": None, "reachable": None}
 
 
 def validate(options: Options) -> None:
@@ -198,6 +200,7 @@ def report_of(service: KubeObject | None) -> Told:
         "cluster_ip": _cluster_ip(service["spec"], sources),
         "source_ips": sources,
         "condition": waiting.ready_condition(service),
+        "reachable": find(service, REACHABLE_CONDITION),
     }
 
 
