@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.cluster import Cluster
+from tests.support.capture import inside
 from tests.support.kubectl import Kubectl
 from tests.support.outside import DemoError, Outside
+from tests.support.playbook import run
 from tests.support.project import NODES, Project
 from tests.support.router_links import nodes_that_hold
 from tests.support.waiting import wait_for
@@ -68,6 +72,42 @@ def test_the_pod_is_what_the_article_shows(green: Project, source: str, outside:
     assert environment["EGRESS_DESTINATION"] == outside.destination
     assert container["livenessProbe"]["tcpSocket"]["port"] == int(environment["TCP_HM_PORT"]) == 4
     assert green.json("get", "service", SERVICE)["spec"]["selector"] == {"name": name}
+
+
+def test_a_playbook_waits_until_the_destination_answers(green: Project, cluster: Cluster, outside: Outside) -> None:
+    """Nobody listens at the destination's port, and then somebody does: by the router's own attempts."""
+    variables = {
+        "egress_service_name": "tried",
+        "egress_service_namespace": green.name,
+        "egress_service_destination_ip": outside.destination,
+        "egress_service_ports": [{"port": 8099}],
+        "egress_service_probe": {"interval": 1, "timeout": 1},
+        "egress_service_wait_for": "reachable",
+    }
+
+    def reachable(status: str) -> bool:
+        return green.condition("tried", "DestinationsReachable").get("status") == status
+
+    def play(seconds: int) -> None:
+        run(cluster.kubeconfig, {**variables, "egress_service_wait_timeout": seconds}, "egress_service", show=False)
+
+    try:
+        probe = {"interval": 1, "timeout": 1}
+        wish = {"destination_ip": outside.destination, "probe": probe}
+        green.create_service("tried", wish, ports=[{"name": "tcp-8099", "port": 8099}])
+        green.wait_ready("tried")
+        wait_for("the verdict", lambda: reachable("False"))
+        told = f"from {green.source_ip('tried')}: {outside.destination}:8099 Refused"
+        assert green.condition("tried", "DestinationsReachable")["message"] == told
+        with pytest.raises(DemoError, match=re.escape(told)):
+            play(seconds=1)
+        with inside(cluster.namespace("remote")):
+            application = socket.create_server((outside.destination, 8099))
+        with application:
+            play(seconds=60)
+            assert reachable("True")
+    finally:
+        green.delete("tried")
 
 
 def test_a_malformed_annotation_is_told_and_stops_no_traffic(green: Project, source: str) -> None:

@@ -45,9 +45,9 @@ class Project:
     def wait_ready(self, service: str) -> None:
         self.kubectl.wait(self.name, "condition=EgressReady", f"service/{service}", timeout=READY_SECONDS)
 
-    def condition(self, service: str) -> dict[str, str]:
+    def condition(self, service: str, kind: str = "EgressReady") -> dict[str, str]:
         conditions = self.json("get", "service", service)["status"].get("conditions") or []
-        return next((item for item in conditions if item["type"] == "EgressReady"), {})
+        return next((item for item in conditions if item["type"] == kind), {})
 
     def cluster_ip(self, service: str, version: int | None = None) -> str:
         """The Service's first cluster IP, or that of a family."""
