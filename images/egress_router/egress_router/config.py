@@ -57,6 +57,13 @@ class Resolve(StrEnum):
     ONCE = "once"
 
 
+class Mode(StrEnum):
+    """How packets to EGRESS_SOURCE find the node: asked for on its LAN, or by a route that the node offers."""
+
+    LAN = "lan"
+    ROUTED = "routed"
+
+
 @dataclass(frozen=True, order=True)
 class ServedPort:
     """A port of the pod, as in ``80/tcp``."""
@@ -93,9 +100,9 @@ class Config:
 
     ``routes`` maps each served port to its destination, in the order of EGRESS_PORTS. ``bridge`` is read for the
     contract's sake: there is no bridge here (docs/explanation/data-path.md). ``gateway`` is the way out of ``subnet``,
-    the network of the source; what isn't given is the node's to say. ``refused`` are the cluster's own networks, of
-    either family; all other addresses are of the source's family. ``drain`` is for how many seconds a router
-    that is asked to end goes on forwarding.
+    the network of the source, and in it unless ``mode`` is routed; what isn't given is the node's to say. ``refused``
+    are the cluster's own networks, of either family; all other addresses are of the source's family. ``drain`` is for
+    how many seconds a router that is asked to end goes on forwarding.
     """
 
     source: Address
@@ -109,6 +116,12 @@ class Config:
     probe: Probe = Probe()
     gateway: Address | None = None
     subnet: Network | None = None
+    mode: Mode = Mode.LAN
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether the source is on no link of the node."""
+        return self.mode is Mode.ROUTED
 
     @property
     def family(self) -> Family:
@@ -138,7 +151,10 @@ def parse(env: Mapping[str, str]) -> Config:
     routes = _routes(_required(env, "EGRESS_PORTS", "<podport>/<tcp|udp>=<host>:<port>, comma-separated"))
     _check_destination(env.get("EGRESS_DESTINATION"), family_of(source))
     subnet = _subnet(_chosen(env.get("EGRESS_SUBNET"), number), source)
-    gateway = _gateway(_chosen(env.get("EGRESS_GATEWAY"), number), source, subnet)
+    mode, uplink = _mode(env.get("EGRESS_MODE", Mode.LAN.value)), _uplink(env.get("EGRESS_UPLINK"))
+    gateway = _gateway(_chosen(env.get("EGRESS_GATEWAY"), number), source)
+    if gateway is not None:
+        _check_gateway(gateway, source, subnet, mode, uplink)
     refused = _networks("EGRESS_REFUSED", env.get("EGRESS_REFUSED", ""))
     for port, to in routes.items():
         _check_reachable(port, to, (source, bridge.ip), refused)
@@ -147,13 +163,14 @@ def parse(env: Mapping[str, str]) -> Config:
         routes=routes,
         bridge=bridge,
         health_port=_health_port(env.get("TCP_HM_PORT", DEFAULT_HEALTH_PORT), routes),
-        uplink=_uplink(env.get("EGRESS_UPLINK")),
+        uplink=uplink,
         resolve=_resolve(env.get("EGRESS_RESOLVE", Resolve.TTL.value)),
         refused=refused,
         drain=_seconds("EGRESS_DRAIN", env.get("EGRESS_DRAIN", "0"), 0, LONGEST_DRAIN),
         probe=_probe(env.get("EGRESS_PROBE", "0/3")),
         gateway=gateway,
         subnet=subnet,
+        mode=mode,
     )
 
 
@@ -293,18 +310,34 @@ def _subnet(text: str | None, source: Address) -> Network | None:
     return subnet
 
 
-def _gateway(text: str | None, source: Address, subnet: Network | None) -> Address | None:
+def _mode(text: str) -> Mode:
+    try:
+        return Mode(text)
+    except ValueError:
+        raise _error("EGRESS_MODE", text, "give lan or routed") from None
+
+
+def _gateway(text: str | None, source: Address) -> Address | None:
     if not text:
         return None
     try:
-        gateway = ip_address(text)
+        return ip_address(text)
     except ValueError:
         raise _error("EGRESS_GATEWAY", text, f"give the address of the router in the network of {source}") from None
-    if family_of(gateway) is not family_of(source) or gateway == source or not is_usable(gateway):
+
+
+def _check_gateway(gateway: Address, source: Address, subnet: Network | None, mode: Mode, uplink: str | None) -> None:
+    """Of a routed source it is the node's own router, for IPv6 most often by a link-local address."""
+    text, is_routed = str(gateway), mode is Mode.ROUTED
+    is_station = is_usable(gateway) or (is_routed and isinstance(gateway, IPv6Address) and gateway.is_link_local)
+    if family_of(gateway) is not family_of(source) or gateway == source or not is_station:
         raise _error("EGRESS_GATEWAY", text, f"give a unicast {family_of(source)} address other than EGRESS_SOURCE")
-    if subnet is not None and gateway not in subnet:
+    if gateway.is_link_local and uplink is None:
+        raise _error("EGRESS_GATEWAY", text, "a link-local address is one of each link, so give EGRESS_UPLINK too")
+    if subnet is not None and is_routed and gateway in subnet:
+        raise _error("EGRESS_GATEWAY", text, f"EGRESS_SUBNET {subnet} is routed, so its gateway can't be in it")
+    if subnet is not None and not is_routed and gateway not in subnet:
         raise _error("EGRESS_GATEWAY", text, f"the gateway must be in EGRESS_SUBNET {subnet}")
-    return gateway
 
 
 def _routes(text: str) -> dict[ServedPort, Destination]:

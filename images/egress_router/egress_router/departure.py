@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Whether packets really leave the node as they should: sends some, and watches every interface of the node.
 
-For each destination one SYN with hop limit 1 goes into the link, as the pod's own packets do. It ends at the gateway,
+For each destination one SYN goes into the link, as the pod's own packets do. It ends at the gateway by its hop limit,
 so that no application is bothered. That it leaves by the uplink with EGRESS_SOURCE is all that is looked for: nobody
 needs to answer.
 """
@@ -32,7 +32,6 @@ _PACKET_OUTGOING: Final = 4
 _ETHERTYPES: Final = {4: 0x0800, 6: 0x86DD}
 _TCP: Final = 6
 _SYN: Final = 0x02
-_HOP_LIMIT: Final = 1
 _BROADCAST: Final = b"\xff" * 6
 _LARGEST: Final = 128
 # Seconds until a packet that was not seen is sent again, and how often: a node may be busy.
@@ -134,27 +133,29 @@ def judge(
 class Frames:
     """Frames with one SYN each. ``number``: their sequence number, by which they are known; ``to_mac``: the gateway's.
 
-    Without a gateway they go to all, which a station takes from nobody but a router's kind of protocol.
+    Without a gateway they go to all, which a station takes from nobody but a router's kind of protocol. ``hop_limit``:
+    2 where the node is a hop itself.
     """
 
     source: Address
     from_mac: bytes
     to_mac: bytes | None
     number: int
+    hop_limit: int = 1
 
     @classmethod
-    def new(cls, source: Address, from_mac: bytes, to_mac: bytes | None) -> Frames:
+    def new(cls, source: Address, from_mac: bytes, to_mac: bytes | None, hop_limit: int) -> Frames:
         """With a number that nobody can foretell."""
-        return cls(source, from_mac, to_mac, random.SystemRandom().getrandbits(32))
+        return cls(source, from_mac, to_mac, random.SystemRandom().getrandbits(32), hop_limit)
 
     def to(self, target: Target) -> bytes:
         """The Ethernet frame."""
         ethertype = _ETHERTYPES[self.source.version]
         ethernet = (self.to_mac or _BROADCAST) + self.from_mac + struct.pack("!H", ethertype)
-        return ethernet + packet(self.source, target, self.number)
+        return ethernet + packet(self.source, target, self.number, self.hop_limit)
 
 
-def packet(source: Address, target: Target, number: int) -> bytes:
+def packet(source: Address, target: Target, number: int, hop_limit: int = 1) -> bytes:
     """An IP packet with a SYN from a port that the number tells."""
     port = 1024 + number % 64512
     pseudo = source.packed + target.address.packed + struct.pack("!II", _SEGMENT.size, _TCP)
@@ -162,9 +163,9 @@ def packet(source: Address, target: Target, number: int) -> bytes:
     segment = _SEGMENT.pack(port, target.port, number, 0, 5 << 4, _SYN, 1024, checksum(pseudo + blank), 0)
     if not isinstance(source, IPv4Address):
         flow = 6 << 28
-        return _IPV6.pack(flow, len(segment), _TCP, _HOP_LIMIT, source.packed, target.address.packed) + segment
+        return _IPV6.pack(flow, len(segment), _TCP, hop_limit, source.packed, target.address.packed) + segment
     length = _IPV4.size + len(segment)
-    fields = (0x45, 0, length, 0, 0, _HOP_LIMIT, _TCP)
+    fields = (0x45, 0, length, 0, 0, hop_limit, _TCP)
     total = checksum(_IPV4.pack(*fields, 0, source.packed, target.address.packed))
     return _IPV4.pack(*fields, total, source.packed, target.address.packed) + segment
 

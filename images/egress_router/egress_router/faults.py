@@ -90,12 +90,18 @@ def wrong_route(source: Address, what: str) -> Fault:
     return Fault(Reason.WRONG_ROUTE, source, what, "give the subnet of the EgressNetwork its gateway")
 
 
-def gateway_silent(source: Address, gateway: Address, uplink: str, seconds: float) -> Fault:
-    """The gateway is asked for and doesn't answer."""
+def no_way_out(source: Address, what: str) -> Fault:
+    """A routed source has no gateway on this node."""
+    remedy = "give the subnet of the EgressNetwork a gateway that is on a link of the nodes"
+    return Fault(Reason.WRONG_ROUTE, source, what, remedy)
+
+
+def gateway_silent(source: Address, gateway: Address, asker: Address, uplink: str, seconds: float) -> Fault:
+    """The gateway is asked for by ``asker`` and doesn't answer."""
     return Fault(
         Reason.GATEWAY_SILENT,
         source,
-        f"the gateway {gateway} has not answered {source} by the node's uplink {uplink} for {seconds:.0f} s",
+        f"the gateway {gateway} has not answered {asker} by the node's uplink {uplink} for {seconds:.0f} s",
         "check that the gateway is up, that the node is connected to its LAN, and the subnet's gateway in the"
         " EgressNetwork",
     )

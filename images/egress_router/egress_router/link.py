@@ -4,7 +4,8 @@
 
 The end in the pod has EGRESS_SOURCE and the uplink's MAC address, so the pod is a station of the LAN beside its node:
 its kernel answers for the address and finds the gateway by itself. The end on the node has no address at all; the
-node's table (``relay_rules``) takes frames from it and brings them to it.
+node's table (``relay_rules``) takes frames from it and brings them to it. A routed EGRESS_SOURCE is on no LAN: the end
+in the pod has no neighbours and asks for none.
 
 All that the node gets is bound to the veth: when the pod's network namespace goes, the kernel removes the veth, and
 nothing answers for the address any more. Nothing has to run for that to happen.
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from egress_router.config import Config
 from egress_router.digest import sha256_hex
-from egress_router.family import IPV4, Address
+from egress_router.family import IPV4, IPV6, Address
 from egress_router.namespace import Namespace
 from egress_router.netlink import NetlinkError
 from egress_router.relay import RelayTable
@@ -27,10 +28,10 @@ from egress_router.relay_rules import Relay
 from egress_router.routes import destination, hops
 from egress_router.ruleset import EGRESS_INTERFACE, MARK
 from egress_router.uplink import Uplink
-from egress_router.ways import Way, next_hops
+from egress_router.ways import Way, gateway_of, next_hops
 
 # linux/if.h, linux/rtnetlink.h
-_IFF_UP: Final = 0x1
+_IFF_UP, _IFF_NOARP = 0x1, 0x80
 _RT_SCOPE_LINK: Final = 253
 _RTN_UNREACHABLE: Final = 7
 _RTNH_ONLINK: Final = 4
@@ -80,6 +81,7 @@ class Link:
     def __init__(self, config: Config, pod: Namespace, node: Namespace) -> None:
         self._family = config.family
         self._source = config.source
+        self._is_routed = config.is_routed
         self._name = host_interface_name(config.source)
         self._pod_namespace = pod
         self._node_namespace = node
@@ -127,6 +129,11 @@ class Link:
         """Of the link's end in the pod; raise ``LinkError`` if it is gone."""
         return self._both_ends()[0]
 
+    def node_index(self) -> int | None:
+        """Of the link's end on the node, if this pod has it."""
+        ends = self._ends()
+        return None if ends is None else ends[1]
+
     def withdraw(self) -> None:
         """Give the address up: no more answers for it, then no way to it. Does nothing to another pod's."""
         if self._ends() is None:
@@ -142,11 +149,12 @@ class Link:
         netlink, family, uplink = self._pod, self._family, path.uplink
         relay = self._relay_for(path)
         return (
-            # The node has no business on the link: no address of its own, so none to answer for either.
-            self._sysctl(self._node_namespace, f"ipv6/conf/{self._name}/disable_ipv6", "1"),
+            # The node has no business on the link: no address of its own, so none to answer for either. A route into
+            # it needs IPv6, but no address.
+            *self._settings(self._node_namespace, self._name, ipv6=self._is_routed and family is IPV6),
             *self._length(self._node, node_index, self._name, uplink.mtu),
             self._up(self._node, node_index, self._name),
-            *self._link_settings(),
+            *self._settings(self._pod_namespace, EGRESS_INTERFACE, ipv6=family is IPV6),
             # Replies come from addresses that the main table expects behind the pod's interface: loose, RFC 3704 §2.4.
             self._sysctl(self._pod_namespace, f"ipv4/conf/{EGRESS_INTERFACE}/rp_filter", "2"),
             _Piece(
@@ -155,6 +163,7 @@ class Link:
                 lambda: netlink.link("set", index=index, address=relay.mac),
             ),
             *self._length(netlink, index, EGRESS_INTERFACE, uplink.mtu),
+            *((self._without_neighbours(index),) if self._is_routed else ()),
             self._address(index),
             self._up(netlink, index, EGRESS_INTERFACE),
             _Piece("last route of the egress table", self._has_last_route, self._put_last_route),
@@ -180,7 +189,8 @@ class Link:
             uplink_index=path.uplink.index,
             mac=path.uplink.mac.hex(":"),
             source=self._source,
-            next_hops=next_hops(path.ways, path.destinations),
+            next_hops=() if self._is_routed else next_hops(path.ways, path.destinations),
+            gateway=gateway_of(path.ways) if self._is_routed else None,
         )
 
     @staticmethod
@@ -192,9 +202,8 @@ class Link:
                 put.append(piece.name)
         return put
 
-    def _link_settings(self) -> tuple[_Piece, ...]:
-        namespace, name = self._pod_namespace, EGRESS_INTERFACE
-        if self._family is IPV4:
+    def _settings(self, namespace: Namespace, name: str, *, ipv6: bool) -> tuple[_Piece, ...]:
+        if not ipv6:
             # Without IPv6 on the link nothing but ARP and the guarded IPv4 ever crosses it.
             return (self._sysctl(namespace, f"ipv6/conf/{name}/disable_ipv6", "1"),)
         return (
@@ -234,6 +243,14 @@ class Link:
             lambda: netlink.addr(
                 "replace", index=index, address=address, prefixlen=family.bits, family=family.socket, **flags
             ),
+        )
+
+    def _without_neighbours(self, index: int) -> _Piece:
+        """Frames are addressed to the link's end itself, so that the kernel asks nobody; the node's table takes all."""
+        return _Piece(
+            f"{EGRESS_INTERFACE} without ARP",
+            lambda: bool(self._pod.link("get", index=index)[0]["flags"] & _IFF_NOARP),
+            lambda: self._pod.link("set", index=index, arp="off"),
         )
 
     @staticmethod

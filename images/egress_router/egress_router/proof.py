@@ -44,11 +44,13 @@ class Proof:
     def __init__(self, config: Config, pod: Namespace, node: Namespace, wait: Wait) -> None:
         """``wait``: for seconds, for what can be heard; whether it was."""
         self._source = config.source
+        self._is_routed = config.is_routed
         self._pod = pod
         self._node = node
         self._wait = wait
         self._gateway: Gateway | None = None
-        self._address: Address | None = None
+        # What it is asked for, and by whom.
+        self._question: tuple[Address | None, Address | None] = (None, None)
         self._proven: frozenset[Target] = frozenset()
         self._next_look = 0.0
 
@@ -83,14 +85,23 @@ class Proof:
             self._gateway = None
 
     def _keep_gateway(self, path: Path, index: int) -> None:
-        """The gateway of the ways as they are, on the link as it is."""
-        wanted, mac = gateway_of(path.ways), path.uplink.mac
-        if self._gateway is not None and (self._address != wanted or not self._gateway.is_on(index, mac)):
+        """The gateway of the ways as they are, on the link as it is.
+
+        A routed source is nobody's neighbour. The node asks by its uplink, if it has an address of its own there.
+        """
+        uplink, wanted = path.uplink, gateway_of(path.ways)
+        namespace, name, at, asker = (
+            (self._node, uplink.name, uplink.index, uplink.address)
+            if self._is_routed
+            else (self._pod, EGRESS_INTERFACE, index, self._source)
+        )
+        question = (wanted, asker)
+        if self._gateway is not None and (self._question != question or not self._gateway.is_on(at, uplink.mac)):
             self.forget()
-        if self._gateway is None and wanted is not None:
-            with self._pod.entered():
-                self._gateway = Gateway(_talk_about(wanted, index, mac), self._source)
-            self._address = wanted
+        if self._gateway is None and wanted is not None and asker is not None:
+            with namespace.entered():
+                self._gateway = Gateway(_talk_about(wanted, name, at, uplink.mac), asker)
+            self._question = question
 
     def _hear(self, gateway: Gateway, path: Path) -> None:
         """Raise ``Faulty`` if the gateway doesn't answer."""
@@ -102,13 +113,13 @@ class Proof:
                     return
         else:
             gateway.ask_when_due()
-        silent = gateway.silent_for()
-        if self._address is not None and (gateway.mac is None or silent >= _SILENT):
-            raise Faulty(faults.gateway_silent(self._source, self._address, path.uplink.name, silent))
+        silent, (address, asker) = gateway.silent_for(), self._question
+        if address is not None and asker is not None and (gateway.mac is None or silent >= _SILENT):
+            raise Faulty(faults.gateway_silent(self._source, address, asker, path.uplink.name, silent))
 
     def _look(self, path: Path, targets: frozenset[Target]) -> Fault | None:
         mac = None if self._gateway is None else self._gateway.mac
-        frames = Frames.new(self._source, path.uplink.mac, mac)
+        frames = Frames.new(self._source, path.uplink.mac, mac, hop_limit=2 if self._is_routed else 1)
         seen = departure.look((self._pod, self._node), frames, targets)
         fault, count = departure.judge(seen, targets, self._source, path.uplink.name)
         self._proven = targets if fault is None else frozenset()
@@ -118,7 +129,7 @@ class Proof:
         return fault
 
 
-def _talk_about(address: Address, index: int, mac: bytes) -> Neighbours[Any]:
+def _talk_about(address: Address, interface: str, index: int, mac: bytes) -> Neighbours[Any]:
     if isinstance(address, IPv4Address):
-        return Arp(EGRESS_INTERFACE, index, mac, address)
-    return Ndp(EGRESS_INTERFACE, index, mac, address)
+        return Arp(interface, index, mac, address)
+    return Ndp(interface, index, mac, address)

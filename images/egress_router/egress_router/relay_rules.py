@@ -11,6 +11,9 @@ bridge filters, firewall, NAT, reverse path filter and routes, none of which it 
 ``in``   from the uplink: packets to EGRESS_SOURCE into the link; the node never sees them. What stations ask and tell
          about EGRESS_SOURCE, and what its next hops tell about themselves, goes to both.
 
+A routed EGRESS_SOURCE is nobody's neighbour on the LAN: packets leave as the node's own do, to a gateway that the
+node's kernel finds, and nothing is said about the address.
+
 The chain ``in`` outlives a link that was removed by its pod's end, and does nothing then: what is handed to an
 interface that is gone is lost, and an address of the node itself is left to the node.
 """
@@ -20,8 +23,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
+from typing import Final
 
 from egress_router.family import Address, family_of
+
+_NEIGHBOURS: Final = "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }"
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Relay:
     ``link``: the name of the link's end on the node, and of the table. ``uplink``: its name. ``uplink_index``: two that
     had the same name one after the other differ in it. ``mac``: the uplink's, as in ``02:00:00:00:00:01``, and so that
     of the link's end in the pod. ``next_hops``: stations of the LAN that the router sends frames to, sorted.
+    ``gateway``: of a routed source, which has no such stations; None for one on the LAN.
     """
 
     link: str
@@ -39,6 +46,7 @@ class Relay:
     mac: str
     source: Address
     next_hops: tuple[Address, ...]
+    gateway: Address | None = None
 
 
 def load(relay: Relay) -> str:
@@ -53,22 +61,24 @@ def trial(relay: Relay) -> str:
 
 def _script(table: str, relay: Relay) -> str:
     """The priority is before whatever else looks at frames here: the next is conntrack's place in other families."""
-    outgoing, incoming = (_out4, _in4) if isinstance(relay.source, IPv4Address) else (_out6, _in6)
+    outgoing, incoming = _talk(relay)
     ip = family_of(relay.source).nft
+    # To a gateway: that is a hop, so the hop limit counts down.
+    leave = "fwd to" if relay.gateway is None else f"fwd {ip} to {relay.gateway} device"
     return f"""
 {remove(table)}
 table netdev {table} {{
   chain out {{
     type filter hook ingress device "{relay.link}" priority -300; policy drop
     ether saddr != {relay.mac} drop
-    {_lines(outgoing(relay))}
-    {ip} saddr {relay.source} fwd to "{relay.uplink}"
+    {_lines(outgoing)}
+    {ip} saddr {relay.source} {leave} "{relay.uplink}"
   }}
   chain in {{
     type filter hook ingress device "{relay.uplink}" priority -300; policy accept
     # For this station, so not one that is only seen on its way.
     meta pkttype host {ip} daddr {relay.source} fib daddr type != local fwd to "{relay.link}"
-    {_lines(incoming(relay))}
+    {_lines(incoming)}
   }}
 }}
 """
@@ -82,6 +92,16 @@ def remove(table: str) -> str:
 def listing(table: str) -> str:
     """A script that reads a whole table back."""
     return f"list table netdev {table}"
+
+
+def _talk(relay: Relay) -> tuple[Iterable[str], Iterable[str]]:
+    """What of the neighbours' talk is kept back or passed on, outwards and inwards."""
+    if relay.gateway is not None:
+        # Of IPv6 the talk is packets like others; that of IPv4 meets the chain's policy.
+        return ((), ()) if isinstance(relay.source, IPv4Address) else ((f"icmpv6 type {_NEIGHBOURS} drop",), ())
+    if isinstance(relay.source, IPv4Address):
+        return _out4(relay), _in4(relay)
+    return _out6(relay), _in6(relay)
 
 
 def _out4(relay: Relay) -> Iterable[str]:

@@ -11,7 +11,8 @@ import json
 import logging
 import random
 import time
-from ipaddress import IPv4Address
+from contextlib import suppress
+from ipaddress import IPv4Address, ip_network
 from typing import Any, Final
 
 from egress_router import faults
@@ -22,6 +23,7 @@ from egress_router.events import Events
 from egress_router.family import Address
 from egress_router.faults import Fault, Faulty, Reason
 from egress_router.health import HealthPort, Page
+from egress_router.host_route import ROUTE_PROTOCOL, HostRoute
 from egress_router.last_words import CONFLICT, LastWords, conflict, of_fault
 from egress_router.link import Link, LinkError, Path
 from egress_router.lookups import Lookups
@@ -40,7 +42,7 @@ from egress_router.ruleset import PodInterface, Route
 from egress_router.uplink import Uplink, Uplinks
 from egress_router.verdicts import Choices, Verdicts
 from egress_router.watch import Watch
-from egress_router.ways import ways
+from egress_router.ways import Way, ways
 
 # All in seconds, alike for both families. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links
 # known to be fast, and a take-over within a second is asked for here. RFC 4862 §5.1 has one probe and a wait of 1 s.
@@ -111,7 +113,9 @@ class Router:
         self._link = Link(config, pod, node)
         self._uplinks = Uplinks(config, node.netlink())
         # Asked for now so that a node without the network ends the router with a sentence instead of a retry.
-        self._uplinks.find()
+        with suppress(Faulty):
+            self._uplinks.find()
+        self._route = HostRoute(config, node.netlink()) if config.is_routed else None
         self._proof = Proof(config, pod, node, self._events.wait_for_neighbours)
         own = frozenset({config.source, config.bridge.ip, interface.address})
         lookups = Lookups(resolv_conf, config.family, lambda address: config.objection(address, own))
@@ -248,7 +252,7 @@ class Router:
 
     def _is_still_right(self) -> bool:
         """Whether nothing that comes by the wire calls for a look at the rest, whose time has not come yet."""
-        if self._reason is not None or self._neighbours is None or time.monotonic() >= self._next_look:
+        if self._reason is not None or time.monotonic() >= self._next_look:
             return False
         self._watch(self._neighbours)
         return self._proof.ask_gateway()
@@ -257,12 +261,15 @@ class Router:
         """Serve no more for the sake of a fault; seconds until that should be looked at again."""
         if fault.is_unsafe:
             self._give_up()
+        # Also what a router left that served before it in this pod.
+        self._withdraw_route()
         seconds = self._down(str(fault), _RETRY_UNSAFE if fault.is_unsafe else _RETRY_BROKEN)
         self._words.troubled(of_fault(fault))
         return seconds
 
     def _serve(self) -> float:
         """Say that the data path stands; seconds until it should be looked at again."""
+        self._offer_route()
         if self._reason is not None:
             self._words.over()
         self._reason = None
@@ -275,8 +282,31 @@ class Router:
         self._health.close()
         if reason != self._reason and not self._events.stopping:
             log.warning("not ready: %s", reason)
-        self._reason = reason
+        was_ready, self._reason = self._reason is None, reason
+        if was_ready:
+            self._withdraw_route()
         return retry
+
+    def _offer_route(self) -> None:
+        """Have a routed address announced, now that it is served; raise ``NetlinkError``."""
+        index = self._link.node_index() if self._route is not None else None
+        if self._route is None or index is None or self._route.is_there(index):
+            return
+        self._route.put(index)
+        if self._reason is None:
+            self._note_repairs([f"route to {self._config.source}"])
+        else:
+            log.info("route offered to=%s protocol=%d", self._config.source, ROUTE_PROTOCOL)
+
+    def _withdraw_route(self) -> None:
+        """Have a routed address announced no more: what is sent to it is not served."""
+        index = self._link.node_index() if self._route is not None else None
+        if self._route is None or index is None:
+            return
+        try:
+            self._route.withdraw(index)
+        except NetlinkError as error:
+            log.warning("the route to %s is not withdrawn: %s", self._config.source, error)
 
     def _stand(self) -> None:
         """One look at everything, in the order in which safety needs it; raise on what can't be put right now."""
@@ -315,6 +345,8 @@ class Router:
         self._partly = None
         if self._config.gateway is not None:
             return Path(uplink, ways(self._config, network, ()), destinations)
+        if self._config.is_routed:
+            return self._path_by_default(uplink, destinations)
         wrong = [what for to in sorted(destinations, key=str) if (what := self._uplinks.leads_by(uplink, to))]
         if wrong:
             self._partly = faults.wrong_route(source, wrong[0])
@@ -322,6 +354,16 @@ class Router:
             self._give_up()
             raise Faulty(self._partly)
         return Path(uplink, ways(self._config, network, self._uplinks.ways(uplink)), destinations)
+
+    def _path_by_default(self, uplink: Uplink, destinations: frozenset[Address]) -> Path:
+        """A routed source's where no gateway is given: all by the gateway of the node's default route."""
+        gateway = self._uplinks.gateway(uplink)
+        if gateway is None:
+            self._give_up()
+            what = f"the node has no default route by a gateway on its uplink {uplink.name}"
+            raise Faulty(faults.no_way_out(self._config.source, what))
+        everywhere = ip_network(self._config.family.default_route)
+        return Path(uplink, (Way(everywhere, gateway),), destinations)
 
     def _prove(self, path: Path, targets: frozenset[Target], *, again: bool) -> None:
         """Raise ``Faulty`` if packets don't leave as they should."""
@@ -332,7 +374,7 @@ class Router:
             raise
         self._partly = self._partly or fault
 
-    def _come_back(self, uplink: Uplink, neighbours: Neighbours[Any]) -> None:
+    def _come_back(self, uplink: Uplink, neighbours: Neighbours[Any] | None) -> None:
         """After a time without the gateway: see whether another has the address by now; raise ``_NotReady`` if so."""
         if not self._away:
             return
@@ -361,7 +403,7 @@ class Router:
     def _find_uplink(self) -> Uplink:
         try:
             return self._uplinks.find()
-        except ConfigError:
+        except (ConfigError, Faulty):
             # What was an uplink is none any more. When it is back, another may have the address.
             self._give_up()
             self._wakes_on_change = True
@@ -379,7 +421,10 @@ class Router:
         self._wakes_on_change = True
         raise _NotReady(f"uplink {uplink.name} has no carrier; gave {self._config.source} up", _RETRY_BROKEN)
 
-    def _neighbours_on(self, uplink: Uplink) -> Neighbours[Any]:
+    def _neighbours_on(self, uplink: Uplink) -> Neighbours[Any] | None:
+        """The LAN's talk about the address; None of a routed one, which is no LAN's."""
+        if self._config.is_routed:
+            return None
         if self._neighbours is None or not self._neighbours.is_on(uplink.index, uplink.mac):
             if self._neighbours is not None:
                 self._neighbours.close()
@@ -393,7 +438,7 @@ class Router:
                 return Arp(uplink.name, uplink.index, uplink.mac, address)
             return Ndp(uplink.name, uplink.index, uplink.mac, address)
 
-    def _claim(self, path: Path, neighbours: Neighbours[Any], targets: frozenset[Target]) -> None:
+    def _claim(self, path: Path, neighbours: Neighbours[Any] | None, targets: frozenset[Target]) -> None:
         """Take the address if nobody holds it; raise ``_NotReady`` or ``Faulty`` otherwise."""
         if self._link.is_taken():
             # The kernel tells when that pod's veth goes.
@@ -412,7 +457,7 @@ class Router:
         try:
             self._link.prepare(path)
             # On a busy node that takes long enough for another to probe meanwhile and hear no answer.
-            while list(neighbours.sightings()):
+            while neighbours is not None and list(neighbours.sightings()):
                 self._make_sure(uplink, neighbours)
             self._link.join(path)
             self._prove(path, targets, again=True)
@@ -426,8 +471,11 @@ class Router:
         log.info("address claimed source=%s uplink=%s mac=%s", self._config.source, uplink.name, uplink.mac.hex(":"))
         self._words.over(CONFLICT, Reason.LAN_PROXY)
 
-    def _make_sure(self, uplink: Uplink, neighbours: Neighbours[Any]) -> None:
+    def _make_sure(self, uplink: Uplink, neighbours: Neighbours[Any] | None) -> None:
         """Raise ``_NotReady`` if another station holds or claims the address, ``Faulty`` if one answers for all."""
+        if neighbours is None:
+            self._make_sure_of_routes()
+            return
         other = self._probe(uplink, neighbours)
         if self._events.stopping:
             raise _NotReady("stopping", 0.0)
@@ -438,6 +486,17 @@ class Router:
                     raise Faulty(faults.lan_proxy(address, other.mac))
                 raise _Held(f"address {address} is held by {other}; waiting", seconds, other.mac)
             raise _NotReady(f"address {address} is being claimed by {other}; waiting", seconds)
+
+    def _make_sure_of_routes(self) -> None:
+        """Raise ``_NotReady`` if the node has learnt from its routing daemon that another node has a routed address."""
+        other = None if self._route is None else self._route.of_another()
+        if other is not None:
+            # The kernel tells when that route goes.
+            self._wakes_on_change = True
+            raise _NotReady(
+                f"another has {self._config.source}: the node has a route to it {other}; waiting for it to go",
+                _RETRY_BROKEN,
+            )
 
     def _probe(self, uplink: Uplink, neighbours: Neighbours[Any]) -> Sighting | None:
         """Another station that holds or claims the address, if there is one (RFC 5227 §2.1.1, RFC 4862 §5.4)."""
@@ -489,18 +548,18 @@ class Router:
         # Two that began together must not meet again.
         return steady * random.uniform(0.5, 1.0)
 
-    def _watch(self, neighbours: Neighbours[Any]) -> None:
+    def _watch(self, neighbours: Neighbours[Any] | None) -> None:
         """Defend the address once against another that uses it, then yield (RFC 5227 §2.4, choice b).
 
         Who was cut off yields at once: the other has taken the address meanwhile, and is the one that serves.
         """
-        for seen in neighbours.sightings():
+        for seen in () if neighbours is None else neighbours.sightings():
             if seen.role is Role.PROBES:
                 # The pod's kernel answers.
                 continue
             self._conflicts += 1
             now = time.monotonic()
-            if self._away or now - self._defended < _DEFEND_INTERVAL:
+            if self._away or neighbours is None or now - self._defended < _DEFEND_INTERVAL:
                 self._give_up()
                 raise _NotReady(f"address {self._config.source} is also used by {seen}; gave it up", self._backoff())
             self._defended = now
@@ -556,8 +615,7 @@ class Router:
         family, end = self._config.family, time.monotonic() + self._config.drain
         try:
             while time.monotonic() < end and open_connections(family):
-                if self._neighbours is not None:
-                    self._watch(self._neighbours)
+                self._watch(self._neighbours)
                 self._proof.ask_gateway()
                 time.sleep(_DRAIN_LOOK)
             self._nat.end_connections()

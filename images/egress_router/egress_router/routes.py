@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, Final
 
 from egress_router.family import Address, Family, Network
+
+# linux/rtnetlink.h
+RTN_UNICAST: Final = 1
+_RTNH_DEAD_OR_LINK_DOWN: Final = 0x01 | 0x10
 
 
 def destination(route: Any, family: Family) -> Network:
@@ -17,14 +21,25 @@ def destination(route: Any, family: Family) -> Network:
     return ip_network(f"{address}/{route['dst_len']}" if address else family.default_route)
 
 
-def hops(route: Any) -> Iterator[tuple[int | None, Address | None]]:
-    """Interface index and gateway of each of a route's next hops."""
+def hops(route: Any, *, alive: bool = False) -> Iterator[tuple[int | None, Address | None]]:
+    """Interface index and gateway of each of a route's next hops; if ``alive``, of those whose link is up."""
     several = route.get_attr("RTA_MULTIPATH")
-    if several is None:
-        yield route.get_attr("RTA_OIF"), _gateway(route)
-        return
-    for hop in several:
-        yield hop["oif"], _gateway(hop)
+    for hop in (route,) if several is None else several:
+        if not (alive and hop["flags"] & _RTNH_DEAD_OR_LINK_DOWN):
+            yield route.get_attr("RTA_OIF") if several is None else hop["oif"], _gateway(hop)
+
+
+def next_hop(routes: Iterable[Any], family: Family, interface: int | None) -> tuple[int, Address] | None:
+    """Interface index and gateway of the best default route, by one interface if its index is given.
+
+    Of several next hops the first whose link is up.
+    """
+    of_all = (route for route in routes if route["type"] == RTN_UNICAST and not destination(route, family).prefixlen)
+    for route in sorted(of_all, key=lambda route: route.get_attr("RTA_PRIORITY") or 0):
+        for index, gateway in hops(route, alive=True):
+            if index is not None and gateway is not None and interface in (None, index):
+                return index, gateway
+    return None
 
 
 def _gateway(hop: Any) -> Address | None:

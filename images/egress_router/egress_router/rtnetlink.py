@@ -25,7 +25,7 @@ _SOL_NETLINK, _GET_STRICT_CHECK = 270, 12
 _EXCLUSIVE, _CREATE, _REPLACE = 0x200, 0x400, 0x100
 _CHANGES: Final = {"add": _CREATE | _EXCLUSIVE, "replace": _CREATE | _REPLACE, "set": 0, "del": 0}
 
-_UP: Final = 0x1
+_UP, _NO_ARP = 0x1, 0x80
 _TO_TABLE: Final = 1
 _MAIN_TABLE: Final = 254
 _PERMANENT: Final = 0x80
@@ -208,8 +208,9 @@ class RouteNetlink:
 
     def link(self, command: str, **given: Any) -> list[Message]:
         """``add`` a veth, ``get``, ``set`` or ``del`` a link, by ``index`` or ``ifname``."""
-        up = {"up": _UP, "down": 0}.get(given.get("state", ""), 0)
-        header = _LINK.header.pack(0, 0, given.get("index", 0), up, _UP if "state" in given else 0)
+        flags = {"up": _UP}.get(given.get("state", ""), 0) | {"off": _NO_ARP}.get(given.get("arp", ""), 0)
+        changed = (_UP if "state" in given else 0) | (_NO_ARP if "arp" in given else 0)
+        header = _LINK.header.pack(0, 0, given.get("index", 0), flags, changed)
         body = header + _link_attributes(given)
         if command == "get":
             return [_LINK.read(answer) for answer in self._socket.ask(_GET_LINK, body, 0)]
@@ -228,11 +229,10 @@ class RouteNetlink:
         """``get`` the route to an address, or ``add``, ``replace`` or ``del`` one."""
         to = ip_network(dst)
         table = given.get("table", _MAIN_TABLE)
-        kind, by, in_header = _TYPES[given.get("type", "unicast")], _BY_ADMINISTRATOR, table if table < 256 else 0
+        kind, in_header = _TYPES[given.get("type", "unicast")], table if table < 256 else 0
+        by = given.get("protocol", 0 if command in ("get", "del") else _BY_ADMINISTRATOR)
         if command == "get":
-            kind, by, in_header = 0, 0, 0
-        elif command == "del":
-            by = 0
+            kind, in_header = 0, 0
         fields = (family, to.prefixlen, 0, 0, in_header, by, given.get("scope", 0), kind, given.get("flags", 0))
         if "src" in given:
             fields = (*fields[:2], to.max_prefixlen, *fields[3:])

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from typing import Any, Final
 
+from egress_router import faults
 from egress_router.config import Config, ConfigError
 from egress_router.family import Address, Family
+from egress_router.faults import Faulty
 from egress_router.netlink import NetlinkError
-from egress_router.routes import destination, hops
+from egress_router.routes import RTN_UNICAST, destination, hops, next_hop
 from egress_router.ways import Way
 
 # linux/if.h, linux/rtnetlink.h
@@ -20,7 +22,7 @@ _IFF_UP: Final = 0x1
 _IFF_LOOPBACK: Final = 0x8
 _IFF_LOWER_UP: Final = 0x10000
 _MAIN_TABLE: Final = 254
-_RTN_UNICAST: Final = 1
+_NO_ROUTE: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
 # A port of a bridge of a bond of a VLAN: more floors than that no node has.
 _MASTERS: Final = 8
 
@@ -30,7 +32,8 @@ class Uplink:
     """The node's interface towards the outside LAN.
 
     ``mac``: six bytes. ``mtu`` in bytes. ``own``: an address of its own there with its network, if any, the one whose
-    network has EGRESS_SOURCE before others. ``connected``: whether it is up and has a carrier.
+    network has EGRESS_SOURCE, or the gateway of a routed one, before others. ``connected``: whether it is up and has
+    a carrier.
     """
 
     index: int
@@ -54,12 +57,14 @@ class Uplinks:
         self._source = config.source
         self._family: Family = config.family
         self._wanted = config.uplink
-        self._has_gateway = config.gateway is not None
+        self._gateway = config.gateway
+        self._is_routed = config.is_routed
         self._netlink = node
 
     def find(self) -> Uplink:
         """The interface named by EGRESS_UPLINK, else the one whose subnet holds EGRESS_SOURCE; raise ConfigError.
 
+        For a routed source, else the one by which the node reaches the gateway; raise ``Faulty`` if there is none.
         The port of a bridge or bond stands for its master, which is what has the node's place on the LAN.
         """
         addresses = self._addresses()
@@ -67,13 +72,22 @@ class Uplinks:
             raise ConfigError(
                 f"EGRESS_SOURCE={str(self._source)!r} is not usable: it is an address of this node itself."
             )
-        return self._named(addresses) if self._wanted else self._connected(addresses)
+        if self._is_routed:
+            self._refuse_if_on_a_link(addresses)
+        if self._wanted:
+            return self._named(addresses)
+        return self._towards_gateway(addresses) if self._is_routed else self._connected(addresses)
+
+    def gateway(self, uplink: Uplink) -> Address | None:
+        """The gateway of the node's default route by the uplink, if there is one."""
+        found = next_hop(self._main_table(), self._family, uplink.index)
+        return None if found is None else found[1]
 
     def ways(self, uplink: Uplink) -> tuple[Way, ...]:
         """The node's own routes by the uplink, those of its main table."""
         found: set[Way] = set()
-        for route in self._netlink.get_routes(family=self._family.socket, table=_MAIN_TABLE):
-            if route["type"] != _RTN_UNICAST:
+        for route in self._main_table():
+            if route["type"] != RTN_UNICAST:
                 continue
             network = destination(route, self._family)
             if network.is_link_local or network.is_multicast:
@@ -88,7 +102,7 @@ class Uplinks:
         try:
             route = self._netlink.route("get", dst=str(station), family=self._family.socket)[0]
         except NetlinkError as error:
-            if error.code in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
+            if error.code in _NO_ROUTE:
                 return f"the node has no route to {station}"
             raise
         index = route.get_attr("RTA_OIF")
@@ -107,7 +121,7 @@ class Uplinks:
                 f"EGRESS_UPLINK={self._wanted!r} is not usable: this node has no interface of that name."
             ) from error
         uplink = self._describe(self._master_of(link), {link["index"]}, addresses)
-        if uplink.own is None or self._source not in uplink.own.network:
+        if not self._is_routed and (uplink.own is None or self._source not in uplink.own.network):
             self._refuse_if_elsewhere(uplink, addresses)
         return uplink
 
@@ -117,11 +131,47 @@ class Uplinks:
         if others:
             name = self._netlink.link("get", index=others[0])[0].get_attr("IFLA_IFNAME")
             right = f"on this node the network of EGRESS_SOURCE {self._source} is at {name}"
-        elif not self._has_gateway:
+        elif self._gateway is None:
             right = f"it has no address in a network with EGRESS_SOURCE {self._source} and no gateway is given"
         else:
             return
         raise ConfigError(f"EGRESS_UPLINK={self._wanted!r} is not usable: {right}.")
+
+    def _refuse_if_on_a_link(self, addresses: list[tuple[int, IPv4Interface | IPv6Interface]]) -> None:
+        """Nobody answers for a routed address, so the stations of its link would look for it in vain."""
+        for index, address in addresses:
+            if self._is_on_network(address):
+                name = self._netlink.link("get", index=index)[0].get_attr("IFLA_IFNAME")
+                raise ConfigError(
+                    f"EGRESS_SOURCE={str(self._source)!r} is not usable: its EgressNetwork is routed, but"
+                    f" {address.network} is on this node's link {name}, so give it the mode lan, or subnets that are on"
+                    " no link."
+                )
+
+    def _towards_gateway(self, addresses: list[tuple[int, IPv4Interface | IPv6Interface]]) -> Uplink:
+        """The interface by which the node reaches the gateway that is given, else that of its default route."""
+        if self._gateway is None:
+            hop = next_hop(self._main_table(), self._family, None)
+            index = None if hop is None else hop[0]
+            lacks = "no default route by a gateway"
+        else:
+            index, lacks = self._link_of(self._gateway), f"no link with the gateway {self._gateway}"
+        if index is None:
+            # It may come: routing daemons bring routes, and take them.
+            raise Faulty(faults.no_way_out(self._source, f"the node has {lacks}"))
+        link = self._netlink.link("get", index=index)[0]
+        return self._describe(self._master_of(link), {index}, addresses)
+
+    def _link_of(self, station: Address) -> int | None:
+        """The index of the interface on whose link a station is."""
+        try:
+            (route,) = self._netlink.route("get", dst=str(station), family=self._family.socket)
+        except NetlinkError as error:
+            if error.code in _NO_ROUTE:
+                return None
+            raise
+        index: int | None = route.get_attr("RTA_OIF")
+        return index if route.get_attr("RTA_GATEWAY") is None and route["type"] == RTN_UNICAST else None
 
     def _connected(self, addresses: list[tuple[int, IPv4Interface | IPv6Interface]]) -> Uplink:
         found = []
@@ -171,9 +221,13 @@ class Uplinks:
                 f"EGRESS_UPLINK={name!r} is not usable: only Ethernet interfaces can answer for EGRESS_SOURCE."
             )
         own = [address for index, address in addresses if index == link["index"] or index in indexes]
-        nearest = [address for address in own if self._source in address.network] or own
+        neighbour = self._gateway if self._is_routed and self._gateway is not None else self._source
+        nearest = [address for address in own if neighbour in address.network] or own
         connected = bool(link["flags"] & _IFF_LOWER_UP)
         return Uplink(link["index"], name, mac, link.get_attr("IFLA_MTU"), nearest[0] if nearest else None, connected)
+
+    def _main_table(self) -> Any:
+        return self._netlink.get_routes(family=self._family.socket, table=_MAIN_TABLE)
 
     def _addresses(self) -> list[tuple[int, IPv4Interface | IPv6Interface]]:
         """The node's own addresses with the indexes of their interfaces."""

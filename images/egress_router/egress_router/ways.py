@@ -2,7 +2,8 @@
 # Copyright: (c) 2026, avi.egress contributors
 """The ways from EGRESS_SOURCE to the outside: what is on the uplink's LAN, and which gateway leads further.
 
-Pure. The network's gateway decides, if it is given; else the node's own routes by the uplink do.
+Pure. The network's gateway decides, if it is given; else the node's own routes by the uplink do. A routed source has
+no LAN: all of its packets go to one gateway.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def ways(config: Config, own: Network | None, of_the_node: Iterable[Way]) -> tup
 
     ``own``: the uplink's network with EGRESS_SOURCE, if it has one. ``of_the_node``: the node's routes by the uplink.
     """
-    subnet = config.subnet or own
+    subnet = None if config.is_routed else config.subnet or own
     found = {subnet: Way(subnet, None)} if subnet is not None else {}
     if config.gateway is not None:
         default = ip_network(config.family.default_route)

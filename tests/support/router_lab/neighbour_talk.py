@@ -19,6 +19,8 @@ from tests.support.router_lab.net import Net
 
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0003, 0x0800, 0x0806, 0x86DD
 ICMPV6_SOLICITATION, ICMPV6_ADVERTISEMENT = 135, 136
+NEIGHBOUR_DISCOVERY = range(133, 138)
+SO_RCVBUFFORCE = 33
 
 
 def answer(
@@ -92,6 +94,25 @@ def claim(namespace: str, net: Net) -> None:
             return
         body = struct.pack("!BBHI", ICMPV6_ADVERTISEMENT, 0, 0, 1 << 29) + source.packed + bytes([2, 1]) + mac
         wire.send(icmpv6(mac, b"\x33\x33\0\0\0\1", source, IPv6Address("ff02::1"), body))
+
+
+@contextmanager
+def overheard(namespace: str, about: str) -> Iterator[list[str]]:
+    """What ARP and neighbour discovery said about an address on any link of ``namespace`` while the block ran."""
+    address, found = ip_address(about), list[str]()
+    with inside(namespace):
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    with wire:
+        wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 24)
+        yield found
+        wire.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                frame = wire.recv(256)
+                protocol = int.from_bytes(frame[12:14], "big")
+                is_talk = protocol == ETH_P_IPV6 and frame[20] == 58 and frame[54] in NEIGHBOUR_DISCOVERY
+                if address.packed in frame and (is_talk or protocol == ETH_P_ARP):
+                    found.append(frame.hex())
 
 
 def neighbour(namespace: str, net: Net) -> str:

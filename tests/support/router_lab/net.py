@@ -16,7 +16,7 @@ class Net:
     """All addresses of a test. ``bits``: an address' length; ``lan``, ``pods``: the subnets' lengths.
 
     ``far``: a remote application behind ``gateway``, which has ``far_gateway`` there. ``elsewhere``: the beginning of
-    addresses on another LAN.
+    addresses on another LAN. ``routed``: an address on no link.
     """
 
     version: int
@@ -36,6 +36,7 @@ class Net:
     far: str
     far_gateway: str
     elsewhere: str
+    routed: str
 
     def __str__(self) -> str:
         return f"IPv{self.version}"
@@ -65,6 +66,10 @@ class Net:
         contract = {"EGRESS_PORTS": ports, "EGRESS_DESTINATION": self.far}
         return contract | {"EGRESS_GATEWAY": self.gateway, "EGRESS_SUBNET": self.subnet} | more
 
+    def by_route(self, **more: str) -> dict[str, str]:
+        """The same contract for a routed source."""
+        return self.to_far(EGRESS_MODE="routed", EGRESS_SOURCE=self.routed, EGRESS_SUBNET="") | more
+
     def at(self, address: str, port: int) -> str:
         """As in EGRESS_PORTS."""
         return f"{address}:{port}" if self.version == 4 else f"[{address}]:{port}"
@@ -88,6 +93,7 @@ V4 = Net(
     far="10.10.10.200",
     far_gateway="10.10.10.1",
     elsewhere="192.168.50.",
+    routed="198.51.100.155",
 )
 V6 = Net(
     version=6,
@@ -107,6 +113,7 @@ V6 = Net(
     far="fd10:10:10::200",
     far_gateway="fd10:10:10::1",
     elsewhere="fd50::",
+    routed="2001:db8:51::155",
 )
 SOURCE, REMOTE, POD = V4.source, V4.remote, V4.pod
 # A test with this mark runs in both families; others in IPv4, unless they name one.

@@ -90,7 +90,8 @@ def faults_at(source: str) -> list[faults.Fault]:
         faults.node_masquerades(address, other, "eth1"),
         faults.other_interface(address, "eth0", "eth1"),
         faults.wrong_route(address, "the node has no route to 10.10.10.200"),
-        faults.gateway_silent(address, other, "eth1", 3.0),
+        faults.gateway_silent(address, other, address, "eth1", 3.0),
+        faults.no_way_out(address, "the node has no default route by a gateway"),
         faults.lan_proxy(address, MAC),
     ]
 

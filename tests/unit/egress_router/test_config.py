@@ -366,3 +366,49 @@ def test_each_of_two_sources_has_the_way_out_of_its_own_subnet() -> None:
     first, second = (parse(both | {"HOSTNAME": f"example-{number}"}) for number in (0, 1))
     assert (str(first.subnet), first.gateway) == ("10.70.112.0/24", None)
     assert (str(second.subnet), str(second.gateway)) == ("10.70.113.0/24", "10.70.113.1")
+
+
+ROUTED = GATEWAY | {"EGRESS_MODE": "routed", "EGRESS_SUBNET": "10.70.112.0/24", "EGRESS_GATEWAY": "192.0.2.1"}
+ROUTED_IPV6 = {
+    "EGRESS_SOURCE": "2001:db8:51::155",
+    "EGRESS_PORTS": "80/tcp=[fd10:10:10::200]:80",
+    "EGRESS_MODE": "routed",
+    "EGRESS_GATEWAY": "fe80::1",
+}
+
+
+def test_a_routed_source_has_its_gateway_on_another_link() -> None:
+    assert parse(GATEWAY).is_routed is False
+    config = parse(ROUTED)
+    assert (config.is_routed, str(config.gateway)) == (True, "192.0.2.1")
+    assert str(parse(ROUTED_IPV6 | {"EGRESS_UPLINK": "eth0"}).gateway) == "fe80::1"
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        (GATEWAY | {"EGRESS_MODE": "bgp"}, "EGRESS_MODE='bgp' is not usable: give lan or routed."),
+        (
+            ROUTED | {"EGRESS_GATEWAY": "10.70.112.1"},
+            "EGRESS_GATEWAY='10.70.112.1' is not usable: EGRESS_SUBNET 10.70.112.0/24 is routed, so its gateway can't"
+            " be in it.",
+        ),
+        (
+            ROUTED | {"EGRESS_GATEWAY": "169.254.1.1"},
+            "EGRESS_GATEWAY='169.254.1.1' is not usable: give a unicast IPv4 address other than EGRESS_SOURCE.",
+        ),
+        (
+            ROUTED_IPV6,
+            "EGRESS_GATEWAY='fe80::1' is not usable: a link-local address is one of each link, so give EGRESS_UPLINK"
+            " too.",
+        ),
+        (
+            ROUTED_IPV6 | {"EGRESS_MODE": "lan", "EGRESS_UPLINK": "eth0"},
+            "EGRESS_GATEWAY='fe80::1' is not usable: give a unicast IPv6 address other than EGRESS_SOURCE.",
+        ),
+    ],
+)
+def test_contradictions_of_routed_sources_are_refused(env: dict[str, str], sentence: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse(env)
+    assert str(refused.value) == sentence

@@ -17,7 +17,7 @@ SOURCE = ip_address("10.70.112.155")
 WORDS = "conflict address=10.70.112.155 held-by=02:00:00:00:00:01"
 PATIENCE = 20.0
 HELD = conflict(SOURCE, MAC)
-SILENT = of_fault(faults.gateway_silent(SOURCE, ip_address("10.70.112.1"), "eth1", 3.2))
+SILENT = of_fault(faults.gateway_silent(SOURCE, ip_address("10.70.112.1"), SOURCE, "eth1", 3.2))
 
 
 class Mark:
@@ -155,7 +155,8 @@ def test_every_message_fits_into_what_the_kubelet_keeps() -> None:
         faults.node_masquerades(source, str(source), name),
         faults.other_interface(source, name, name),
         faults.wrong_route(source, f"the node's route to {source} leaves by {name}, not by the uplink {name}"),
-        faults.gateway_silent(source, source, name, 1e9),
+        faults.gateway_silent(source, source, source, name, 1e9),
+        faults.no_way_out(source, f"the node has no default route by a gateway on its uplink {name}"),
         faults.lan_proxy(source, MAC),
         faults.node_kernel(source, name, "x" * 10_000),
     )

@@ -60,3 +60,14 @@ def test_only_the_source_is_sent_by_the_uplink(relay: Relay) -> None:
 @both
 def test_without_next_hops_only_the_source_is_talked_about(relay: Relay) -> None:
     assert len(chain(replace(relay, next_hops=()), "in")) == len(chain(relay, "in")) - 1
+
+
+@pytest.mark.parametrize("relay", [IPV4, IPV6], ids=["IPv4", "IPv6"])
+def test_a_routed_source_leaves_to_the_gateway_and_is_not_talked_about(relay: Relay) -> None:
+    gateway = ip_address("192.0.2.1" if relay is IPV4 else "fe80::1")
+    routed = replace(relay, next_hops=(), gateway=gateway)
+    ip = {4: "ip", 6: "ip6"}[relay.source.version]
+    assert chain(routed, "out")[-1] == f'{ip} saddr {relay.source} fwd {ip} to {gateway} device "eth1"'
+    assert [rule for rule in chain(routed, "out") if "fwd" in rule] == chain(routed, "out")[-1:]
+    assert len(chain(routed, "in")) == 2, "the hook, and what takes packets to the source"
+    assert "dup" not in relay_rules.load(routed)

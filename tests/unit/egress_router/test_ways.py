@@ -45,3 +45,8 @@ def test_next_hops_are_gateways_and_destinations_on_the_lan() -> None:
     on_lan, far, nowhere = (ip_address(text) for text in ("10.70.112.200", "10.10.10.200", "192.0.2.1"))
     assert next_hops((Way(LAN, None), Way(FAR, GATEWAY)), (on_lan, far, nowhere)) == (GATEWAY, on_lan)
     assert next_hops((), (on_lan,)) == ()
+
+
+def test_a_routed_source_has_no_lan_so_all_goes_to_the_gateway() -> None:
+    config = parse(ENVIRONMENT | {"EGRESS_MODE": "routed", "EGRESS_GATEWAY": "192.0.2.1", "EGRESS_SUBNET": str(LAN)})
+    assert ways(config, LAN, OF_THE_NODE) == (Way(ALL, ip_address("192.0.2.1")),)
