@@ -34,7 +34,7 @@ from tests.support.installed import install_policies
 from tests.support.waiting import wait_for
 
 ROLE = CHECKOUT / "roles/egress"
-HOW_TO = CHECKOUT / "docs/how-to/networks.md"
+HOW_TO = [CHECKOUT / "docs/how-to" / name for name in ("networks.md", "routed-networks.md")]
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,9 @@ def acquire(cluster: KubeClient, network: str, service: str, project: str = "gre
 
 
 def documented() -> Iterator[KubeObject]:
-    """The networks of the page about them, also those that it shows as a part or as the role's variable."""
-    for text in re.findall("^```yaml$(.*?)^```$", HOW_TO.read_text(), re.MULTILINE | re.DOTALL):
+    """The networks of the pages about them, also those that they show as a part or as the role's variable."""
+    pages = "\n".join(page.read_text() for page in HOW_TO)
+    for text in re.findall("^```yaml$(.*?)^```$", pages, re.MULTILINE | re.DOTALL):
         content = yaml.safe_load(text)
         for item in content.get("egress_networks", ()):
             yield {"metadata": {"name": item["name"]}, "spec": {key: item[key] for key in item if key != "name"}}

@@ -78,8 +78,13 @@ def _unlocked(
 
 
 def _may_share_a_link(one: EgressNetwork, other: EgressNetwork | None) -> bool:
-    """Without an uplink, a network is where each node's routes lead to its subnets, which may be anywhere."""
-    return other is None or one.uplink == other.uplink or None in (one.uplink, other.uplink)
+    """Without an uplink, a network is where each node's routes lead to its subnets, which may be anywhere.
+
+    A routed one is reached by the routes of all nodes, by whichever link.
+    """
+    if other is None or one.is_routed or other.is_routed:
+        return True
+    return one.uplink == other.uplink or None in (one.uplink, other.uplink)
 
 
 def _json_list(text: str) -> list[Any]:

@@ -40,7 +40,7 @@ class EgressNetwork:
     name: str
     pool: AddressPool
     uplink: str | None
-    """The node's interface on this network; None lets the router find it by the subnet."""
+    """The node's interface on this network, or towards a routed one's gateway; None lets the router find it."""
     allowed: NamespaceSelector
     """Projects that may have an address; empty means every included one."""
     quarantine_seconds: int
@@ -59,6 +59,8 @@ class EgressNetwork:
     ceded: Mapping[str, AddressPool] = field(default_factory=dict)
     """By older network, the addresses that it offers too and that this one so does not lease: no part of ``pool``."""
     subnets: Sequence[Subnet] = ()
+    is_routed: bool = False
+    """Whether its addresses are on no link of the nodes, and found by the routes that the nodes offer."""
 
     def subnet_of(self, address: str) -> Subnet | None:
         """The smallest of the subnets that an address is in; None for an address that it no longer offers."""
@@ -87,11 +89,13 @@ def read_network(obj: KubeObject) -> EgressNetwork:
     name, spec = obj["metadata"]["name"], obj.get("spec") or {}
     offered, withheld = addresses.no_addresses(), addresses.no_addresses()
     subnets: list[Subnet] = []
+    is_routed = spec.get("mode") == "routed"
     for index, item in enumerate(spec.get("subnets") or ()):
         subnet, usable, kept_back = _read_subnet(f"EgressNetwork {name}", f"spec.subnets[{index}]", item)
         subnets.append(subnet)
         offered |= usable
         withheld |= kept_back
+    _check_gateways(f"EgressNetwork {name}", subnets, is_routed, spec.get("uplink"))
     return EgressNetwork(
         name=name,
         # Withheld last: what one subnet keeps back, an overlapping one must not offer.
@@ -107,6 +111,7 @@ def read_network(obj: KubeObject) -> EgressNetwork:
         quotas={item["namespace"]: int(item["addresses"]) for item in spec.get("quotas") or ()},
         created=obj["metadata"].get("creationTimestamp", ""),
         subnets=tuple(subnets),
+        is_routed=is_routed,
     )
 
 
@@ -142,11 +147,29 @@ def _read_subnet(subject: str, where: str, item: Mapping[str, Any]) -> tuple[Sub
 
 
 def _read_gateway(subject: str, where: str, cidr: Any, text: str) -> str:
-    """Its canonical form: the way out of the subnet must be on its link."""
+    """Its canonical form."""
     address = addresses.canonical(text)
-    if address is None or address not in cidr:
+    if address is None or netaddr.IPAddress(address).version != cidr.version:
         raise InvalidInput(subject, where, text, f"give the address that the router has in {cidr}")
     return address
+
+
+def _check_gateways(subject: str, subnets: Sequence[Subnet], is_routed: bool, uplink: str | None) -> None:
+    """The way out of a subnet is on its link; that of a routed one, which is on no link, is on another."""
+    for index, subnet in enumerate(subnets):
+        gateway, where = subnet.gateway, f"spec.subnets[{index}].gateway"
+        if gateway is None:
+            continue
+        if not is_routed:
+            if gateway not in netaddr.IPNetwork(subnet.cidr):
+                raise InvalidInput(subject, where, gateway, f"give the address that the router has in {subnet.cidr}")
+            continue
+        around = next((other.cidr for other in subnets if gateway in netaddr.IPNetwork(other.cidr)), None)
+        if around is not None:
+            right = f"{around} is routed, so on no link; give the nodes' own router, or leave it out"
+            raise InvalidInput(subject, where, gateway, right)
+        if netaddr.IPAddress(gateway).is_link_local() and uplink is None:
+            raise InvalidInput(subject, where, gateway, "a link-local address is one of each link; name the uplink too")
 
 
 def _read_range(subject: str, where: str, cidr: Any, block: Mapping[str, str]) -> Any:

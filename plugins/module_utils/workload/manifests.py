@@ -3,11 +3,11 @@
 """The objects that make up a secure egress service: pod controller, NetworkPolicy and the Service's own part.
 
 Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
-EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK, EGRESS_SUBNET and EGRESS_GATEWAY (the way
-out of the network), EGRESS_REFUSED (what is no destination), EGRESS_RESOLVE, EGRESS_PROBE and EGRESS_DRAIN, a readiness
-probe beside the liveness probe (so that no client is sent to a pod whose data path does not stand yet), a startup probe
-(so that a router that waits for its address is not restarted for waiting), and the host directory that the router
-reaches its node's network namespace by.
+EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK, EGRESS_MODE, EGRESS_SUBNET and EGRESS_GATEWAY
+(the way out of the network), EGRESS_REFUSED (what is no destination), EGRESS_RESOLVE, EGRESS_PROBE and EGRESS_DRAIN, a
+readiness probe beside the liveness probe (so that no client is sent to a pod whose data path does not stand yet), a
+startup probe (so that a router that waits for its address is not restarted for waiting), and the host directory that
+the router reaches its node's network namespace by.
 """
 
 from __future__ import annotations
@@ -136,6 +136,8 @@ def environment(
         values["EGRESS_REFUSED"] = ",".join(cloud.cluster_cidrs)
     if network.uplink:
         values["EGRESS_UPLINK"] = network.uplink
+    if network.is_routed:
+        values["EGRESS_MODE"] = "routed"
     values |= _way_out(network, sources)
     return [{"name": name, "value": value} for name, value in values.items()]
 

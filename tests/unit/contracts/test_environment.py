@@ -16,9 +16,10 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.workload import admission, manifests
 from egress_router import config, last_words, main
-from egress_router.config import Config, ConfigError, Destination, Protocol, Resolve, ServedPort
+from egress_router.config import Config, ConfigError, Destination, Mode, Protocol, Resolve, ServedPort
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
@@ -32,6 +33,14 @@ SUBNETS = [
     {"cidr": "fd70:112::/64", "gateway": "fd70:112::1"},
 ]
 WAYS_OUT = {4: ("10.70.112.0/24", "10.70.112.1"), 6: ("fd70:112::/64", "fd70:112::1")}
+ROUTED = network(
+    mode="routed",
+    uplink="eth0",
+    subnets=[
+        {"cidr": "10.70.112.0/24", "gateway": "192.0.2.1"},
+        {"cidr": "fd70:112::/64", "gateway": "fe80::1"},
+    ],
+)
 CRD = yaml.safe_load(files("roles/egress/files/crds/*egressnetwork*")[0].read_text())
 UPLINK: dict[str, Any] = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][
     "uplink"
@@ -95,8 +104,15 @@ def admitted(obj: KubeObject, version: int, **bridges: str) -> EgressService:
 
 
 def rendered(service: EgressService, version: int, uplink: str | None, **bridges: str) -> list[tuple[str, KubeObject]]:
-    """The name of each pod of a service, and its spec."""
+    """The name of each pod of a service in a network of SUBNETS, and its spec."""
     lan = network(subnets=SUBNETS, **({"uplink": uplink} if uplink else {}))
+    return rendered_in(lan, service, version, **bridges)
+
+
+def rendered_in(
+    lan: EgressNetwork, service: EgressService, version: int, **bridges: str
+) -> list[tuple[str, KubeObject]]:
+    """The name of each pod of a service in a network, and its spec."""
     if service.egress_pod.ha:
         made = manifests.stateful_set(service, cloud(**CLUSTER, **bridges), lan, SOURCES[version])
         pods = [f"{made['metadata']['name']}-{ordinal}" for ordinal in range(made["spec"]["replicas"])]
@@ -176,11 +192,25 @@ def test_what_the_router_cannot_do_without_is_rendered(variable: str) -> None:
 
 def test_each_variable_that_is_rendered_is_one_that_the_router_reads_and_the_other_way_round() -> None:
     service = admitted(service_object({"destination_ip": "10.10.10.200", "ha": True}), 4)
-    _pod, spec = rendered(service, 4, "eth0")[0]
-    written = {item["name"] for item in spec["containers"][0]["env"]} - {manifests.RENDERING_VARIABLE}
+    made = rendered(service, 4, "eth0") + rendered_in(ROUTED, service, 4)
+    written = {item["name"] for _pod, spec in made for item in spec["containers"][0]["env"]} - {
+        manifests.RENDERING_VARIABLE
+    }
     asked = set(re.findall(r'"([A-Z][A-Z_]+)"', inspect.getsource(config.parse))) - SET_BY_OTHERS
     assert asked
     assert written == asked
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_routed_network_is_read_as_one_with_its_gateway_on_another_link(version: int) -> None:
+    families = ["IPv4" if version == 4 else "IPv6"]
+    destination = {4: "10.10.10.200", 6: "fd10:10:10::200"}[version]
+    service = admitted(service_object({"destination_ip": destination}, ipFamilies=families), version)
+    ((pod, spec),) = rendered_in(ROUTED, service, version)
+    found = read(pod, spec)
+    assert (found.mode, str(found.gateway)) == (Mode.ROUTED, {4: "192.0.2.1", 6: "fe80::1"}[version])
+    ((pod, spec),) = rendered(service, version, None)
+    assert read(pod, spec).mode is Mode.LAN
 
 
 def test_a_destination_that_is_the_bridge_is_refused_before_a_router_would() -> None:

@@ -226,6 +226,42 @@ def test_a_subnet_that_makes_no_sense_is_refused_by_field(field: str, subnet: di
 
 
 @pytest.mark.parametrize(
+    ("subnets", "uplink", "right"),
+    [
+        ([{"cidr": "10.70.112.0/24", "gateway": "10.70.112.1"}], None, "10.70.112.0/24 is routed, so on no link"),
+        (
+            [{"cidr": "10.70.112.0/24", "gateway": "10.70.113.1"}, {"cidr": "10.70.113.0/24"}],
+            None,
+            "10.70.113.0/24 is routed, so on no link",
+        ),
+        ([{"cidr": "2001:db8::/64", "gateway": "fe80::1"}], None, "name the uplink too"),
+        (
+            [{"cidr": "10.70.112.0/24", "gateway": "fe80::1"}],
+            "eth0",
+            "the address that the router has in 10.70.112.0/24",
+        ),
+    ],
+)
+def test_a_routed_network_whose_gateway_makes_no_sense_is_refused(
+    subnets: list[dict[str, Any]], uplink: str | None, right: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read_network(network_object(subnets=subnets, mode="routed", uplink=uplink))
+    assert caught.value.field == "spec.subnets[0].gateway"
+    assert right in str(caught.value)
+
+
+def test_the_gateway_of_a_routed_network_is_on_another_link() -> None:
+    subnets = [{"cidr": "10.70.112.0/29", "gateway": "192.0.2.1"}, {"cidr": "2001:db8::/64", "gateway": "FE80:0::1"}]
+    found = read_network(network_object(subnets=subnets, mode="routed", uplink="eth0"))
+    assert found.is_routed
+    assert [subnet.gateway for subnet in found.subnets] == ["192.0.2.1", "fe80::1"]
+    assert found.pool.of("IPv4").size == 6
+    assert not read_network(network_object(mode="lan")).is_routed
+    assert not read_network(network_object()).is_routed
+
+
+@pytest.mark.parametrize(
     ("field", "bridge"),
     [
         *(("bridgeSubnet", text) for text in ("172.18.0.0/16", "172.18.255.255/16", "172.18.0.1", "nonsense")),

@@ -76,6 +76,14 @@ def test_networks_of_two_uplinks_may_lease_the_same(uplinks: tuple[str | None, s
     assert (divided["a"].pool.size, divided["b"].pool.size) == (254, left)
 
 
+def test_a_routed_network_shares_its_addresses_with_those_of_every_uplink() -> None:
+    """The nodes' routes lead to them by whichever link."""
+    for modes in (("routed", "lan"), ("lan", "routed"), ("routed", "routed")):
+        pair = [network(name, uplink=f"eth{name}", mode=mode) for name, mode in zip("ab", modes)]
+        divided = allocatable.divide(pair, ())
+        assert (divided["a"].pool.size, divided["b"].pool.size) == (254, 0)
+
+
 def locked(network: str, address: str) -> KubeObject:
     return {"spec": {"network": network, "address": address}}
 

@@ -122,6 +122,12 @@ def test_the_uplink_is_told_only_where_the_network_names_it() -> None:
     assert {"name": "EGRESS_UPLINK", "value": "eth1"} in found
 
 
+def test_the_mode_is_told_only_of_a_routed_network() -> None:
+    assert "EGRESS_MODE" not in environment(rendered()), "so that no pod is replaced for it"
+    found = manifests.environment(service(), cloud(), network(mode="routed"), [SOURCE])
+    assert {"name": "EGRESS_MODE", "value": "routed"} in found
+
+
 def test_the_rc_dies_with_its_service_and_gives_its_pod_no_credentials() -> None:
     controller = rendered()
     (owner,) = controller["metadata"]["ownerReferences"]
