@@ -91,10 +91,9 @@ class Lab:
     def pod(self, node: Node, number: int = 1) -> Pod:
         name, client = self.namespace(f"pod{number}"), self.namespace(f"client{number}")
         self._ip(client, f"link add eth0 type veth peer name eth0 netns {name}")
-        self.give(client, f"{self.net.client}/{self.net.pods}", "eth0")
-        self.give(name, f"{self.net.pod}/{self.net.pods}", "eth0")
-        for namespace in (client, name):
+        for namespace, address in ((client, self.net.client), (name, self.net.pod)):
             self._ip(namespace, "link set eth0 up")
+            self.give(namespace, f"{address}/{self.net.pods}", "eth0")
         self._ip(name, f"route add default via {self.net.client}")
         pod = Pod(name, client, node, self.net)
         self._pods.append(pod)
@@ -147,9 +146,9 @@ class Lab:
         port, switch = f"port{self._ports}", (lan or self.outside).name
         self._ip(switch, f"link add {port} type veth peer name {interface} netns {namespace}")
         self._ip(switch, f"link set {port} master br0 up")
+        self._ip(namespace, f"link set {interface} up")
         if address is not None:
             self.give(namespace, f"{address}/{self.net.lan}", interface)
-        self._ip(namespace, f"link set {interface} up")
         return mac_of(namespace, interface)
 
     def port_of(self, node: Node) -> str:
