@@ -11,7 +11,7 @@ from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net
 from tests.support.router_lab.node import Node, veths
 from tests.support.router_lab.node_firewalls import FIREWALLS, load
-from tests.support.router_lab.open_vswitch import answers_to_the_node, connect_by_br_ex, packets
+from tests.support.router_lab.open_vswitch import add_br_ex, answers_to_the_node, connect_by_br_ex, packets
 from tests.support.router_lab.pod import Pod
 from tests.support.router_lab.services import Services
 from tests.support.router_lab.wait import wait_until
@@ -46,6 +46,18 @@ def test_cut_off_behind_br_ex_the_port_closes_and_comes_back(shared_lab: Lab, ow
     assert not own_pod.is_healthy()
     assert "LOWER_UP" in run("ip", "-n", own_pod.node.name, "link", "show", "br-ex")
     run("ip", "-n", shared_lab.lan, "link", "set", cable, "up")
+    wait_until(own_pod.is_healthy, 60.0, "ready", router)
+    assert own_pod.ask() == f"{net.source} {net.far}"
+    shared_lab.assert_no_other_source()
+
+
+def test_a_br_ex_that_is_made_anew_is_followed(shared_lab: Lab, own_pod: Pod, bridge: Services) -> None:
+    """As when Open vSwitch is restarted, or its configuration applied again: the same name, another interface."""
+    net = own_pod.net
+    router = own_pod.start(**net.to_far()).wait_ready()
+    bridge.run("ovs-vsctl", "del-br", "br-ex")
+    wait_until(lambda: not own_pod.is_healthy(), 60.0, "not ready", router)
+    add_br_ex(shared_lab, own_pod.node, bridge)
     wait_until(own_pod.is_healthy, 60.0, "ready", router)
     assert own_pod.ask() == f"{net.source} {net.far}"
     shared_lab.assert_no_other_source()

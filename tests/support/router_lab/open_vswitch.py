@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
 import re
 import socket
 import struct
@@ -28,7 +27,6 @@ from tests.support.router_lab.services import Services
 _SIOCETHTOOL: Final = 0x8946
 _ETHTOOL_STXCSUM: Final = 0x17
 
-# The bridge has the interface's MAC address, and a patch to br-int, where OVN has its pods.
 _START: Final = """
 mount -t tmpfs tmpfs /run
 mkdir /run/openvswitch
@@ -38,11 +36,14 @@ ovsdb-tool create conf.db /usr/share/openvswitch/vswitch.ovsschema
 ovsdb-server conf.db --remote=punix:db.sock --detach --pidfile -vconsole:off
 ovs-vsctl --no-wait init
 ovs-vswitchd --detach --pidfile -vconsole:off
-ovs-vsctl add-br br-ex -- set bridge br-ex datapath_type=netdev fail_mode=secure other-config:hwaddr={mac} \
- -- add-br br-int -- set bridge br-int datapath_type=netdev fail_mode=secure \
- -- add-port br-ex up0 -- set interface up0 ofport_request=1 \
- -- add-port br-ex patch-ex -- set interface patch-ex type=patch options:peer=patch-int ofport_request=2 \
+ovs-vsctl add-br br-int -- set bridge br-int datapath_type=netdev fail_mode=secure \
  -- add-port br-int patch-int -- set interface patch-int type=patch options:peer=patch-ex
+"""
+# The bridge has the interface's MAC address, and a patch to br-int, where OVN has its pods.
+_BRIDGE: Final = """
+add-br br-ex -- set bridge br-ex datapath_type=netdev fail_mode=secure other-config:hwaddr={mac}
+ -- add-port br-ex up0 -- set interface up0 ofport_request=1
+ -- add-port br-ex patch-ex -- set interface patch-ex type=patch options:peer=patch-int ofport_request=2
 """
 
 _ZONE: Final = 64000
@@ -58,17 +59,20 @@ _PORT_IS_TAKEN: Final = "table netdev ovs { chain port { type filter hook ingres
 
 def connect_by_br_ex(lab: Lab, node: Node) -> Services:
     """Make the node's up0 a port of br-ex, which takes its MAC address and addresses over."""
-    shown = json.loads(run("ip", "-n", node.name, "-j", "address", "show", "up0"))[0]["addr_info"]
-    services = lab.services(node, _START.format(mac=node.mac))
+    services = lab.services(node, _START)
     _fill_in_checksums(lab.outside.name, lab.port_of(node))
-    services.run("ovs-ofctl", "-OOpenFlow13", "replace-flows", "br-ex", "-", text="\n".join(_flows(node.mac)))
     nft(node, _PORT_IS_TAKEN)
+    add_br_ex(lab, node, services)
+    return services
+
+
+def add_br_ex(lab: Lab, node: Node, services: Services) -> None:
+    """Make the bridge, with its flows and the node's address."""
+    services.run("ovs-vsctl", *_BRIDGE.format(mac=node.mac).split())
+    services.run("ovs-ofctl", "-OOpenFlow13", "replace-flows", "br-ex", "-", text="\n".join(_flows(node.mac)))
     run("ip", "-n", node.name, "address", "flush", "dev", "up0")
     run("ip", "-n", node.name, "link", "set", "br-ex", "up")
-    for entry in shown:
-        if entry["scope"] == "global":
-            lab.give(node.name, f"{entry['local']}/{entry['prefixlen']}", "br-ex")
-    return services
+    lab.give(node.name, f"{lab.net.node}1/{lab.net.lan}", "br-ex")
 
 
 def answers_to_the_node(net: Net) -> str:
