@@ -1,192 +1,167 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""How fast the egress router's data path is: ``python -m tests.benchmarks.datapath``.
+"""How fast the egress router's data path is: ``python -m tests.benchmarks.datapath [--rounds N] [--seconds S]``.
 
-Throughput both ways and connections a second, through one port and through the last of a thousand, beside the same path
-without NAT (client, pod, node, LAN, all plainly routed) and the bare LAN (from the node). All paths are measured in
-turn, round after round, and the medians told, so that what else the machine does falls on all alike. Also the memory of
-each router, and the time from its start until it serves. In network namespaces of its own; needs root.
+Throughput both ways, connections a second and the round trip through a router with one port, with a thousand, and on a
+node with twenty routers, in both families; beside them the same path without NAT (client, pod, node, LAN, all plainly
+routed), and the bare LAN from the node. All paths of a family are measured in turn, round after round. Also the time
+from a router's start until it serves, and its memory. In network namespaces of its own; needs root.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import argparse
 import os
-import socket
-import statistics
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from ipaddress import ip_address
 
-from rich.console import Console
-from rich.table import Table
-
-from tests.support.capture import inside
+from tests.benchmarks.data_path_figures import Cost, Row, Sample, markdown, rows
+from tests.benchmarks.traffic import PORT, Path, connections, gigabits_down, gigabits_up, remote_application, round_trip
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run, sweep
-from tests.support.router_lab.net import V4
+from tests.support.router_lab.net import V4, V6, Net
 from tests.support.router_lab.node import Node
 from tests.support.router_lab.pod import Pod
+from tests.support.router_lab.process import resident_kilobytes
+from tests.support.router_lab.router import Router
 
-ROUNDS = 5
-SECONDS = 1.0
-PORTS = 1000
+PORTS, ROUTERS = 1000, 20
 FIRST_PORT = 2000
-SERVER_PORT = 9000
-CHUNK = 1 << 20
+LAST_PORT = FIRST_PORT + PORTS - 1
+READY_SECONDS = 60
+
+LAN, PLAIN = "LAN, from the node", "client, pod, node, LAN without NAT"
+ONE, FIRST, LAST = (
+    "router with 1 port",
+    f"router with {PORTS:,} ports, the first",
+    f"router with {PORTS:,} ports, the last",
+)
+CROWDED_LAN, CROWDED = f"LAN, from a node with {ROUTERS} routers", f"the last of {ROUTERS} routers on a node"
+BESIDE = {ONE: PLAIN, FIRST: PLAIN, LAST: PLAIN, CROWDED: PLAIN, PLAIN: LAN, CROWDED_LAN: LAN}
+"""With which path of the same family and round each is compared."""
 
 
 @dataclass
-class Way:
-    """One way to the remote application: from a namespace to an address and port; what was measured."""
+class Scene:
+    """A lab with all paths, and what its routers take."""
 
-    name: str
-    namespace: str
-    to: tuple[str, int]
-    up: list[float] = field(default_factory=list)
-    down: list[float] = field(default_factory=list)
-    connects: list[float] = field(default_factory=list)
+    lab: Lab
+    paths: dict[str, Path] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
 
+    @property
+    def net(self) -> Net:
+        return self.lab.net
 
-@dataclass(frozen=True)
-class Cost:
-    """What one router takes: seconds until it serves, resident and private megabytes."""
+    def build(self) -> None:
+        """Two nodes: one with a router for each number of ports and a pod that routes plainly, one full of routers."""
+        few, crowded = self.lab.node(1), self.lab.node(2)
+        one, many, plain = (self.lab.pod(few, number) for number in (1, 2, 3))
+        self.costs[ONE] = self._serve(one, 0, 1)
+        self.costs[FIRST] = self.costs[LAST] = self._serve(many, 1, PORTS)
+        pods = [self.lab.pod(crowded, number) for number in range(4, 4 + ROUTERS)]
+        for number, pod in enumerate(pods[:-1], start=2):
+            self._started(pod, number, 1).wait_ready(READY_SECONDS)
+        self.costs[CROWDED] = self._serve(pods[-1], ROUTERS + 1, 1)
+        self._route(few, plain)
+        pod_address = self.net.pod
+        self.paths = {
+            LAN: Path(few.name, self.net.remote),
+            PLAIN: Path(plain.client, self.net.remote),
+            ONE: Path(one.client, pod_address, FIRST_PORT),
+            FIRST: Path(many.client, pod_address, FIRST_PORT),
+            LAST: Path(many.client, pod_address, LAST_PORT),
+            CROWDED_LAN: Path(crowded.name, self.net.remote),
+            CROWDED: Path(pods[-1].client, pod_address, FIRST_PORT),
+        }
 
-    name: str
-    start: float
-    resident: float
-    private: float
+    def _started(self, pod: Pod, number: int, ports: int) -> Router:
+        """A router with a source of its own."""
+        to = self.net.at(self.net.remote, PORT)
+        wanted = ",".join(f"{port}/tcp={to}" for port in range(FIRST_PORT, FIRST_PORT + ports))
+        return pod.start(EGRESS_PORTS=wanted, EGRESS_SOURCE=str(ip_address(self.net.source) + number))
 
+    def _serve(self, pod: Pod, number: int, ports: int) -> Cost:
+        """The same, and what it took until it served, and takes when its metrics were read."""
+        start = time.monotonic()
+        router = self._started(pod, number, ports).wait_ready(READY_SECONDS)
+        taken = time.monotonic() - start
+        pod.http("/metrics")
+        return Cost(taken, resident_kilobytes(router.process.pid) / 1024)
 
-def serve(namespace: str, address: str, ready: Callable[[], None]) -> None:
-    """The remote end: by a connection's first byte it takes, sends, or hangs up at once."""
-    with inside(namespace):
-        listener = socket.create_server((address, SERVER_PORT), backlog=1024)
-    ready()
-    buffer = bytearray(CHUNK)
-    while True:
-        connection, _peer = listener.accept()
-        with connection, suppress(OSError):
-            asked = connection.recv(1)
-            if asked == b"u":
-                while connection.recv_into(buffer):
-                    pass
-            elif asked == b"d":
-                while True:
-                    connection.sendall(buffer)
-
-
-def gigabits(path: Way, direction: str) -> float:
-    """Through one connection, for as long as SECONDS."""
-    buffer = bytearray(CHUNK)
-    with connected(path) as connection:
-        connection.sendall(direction.encode())
-        moved, start = 0, time.monotonic()
-        while time.monotonic() - start < SECONDS:
-            moved += connection.send(buffer) if direction == "u" else connection.recv_into(buffer)
-        return moved * 8 / 1e9 / (time.monotonic() - start)
-
-
-def connects(path: Way) -> float:
-    """Connections a second, one after the other; each is reset, so that no port is kept."""
-    done, start = 0, time.monotonic()
-    with inside(path.namespace):
-        while time.monotonic() - start < SECONDS:
-            with socket.create_connection(path.to, 5) as connection:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            done += 1
-    return done / (time.monotonic() - start)
-
-
-def connected(path: Way) -> socket.socket:
-    """A connection by that way."""
-    with inside(path.namespace):
-        return socket.create_connection(path.to, 5)
+    def _route(self, node: Node, pod: Pod) -> None:
+        """Let the pod's client reach the LAN by plain routing, the same way as by a router."""
+        lab, net = self.lab, self.net
+        ends = {pod.name: ("plain0", f"{net.elsewhere}1"), node.name: ("plain1", f"{net.elsewhere}2")}
+        run("ip", "-n", pod.name, "link", "add", "plain0", "type", "veth", "peer", "name", "plain1", "netns", node.name)
+        for namespace, (interface, address) in ends.items():
+            lab.give(namespace, f"{address}/{net.lan}", interface)
+            run("ip", "-n", namespace, "link", "set", interface, "up")
+            lab.forward(namespace)
+        for namespace, to, gateway in (
+            (pod.client, net.remote, net.pod),
+            (pod.name, net.remote, f"{net.elsewhere}2"),
+            (node.name, net.client, f"{net.elsewhere}1"),
+            (lab.remote, net.client, f"{net.node}1"),
+        ):
+            run("ip", "-n", namespace, "route", "add", f"{to}/{net.bits}", "via", gateway)
 
 
-def started(name: str, pod: Pod, ports: int, source: str = V4.source) -> Cost:
-    """A router of so many ports, and what it took until it served and after its metrics were read."""
-    served = range(FIRST_PORT, FIRST_PORT + ports)
-    wanted = ",".join(f"{port}/tcp={V4.at(V4.remote, SERVER_PORT)}" for port in served)
-    start = time.monotonic()
-    router = pod.start(EGRESS_PORTS=wanted, EGRESS_SOURCE=source).wait_ready(30)
-    took = time.monotonic() - start
-    pod.http("/metrics")
-    lines = Path(f"/proc/{router.process.pid}/smaps_rollup").read_text().splitlines()
-    sizes = [(line.partition(":")[0], int(line.split()[1])) for line in lines[1:]]
-    resident = sum(size for key, size in sizes if key == "Rss")
-    private = sum(size for key, size in sizes if key.startswith("Private_") and key != "Private_Hugetlb")
-    return Cost(name, took, resident / 1024, private / 1024)
-
-
-def routed(lab: Lab, node: Node, pod: Pod) -> None:
-    """Let the pod's client reach the LAN by plain routing, the same way as by a router."""
-    client, remote = f"{V4.client}/32", V4.remote
-    run("ip", "-n", pod.name, "link", "add", "plain0", "type", "veth", "peer", "name", "plain1", "netns", node.name)
-    for namespace, interface, address in ((pod.name, "plain0", "10.9.9.1/30"), (node.name, "plain1", "10.9.9.2/30")):
-        run("ip", "-n", namespace, "address", "add", address, "dev", interface)
-        run("ip", "-n", namespace, "link", "set", interface, "up")
-        with inside(namespace):
-            Path("/proc/sys/net/ipv4/ip_forward").write_text("1", encoding="ascii")
-    run("ip", "-n", pod.client, "route", "add", remote, "via", V4.pod)
-    run("ip", "-n", pod.name, "route", "add", remote, "via", "10.9.9.2")
-    run("ip", "-n", node.name, "route", "add", client, "via", "10.9.9.1")
-    run("ip", "-n", lab.remote, "route", "add", client, "via", f"{V4.node}1")
-
-
-def measure() -> tuple[list[Way], list[Cost]]:
-    """All paths, round after round."""
-    lab = Lab("datapath", V4)
-    context = multiprocessing.get_context("fork")
-    listening = context.Event()
-    server = context.Process(target=serve, args=(lab.remote, V4.remote, listening.set), daemon=True)
-    try:
+@contextmanager
+def scene(net: Net) -> Iterator[Scene]:
+    """All that one family's measuring takes, for as long as it lasts."""
+    with closing(Lab(f"datapath{net.version}", net)) as lab:
         # What the tests look at would cost a copy of every packet here.
         lab.capture.close()
-        server.start()
-        listening.wait(10)
-        node = lab.node()
-        one, many, plain = (lab.pod(node, number) for number in (1, 2, 3))
-        costs = [started("1 port", one, 1)]
-        costs.append(started(f"{PORTS} ports", many, PORTS, V4.second_source))
-        routed(lab, node, plain)
-        paths = [
-            Way("LAN", node.name, (V4.remote, SERVER_PORT)),
-            Way("no NAT", plain.client, (V4.remote, SERVER_PORT)),
-            Way("1 port", one.client, (V4.pod, FIRST_PORT)),
-            Way(f"first of {PORTS} ports", many.client, (V4.pod, FIRST_PORT)),
-            Way(f"last of {PORTS} ports", many.client, (V4.pod, FIRST_PORT + PORTS - 1)),
-        ]
-        for _round in range(ROUNDS):
-            for path in paths:
-                path.up.append(gigabits(path, "u"))
-                path.down.append(gigabits(path, "d"))
-                path.connects.append(connects(path))
-        return paths, costs
-    finally:
-        server.kill()
-        lab.close()
+        with remote_application(lab.remote, net.remote):
+            found = Scene(lab)
+            found.build()
+            yield found
+
+
+def sample(path: Path, seconds: float) -> Sample:
+    """One path in one round; each of the four figures takes ``seconds``."""
+    return Sample(
+        up=gigabits_up(path, seconds),
+        down=gigabits_down(path, seconds),
+        connections=connections(path, seconds),
+        round_trip=round_trip(path, seconds),
+    )
+
+
+def measure(net: Net, rounds: int, seconds: float) -> list[Row]:
+    """All paths of a family, round after round."""
+    tell(f"{net}: starting {ROUTERS + 2} routers")
+    with scene(net) as found:
+        samples: dict[str, list[Sample]] = {name: [] for name in found.paths}
+        for number in range(1, rounds + 1):
+            tell(f"{net}: round {number} of {rounds}")
+            for name, path in found.paths.items():
+                samples[name].append(sample(path, seconds))
+        return rows(str(net), samples, found.costs, BESIDE)
+
+
+def tell(progress: str) -> None:
+    """A line beside the result."""
+    print(f"{time.strftime('%H:%M:%S')} {progress}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
-    """Print two tables."""
+    """Print one table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="of each family (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="for each figure (%(default)s)")
+    options = parser.parse_args()
     if os.geteuid() != 0:
         print("this makes network namespaces: run it as root", file=sys.stderr)
         return 1
     sweep()
-    paths, costs = measure()
-    speed = Table("path", "Gbit/s up", "Gbit/s down", "connections/s", title=f"medians of {ROUNDS} rounds")
-    for path in paths:
-        up, down, connected_ones = (statistics.median(found) for found in (path.up, path.down, path.connects))
-        speed.add_row(path.name, f"{up:.1f}", f"{down:.1f}", f"{connected_ones:,.0f}")
-    cost = Table("router", "serves after, s", "resident, MB", "private, MB")
-    for entry in costs:
-        cost.add_row(entry.name, f"{entry.start:.2f}", f"{entry.resident:.1f}", f"{entry.private:.1f}")
-    for table in (speed, cost):
-        Console().print(table)
+    found = [row for net in (V4, V6) for row in measure(net, options.rounds, options.seconds)]
+    print(markdown(found))
     return 0
 
 
