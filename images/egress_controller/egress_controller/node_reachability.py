@@ -3,11 +3,12 @@
 """Reachability of nodes: egress pods on a silent node are taken out of service, long before the cluster would do it.
 
 Kubernetes waits most of a minute before it believes that a node is lost, and as long it sends every second
-connection of a service under ``ha`` into the void. Here each node that carries such a pod is called once a second
-at its kubelet's port; after three calls without an answer its pods lose their Ready condition, and with it their
-place among the Service's endpoints, provided that another pod of the service stands on a node that does answer. It is
-what the cluster's node controller does, sooner. A node that comes back sets its pods Ready by itself: kubelet
-corrects a pod status that is not its own.
+connection of a service under ``ha`` into the void. Here each node that carries such a pod is called twice a second
+at its kubelet's port. One that doesn't answer is called again at once; after three calls without an answer its pods
+lose their Ready condition, and with it their place among the Service's endpoints, provided that another pod of the
+service stands on a node that does answer. It is what the cluster's node controller does, sooner. A node that comes back
+sets its pods Ready by itself: kubelet corrects a pod status that is not its own. So a false alarm costs little: for a
+moment the other pod has all new connections.
 
 No watch shows silence, so this one thing is polled, and only while there are services under ``ha``. Every
 replica does it, leader or not, for the leader may be on the node that is lost.
@@ -21,9 +22,9 @@ import selectors
 import socket
 import threading
 import time
-from typing import Collection, Iterable
+from typing import Callable, Collection, Iterable
 
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, EgressError, NotFound
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import POD, STATEFUL_SET, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
@@ -32,9 +33,10 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is
 from egress_controller.cache.caches import NAME_LABEL, Caches
 from egress_controller.runtime.logs import line
 
-ROUND_SECONDS = 1.0
-ANSWER_SECONDS = 0.9
-MISSES = 3
+ROUND_SECONDS = 0.5
+ANSWER_SECONDS = 0.25
+"""A kernel answers within a millisecond, and a call that is lost is not repeated within the second."""
+CALLS = 3
 KUBELET_PORT = 10250
 REASON = "NodeSilent"
 
@@ -44,11 +46,13 @@ _log = logging.getLogger(__name__)
 class NodeReachability:
     """The rounds, in a thread of their own."""
 
-    def __init__(self, client: KubeClient, caches: Caches) -> None:
+    def __init__(
+        self, client: KubeClient, caches: Caches, call: Callable[[Collection[str]], set[str]] | None = None
+    ) -> None:
+        """``call``: which of some nodes' addresses answer; by default their kubelets are called."""
         self._client = client
         self._caches = caches
-        self._missed: dict[str, int] = {}
-        """Calls in a row without an answer, by node address."""
+        self._call = call or answering
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="reachability", daemon=True).start()
@@ -57,38 +61,43 @@ class NodeReachability:
         while True:
             begin = time.monotonic()
             try:
-                self._round()
+                self.look()
             except EgressError as error:
                 _log.warning(line("reachability", trouble=error))
             time.sleep(max(0.0, ROUND_SECONDS - (time.monotonic() - begin)))
 
-    def _round(self) -> None:
+    def look(self) -> None:
+        """One round; raises ``EgressError`` where the API server doesn't answer."""
         services = by_service(self._caches.all_pods())
         called = {str(pod["status"]["hostIP"]) for pods in services for pod in pods}
-        answered = answering(called)
-        self._missed = {node: self._missed.get(node, 0) + 1 for node in called - answered}
-        silent = {node for node, misses in self._missed.items() if misses >= MISSES}
-        for pods in services:
-            for pod in lost(pods, silent, answered):
-                if self._is_still_silent(pod):
-                    self._take_out(pod)
+        answered = self._call(called)
+        for _again in range(CALLS - 2):
+            answered |= self._call(called - answered)
+        suspects = [pod for pods in services for pod in lost(pods, called - answered, answered)]
+        for pod in self._still_silent(suspects):
+            self._take_out(pod)
 
-    def _is_still_silent(self, pod: KubeObject) -> bool:
-        """Called once more after the API server has answered us.
+    def _still_silent(self, suspects: Iterable[KubeObject]) -> list[KubeObject]:
+        """Those that are still ready on nodes that don't answer the last call, made after the API server has answered.
 
-        A replica that was cut off itself has counted misses of nodes that were well. It cannot do harm while it is cut
-        off, nor by this order at the moment that it comes back.
+        A replica that was cut off itself has missed nodes that were well. It cannot do harm while it is cut off, nor by
+        this order at the moment that it comes back.
         """
-        metadata = pod["metadata"]
-        live = self._client.get(POD, metadata["name"], metadata["namespace"])
-        return live is not None and is_ready(live) and not answering({pod["status"]["hostIP"]})
+        found = (self._client.get(POD, pod["metadata"]["name"], pod["metadata"]["namespace"]) for pod in suspects)
+        live = [pod for pod in found if pod is not None and is_ready(pod)]
+        answered = self._call({str(pod["status"]["hostIP"]) for pod in live})
+        return [pod for pod in live if pod["status"]["hostIP"] not in answered]
 
     def _take_out(self, pod: KubeObject) -> None:
         metadata = pod["metadata"]
         patch = not_ready_patch(pod, timestamp(utc_now()))
-        self._client.patch(POD, metadata["name"], patch, metadata["namespace"], subresource="status")
+        try:
+            self._client.patch(POD, metadata["name"], patch, metadata["namespace"], subresource="status")
+        except (Conflict, NotFound):
+            # Most likely another replica was first. If not, the next round sees it.
+            return
         name = f"{metadata['namespace']}/{metadata['name']}"
-        _log.warning(line("pod-taken-out", pod=name, node=pod["spec"]["nodeName"], misses=MISSES))
+        _log.warning(line("pod-taken-out", pod=name, node=pod["spec"]["nodeName"], calls=CALLS))
 
 
 def by_service(pods: Iterable[KubeObject]) -> list[list[KubeObject]]:
@@ -126,14 +135,17 @@ def not_ready_patch(pod: KubeObject, now: str) -> KubeObject:
 
 
 def answering(nodes: Collection[str], port: int = KUBELET_PORT, seconds: float = ANSWER_SECONDS) -> set[str]:
-    """Those of some addresses that answer within the time, all called at once; a refusal is an answer too."""
+    """Those of some addresses that answer within the time, all called at once; a refusal is an answer too.
+
+    What came in time counts, however late this thread has a processor to see it.
+    """
     found: set[str] = set()
     deadline = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         for node in nodes:
             _call(selector, node, port)
-        while selector.get_map() and (left := deadline - time.monotonic()) > 0:
-            for key, _events in selector.select(left):
+        while selector.get_map() and (events := selector.select(max(0.0, deadline - time.monotonic()))):
+            for key, _mask in events:
                 if key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) in (0, errno.ECONNREFUSED):  # type: ignore[union-attr]
                     found.add(key.data)
                 _hang_up(selector, key)
