@@ -54,6 +54,14 @@ debian_packages() {
   fi
   [ -z "${failed:-}" ] || { tail -n 20 "$log" >&2; die "apt-get could not install them; the lines above say why"; }
   rm -f "$log"
+  not_at_boot "${missing[@]}"
+}
+
+# Nor when the machine starts the next time: a firewall that nobody asked for would close its ports.
+not_at_boot() {
+  command -v systemctl >/dev/null || return 0
+  dpkg-query -L "$@" | sed -n 's|^.*/systemd/system/\([^/@]*\.service\)$|\1|p' | sort -u |
+    as_root xargs -r systemctl disable --quiet || say "some of their services may start with the machine"
 }
 
 newest_python() {
