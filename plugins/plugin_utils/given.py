@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What variables really give: a key without a value is as good as no key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def given(value: Any) -> Any:
+    """The value without those of its keys, at any depth, that are null, or an empty text, dictionary or list.
+
+    Server-side apply has no such thing as a field that is there and empty: a dictionary that loses its last key becomes
+    null, which the API server refuses then, and a list that loses its last item goes, and is back with the next run.
+    """
+    if isinstance(value, dict):
+        items = {key: given(item) for key, item in value.items()}
+        return {key: item for key, item in items.items() if item not in (None, "", {}, [])}
+    if isinstance(value, list):
+        return [given(item) for item in value]
+    return value

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What is taken out of the variables of ``avi.egress.site`` goes from the cluster; what others have set stays."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_CLOUD,
+    EGRESS_NETWORK,
+    KubeObject,
+    Resource,
+)
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+
+from tests.support.ansible_run import Ansible, Run
+from tests.support.api_server import ApiServer
+from tests.support.site import SUBNET
+
+DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
+LAN: dict[str, Any] = {"name": "lan", "subnets": [SUBNET]}
+LESS: dict[str, Any] = {"egress_wait": False, "egress_projects": [], "egress_networks": [LAN]}
+MORE: dict[str, Any] = {
+    **LESS,
+    "egress_networks": [
+        {
+            **LAN,
+            "uplink": "eth0",
+            "allowedNamespaces": {"names": ["green"]},
+            "addressesPerNamespace": 2,
+            "quotas": [{"namespace": "green", "addresses": 1}],
+            "reservations": [{"address": "10.70.112.102", "namespace": "green"}],
+        }
+    ],
+    "egress_cluster_cidrs": ["10.96.0.0/16"],
+    "egress_allowed_images": ["registry.example/router:*"],
+    "egress_exclude": {"matchLabels": {"zone": "lab"}, "names": ["kube-system"]},
+    "egress_include": {"matchLabels": {"team": "payments"}},
+    "egress_controller_node_selector": {"infra": "yes"},
+    "egress_controller_tolerations": [{"key": "infra", "operator": "Exists"}],
+    "egress_image_pull_secrets": ["theirs"],
+}
+FORMER_MANAGER = "OpenAPI-Generator"
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> KubeClient:
+    return api.cluster()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed(ansible: Ansible) -> None:
+    """The site, whose definitions and rights no test changes."""
+    site(ansible, LESS, tags="crds,access,configuration")
+
+
+def site(ansible: Ansible, variables: dict[str, Any], *arguments: str, tags: str = "configuration,controller") -> Run:
+    run = ansible.playbook("avi.egress.site", "-e", json.dumps(variables), "--tags", tags, *arguments)
+    assert run.stats["failures"] == 0, json.dumps([task for task in run.tasks if task.get("failed")])
+    return run
+
+
+def network_of(cluster: KubeClient) -> dict[str, Any]:
+    return _spec(cluster.get(EGRESS_NETWORK, "lan"))
+
+
+def cloud_of(cluster: KubeClient) -> dict[str, Any]:
+    return _spec(cluster.get(EGRESS_CLOUD, "default"))
+
+
+def pods_of(cluster: KubeClient) -> dict[str, Any]:
+    spec: dict[str, Any] = _spec(cluster.get(DEPLOYMENT, "avi-egress-controller", "avi-egress"))["template"]["spec"]
+    return spec
+
+
+def _spec(found: KubeObject | None) -> dict[str, Any]:
+    assert found
+    spec: dict[str, Any] = found["spec"]
+    return spec
+
+
+def optional(cluster: KubeClient) -> dict[str, Any]:
+    """All that ``MORE`` sets and ``LESS`` does not."""
+    network, cloud, pods = network_of(cluster), cloud_of(cluster), pods_of(cluster)
+    keys = ("uplink", "allowedNamespaces", "addressesPerNamespace", "quotas", "reservations")
+    return {
+        **{key: network.get(key) for key in keys},
+        "clusterCIDRs": cloud.get("clusterCIDRs") or None,
+        "allowedImages": cloud.get("allowedImages") or None,
+        "nodeSelector": pods.get("nodeSelector"),
+        "tolerations": pods.get("tolerations"),
+        "imagePullSecrets": pods.get("imagePullSecrets"),
+    }
+
+
+def test_what_is_taken_out_goes_and_check_mode_shows_it_go(ansible: Ansible, cluster: KubeClient) -> None:
+    site(ansible, MORE)
+    assert None not in optional(cluster).values()
+    assert cloud_of(cluster)["projects"]["include"] == {"matchLabels": {"team": "payments"}}
+
+    foreseen = site(ansible, LESS, "--check", "--diff")
+    assert None not in optional(cluster).values(), "check mode changes nothing"
+    before, after = (_shown(foreseen, "Set up the cloud and its networks", side) for side in ("before", "after"))
+    for word in ("uplink", "allowedNamespaces", "quotas", "payments", "lab"):
+        assert word in before, word
+        assert word not in after, word
+
+    assert site(ansible, LESS).stats["changed"] == foreseen.stats["changed"] > 0
+    assert set(optional(cluster).values()) == {None}
+    assert cloud_of(cluster)["projects"] == {
+        "include": {"matchLabels": {"egress.avi.dev/project": "included"}},
+        "exclude": {"matchLabels": {"egress.avi.dev/project": "excluded"}},
+    }
+    again = site(ansible, LESS)
+    assert again.stats["changed"] == 0, json.dumps([task for task in again.tasks if task["changed"]])
+
+
+def _shown(run: Run, task: str, side: str) -> str:
+    result = run.result(task)
+    return json.dumps([item["diff"][side] for item in result["result"]["results"]])
+
+
+def test_an_empty_include_means_all_and_other_labels_replace_the_former(ansible: Ansible, cluster: KubeClient) -> None:
+    site(
+        ansible, {**LESS, "egress_include": {"matchLabels": {"a": "1"}}, "egress_exclude": {"matchLabels": {"b": "1"}}}
+    )
+
+    site(ansible, {**LESS, "egress_include": {}, "egress_exclude": {"matchLabels": {"c": "1"}}})
+
+    assert cloud_of(cluster)["projects"] == {"exclude": {"matchLabels": {"c": "1"}}}
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_an_empty_value_is_as_good_as_none(ansible: Ansible, cluster: KubeClient, nothing: object) -> None:
+    site(ansible, {**LESS, "egress_networks": [{**LAN, "uplink": "eth0"}]})
+    assert network_of(cluster)["uplink"] == "eth0"
+
+    site(ansible, {**LESS, "egress_networks": [{**LAN, "uplink": nothing}]})
+
+    assert "uplink" not in network_of(cluster)
+
+
+def test_what_others_have_set_stays(ansible: Ansible, cluster: KubeClient) -> None:
+    site(ansible, {**LESS, "egress_networks": [{**LAN, "reservations": [_reserved("100", "green")]}]})
+    (reserved,) = ansible.tasks(
+        {
+            "name": "Reserve",
+            "avi.egress.avi_ipam_lease": {"network": "lan", "address": "10.70.112.101", "namespace": "blue"},
+        }
+    )
+    assert not reserved.get("failed"), reserved.get("msg")
+    cluster.patch(EGRESS_NETWORK, "lan", {"metadata": {"labels": {"theirs": "yes"}}, "spec": {"uplink": "eth7"}})
+
+    assert site(ansible, LESS).stats["changed"] > 0
+
+    assert network_of(cluster)["reservations"] == [_reserved("101", "blue")]
+    assert network_of(cluster)["uplink"] == "eth7"
+    found = cluster.get(EGRESS_NETWORK, "lan")
+    assert found
+    assert found["metadata"]["labels"] == {"theirs": "yes"}
+
+
+def _reserved(last: str, project: str) -> dict[str, str]:
+    return {"address": f"10.70.112.{last}", "namespace": project}
+
+
+def test_what_a_release_has_set_that_patched_goes_once_and_others_never(ansible: Ansible, cluster: KubeClient) -> None:
+    """0.1.0 wrote with ``state: present``; a reservation may be of ``avi_ipam_lease``, which patches too."""
+    uuid = cloud_of(cluster)["uuid"]
+    for kind, name in ((EGRESS_CLOUD, "default"), (EGRESS_NETWORK, "lan")):
+        cluster.delete_named(kind, name)
+    spec = {
+        "uuid": uuid,
+        "secureEgressMode": True,
+        "routerImage": "former.example/router",
+        "allowedImages": ["former.example/*"],
+        "projects": {"include": {"matchLabels": {"a": "1"}}},
+    }
+    network = {"subnets": [SUBNET], "uplink": "eth0", "reservations": [_reserved("101", "blue")]}
+    _patched(ansible, "EgressCloud", "default", spec)
+    _patched(ansible, "EgressNetwork", "lan", network)
+
+    site(ansible, LESS)
+
+    assert "uplink" not in network_of(cluster)
+    assert network_of(cluster)["reservations"] == [_reserved("101", "blue")]
+    assert "allowedImages" not in cloud_of(cluster)
+    assert cloud_of(cluster)["projects"]["include"] == {"matchLabels": {"egress.avi.dev/project": "included"}}
+
+    _patched(ansible, "EgressNetwork", "lan", {"uplink": "eth1"})
+    assert site(ansible, LESS).stats["changed"] == 0
+    assert network_of(cluster)["uplink"] == "eth1", "an administrator's own, since then"
+
+
+def _patched(ansible: Ansible, kind: str, name: str, spec: dict[str, Any]) -> None:
+    body = {"apiVersion": "egress.avi.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+    (done,) = ansible.tasks({"kubernetes.core.k8s": {"definition": body}})
+    assert done["changed"], done
