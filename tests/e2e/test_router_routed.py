@@ -13,7 +13,7 @@ from tests.support.router_lab.neighbour_talk import answer, overheard
 from tests.support.router_lab.net import Net, both_families
 from tests.support.router_lab.node import Node, veths
 from tests.support.router_lab.node_firewalls import FIREWALLS, load, nft
-from tests.support.router_lab.pod import Pod
+from tests.support.router_lab.pod import Pod, talk
 from tests.support.router_lab.wait import wait_until
 
 PROTOCOL = "167"
@@ -95,6 +95,20 @@ def test_the_route_outlives_the_router_and_goes_with_its_pod(net: Net, lab: Lab,
 
 
 @both_families
+def test_the_route_stays_until_the_last_connection_has_drained(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+    route_by(net, lab.add_gateway(), "1")
+    router = pod.start(**net.by_route(EGRESS_DRAIN="60")).wait_ready()
+    with pod.connect() as connection:
+        assert talk(connection).split()[0] == net.routed
+        router.process.terminate()
+        wait_until(lambda: not pod.is_healthy(), 60.0, "no more clients", router)
+        assert talk(connection).split()[0] == net.routed
+        assert offered(net, node) == [net.routed]
+    assert router.process.wait(60) == 0
+    assert (offered(net, node), veths(node)) == ([], set())
+
+
+@both_families
 def test_a_route_that_somebody_deletes_is_put_back(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
     lab.add_gateway()
     router = pod.start(**net.by_route()).wait_ready()
@@ -129,17 +143,20 @@ def test_without_a_gateway_the_nodes_default_route_leads_out(net: Net, lab: Lab,
 
 
 @both_families
-def test_the_next_default_route_is_taken_when_the_link_of_the_first_is_lost(net: Net, lab: Lab, pod: Pod) -> None:
-    """A node with two uplinks to one gateway, as to two switches; the daemon announces by the one that is left."""
+def test_of_two_default_routes_one_is_taken_and_answers_come_by_both(net: Net, lab: Lab, pod: Pod) -> None:
+    """A node with two uplinks, as to two switches; when the link of the first is lost, the other is taken."""
     node, gateway = pod.node, lab.add_gateway()
-    lab.join(node.name, f"{net.node}9", "up1")
+    second = lab.join(node.name, f"{net.node}9", "up1")
+    # The node's kernel would answer for either address by either interface.
+    ip(net, gateway, "neigh", "replace", f"{net.node}9", "lladdr", second, "dev", "up0", "nud", "permanent")
     hops = [("via", net.gateway, "dev", name) for name in ("up0", "up1")]
     ip(net, node.name, "route", "replace", "default", *(word for hop in hops for word in ("nexthop", *hop)))
     route_by(net, gateway, "1")
     router = pod.start(**net.by_route(EGRESS_GATEWAY="")).wait_ready()
     assert pod.ask() == f"{net.routed} {net.far}"
-    run("ip", "-n", node.name, "link", "set", "up0", "down")
     route_by(net, gateway, "9")
+    assert pod.ask() == f"{net.routed} {net.far}"
+    run("ip", "-n", node.name, "link", "set", "up0", "down")
     wait_until(pod.is_served, 60.0, "served by the other", router)
     assert any("uplink=up1" in line or "uplink up1" in line for line in router.log), router.log
     assert offered(net, node) == [net.routed]

@@ -63,11 +63,15 @@ class _Piece:
 
 @dataclass(frozen=True)
 class Path:
-    """What the link is to be: by which uplink, by which ways, to which destinations."""
+    """What the link is to be: by which uplink, by which ways, to which destinations.
+
+    ``entrances``: names of other interfaces by which packets to a routed source may come.
+    """
 
     uplink: Uplink
     ways: tuple[Way, ...]
     destinations: frozenset[Address]
+    entrances: tuple[str, ...] = ()
 
 
 def host_interface_name(source: Address) -> str:
@@ -191,6 +195,7 @@ class Link:
             source=self._source,
             next_hops=() if self._is_routed else next_hops(path.ways, path.destinations),
             gateway=gateway_of(path.ways) if self._is_routed else None,
+            entrances=path.entrances,
         )
 
     @staticmethod

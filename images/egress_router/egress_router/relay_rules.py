@@ -37,7 +37,8 @@ class Relay:
     ``link``: the name of the link's end on the node, and of the table. ``uplink``: its name. ``uplink_index``: two that
     had the same name one after the other differ in it. ``mac``: the uplink's, as in ``02:00:00:00:00:01``, and so that
     of the link's end in the pod. ``next_hops``: stations of the LAN that the router sends frames to, sorted.
-    ``gateway``: of a routed source, which has no such stations; None for one on the LAN.
+    ``gateway``: of a routed source, which has no such stations; None for one on the LAN. ``entrances``: other
+    interfaces by which packets to a routed source come in.
     """
 
     link: str
@@ -47,6 +48,7 @@ class Relay:
     source: Address
     next_hops: tuple[Address, ...]
     gateway: Address | None = None
+    entrances: tuple[str, ...] = ()
 
 
 def load(relay: Relay) -> str:
@@ -65,6 +67,10 @@ def _script(table: str, relay: Relay) -> str:
     ip = family_of(relay.source).nft
     # To a gateway: that is a hop, so the hop limit counts down.
     leave = "fwd to" if relay.gateway is None else f"fwd {ip} to {relay.gateway} device"
+    # By another interface it is addressed to that one.
+    enter = f"ether daddr set {relay.mac} fwd to" if relay.entrances else "fwd to"
+    names = ", ".join(f'"{name}"' for name in (relay.uplink, *relay.entrances))
+    devices = f"devices = {{ {names} }}" if relay.entrances else f"device {names}"
     return f"""
 {remove(table)}
 table netdev {table} {{
@@ -75,9 +81,9 @@ table netdev {table} {{
     {ip} saddr {relay.source} {leave} "{relay.uplink}"
   }}
   chain in {{
-    type filter hook ingress device "{relay.uplink}" priority -300; policy accept
+    type filter hook ingress {devices} priority -300; policy accept
     # For this station, so not one that is only seen on its way.
-    meta pkttype host {ip} daddr {relay.source} fib daddr type != local fwd to "{relay.link}"
+    meta pkttype host {ip} daddr {relay.source} fib daddr type != local {enter} "{relay.link}"
     {_lines(incoming)}
   }}
 }}

@@ -356,14 +356,17 @@ class Router:
         return Path(uplink, ways(self._config, network, self._uplinks.ways(uplink)), destinations)
 
     def _path_by_default(self, uplink: Uplink, destinations: frozenset[Address]) -> Path:
-        """A routed source's where no gateway is given: all by the gateway of the node's default route."""
-        gateway = self._uplinks.gateway(uplink)
+        """A routed source's where no gateway is given: all by the gateway of the node's default route.
+
+        Of several default routes one is taken; what comes back may come by any of them.
+        """
+        gateway, entrances = self._uplinks.default(uplink)
         if gateway is None:
             self._give_up()
             what = f"the node has no default route by a gateway on its uplink {uplink.name}"
             raise Faulty(faults.no_way_out(self._config.source, what))
         everywhere = ip_network(self._config.family.default_route)
-        return Path(uplink, (Way(everywhere, gateway),), destinations)
+        return Path(uplink, (Way(everywhere, gateway),), destinations, entrances)
 
     def _prove(self, path: Path, targets: frozenset[Target], *, again: bool) -> None:
         """Raise ``Faulty`` if packets don't leave as they should."""

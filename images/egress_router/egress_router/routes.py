@@ -29,17 +29,15 @@ def hops(route: Any, *, alive: bool = False) -> Iterator[tuple[int | None, Addre
             yield route.get_attr("RTA_OIF") if several is None else hop["oif"], _gateway(hop)
 
 
-def next_hop(routes: Iterable[Any], family: Family, interface: int | None) -> tuple[int, Address] | None:
-    """Interface index and gateway of the best default route, by one interface if its index is given.
-
-    Of several next hops the first whose link is up.
-    """
+def default_hops(routes: Iterable[Any], family: Family) -> list[tuple[int, Address]]:
+    """Interface index and gateway of each next hop of the default routes whose link is up, the best first."""
     of_all = (route for route in routes if route["type"] == RTN_UNICAST and not destination(route, family).prefixlen)
-    for route in sorted(of_all, key=lambda route: route.get_attr("RTA_PRIORITY") or 0):
-        for index, gateway in hops(route, alive=True):
-            if index is not None and gateway is not None and interface in (None, index):
-                return index, gateway
-    return None
+    return [
+        (index, gateway)
+        for route in sorted(of_all, key=lambda route: route.get_attr("RTA_PRIORITY") or 0)
+        for index, gateway in hops(route, alive=True)
+        if index is not None and gateway is not None
+    ]
 
 
 def _gateway(hop: Any) -> Address | None:

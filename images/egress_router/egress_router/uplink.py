@@ -14,10 +14,11 @@ from egress_router.config import Config, ConfigError
 from egress_router.family import Address, Family
 from egress_router.faults import Faulty
 from egress_router.netlink import NetlinkError
-from egress_router.routes import RTN_UNICAST, destination, hops, next_hop
+from egress_router.routes import RTN_UNICAST, default_hops, destination, hops
 from egress_router.ways import Way
 
 # linux/if.h, linux/rtnetlink.h
+_ETHERNET: Final = 1
 _IFF_UP: Final = 0x1
 _IFF_LOOPBACK: Final = 0x8
 _IFF_LOWER_UP: Final = 0x10000
@@ -78,10 +79,17 @@ class Uplinks:
             return self._named(addresses)
         return self._towards_gateway(addresses) if self._is_routed else self._connected(addresses)
 
-    def gateway(self, uplink: Uplink) -> Address | None:
-        """The gateway of the node's default route by the uplink, if there is one."""
-        found = next_hop(self._main_table(), self._family, uplink.index)
-        return None if found is None else found[1]
+    def default(self, uplink: Uplink) -> tuple[Address | None, tuple[str, ...]]:
+        """The gateway of the node's default route by the uplink, if there is one, and other Ethernets that have one."""
+        found = default_hops(self._main_table(), self._family)
+        gateway = next((gateway for index, gateway in found if index == uplink.index), None)
+        others = [self._netlink.link("get", index=index)[0] for index in sorted({index for index, _gateway in found})]
+        names = [
+            link.get_attr("IFLA_IFNAME")
+            for link in others
+            if link["index"] != uplink.index and link["ifi_type"] == _ETHERNET
+        ]
+        return gateway, tuple(names)
 
     def ways(self, uplink: Uplink) -> tuple[Way, ...]:
         """The node's own routes by the uplink, those of its main table."""
@@ -151,8 +159,7 @@ class Uplinks:
     def _towards_gateway(self, addresses: list[tuple[int, IPv4Interface | IPv6Interface]]) -> Uplink:
         """The interface by which the node reaches the gateway that is given, else that of its default route."""
         if self._gateway is None:
-            hop = next_hop(self._main_table(), self._family, None)
-            index = None if hop is None else hop[0]
+            index = next((index for index, _gateway in default_hops(self._main_table(), self._family)), None)
             lacks = "no default route by a gateway"
         else:
             index, lacks = self._link_of(self._gateway), f"no link with the gateway {self._gateway}"

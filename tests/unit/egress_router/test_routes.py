@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The gateway that the node's default route leads to."""
+"""The gateways that the node's default routes lead to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from egress_router.family import IPV4
-from egress_router.routes import next_hop
+from egress_router.routes import default_hops
 from egress_router.rtnetlink import Message
 
 LINK_DOWN = 0x10
@@ -25,26 +25,22 @@ def hop(index: int, gateway: str, flags: int = 0) -> Message:
     return Message({"oif": index, "flags": flags}, {"RTA_GATEWAY": gateway})
 
 
-def test_the_default_route_of_the_lowest_metric_leads() -> None:
+def test_the_default_route_of_the_lowest_metric_comes_first() -> None:
     routes = [
         route(oif=2, gateway=str(FIRST), priority=100),
         route(oif=3, gateway=str(SECOND)),
         route("10.0.0.0", oif=4, gateway=str(THIRD)),
         route(kind=7, priority=0),
     ]
-    assert next_hop(routes, IPV4, None) == (3, SECOND)
-    assert next_hop(routes, IPV4, 2) == (2, FIRST), "by the interface that is asked for"
-    assert next_hop(routes, IPV4, 4) is None
+    assert default_hops(routes, IPV4) == [(3, SECOND), (2, FIRST)]
 
 
-def test_of_several_next_hops_the_first_whose_link_is_up_leads() -> None:
+def test_of_several_next_hops_those_whose_link_is_up_lead() -> None:
     hops = [hop(2, str(FIRST), LINK_DOWN), hop(3, str(SECOND)), hop(4, str(THIRD))]
-    assert next_hop([route(multipath=hops)], IPV4, None) == (3, SECOND)
-    assert next_hop([route(multipath=hops)], IPV4, 4) == (4, THIRD)
-    assert next_hop([route(multipath=hops)], IPV4, 2) is None
+    assert default_hops([route(multipath=hops)], IPV4) == [(3, SECOND), (4, THIRD)]
 
 
 def test_a_route_without_a_gateway_leads_nowhere() -> None:
-    assert next_hop([route(oif=2)], IPV4, None) is None
-    assert next_hop([route(oif=2, gateway=str(FIRST), flags=LINK_DOWN)], IPV4, None) is None
-    assert next_hop([], IPV4, None) is None
+    assert default_hops([route(oif=2)], IPV4) == []
+    assert default_hops([route(oif=2, gateway=str(FIRST), flags=LINK_DOWN)], IPV4) == []
+    assert default_hops([], IPV4) == []
