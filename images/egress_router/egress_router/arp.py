@@ -15,7 +15,7 @@ from typing import Final
 from egress_router.neighbours import Instruction, Neighbours, Role, Sighting
 
 _ETHERTYPE_ARP: Final = 0x0806
-_REQUEST: Final = 1
+_REQUEST, _REPLY = 1, 2
 _BROADCAST: Final = b"\xff" * 6
 _NOBODY: Final = b"\x00" * 6
 _ANY: Final = IPv4Address(0)
@@ -65,13 +65,13 @@ def read(frame: bytes, own_mac: bytes, address: IPv4Address) -> Sighting | None:
     """What an Ethernet frame shows about ``address``; None for ordinary requests, own frames and foreign formats."""
     if len(frame) < _FRAME.size:
         return None
-    _to, _from, _type, hardware, protocol, _hlen, _plen, _op, mac, sender, _target_mac, target = _FRAME.unpack_from(
+    _to, _from, _type, hardware, protocol, _hlen, _plen, op, mac, sender, _target_mac, target = _FRAME.unpack_from(
         frame
     )
     if (hardware, protocol) != (1, 0x0800) or mac == own_mac:
         return None
     if sender == address.packed:
-        return Sighting(Role.HOLDS, mac)
+        return Sighting(Role.HOLDS, mac, is_answer=op == _REPLY)
     if sender == _ANY.packed and target == address.packed:
         return Sighting(Role.PROBES, mac)
     return None

@@ -134,7 +134,7 @@ def read(frame: bytes, own_mac: bytes, address: IPv6Address) -> Sighting | None:
         return None
     # A proxy or a virtual router may send with another address than the one that it advertises.
     named = _link_layer(payload[_MESSAGE.size :], option) or mac
-    return None if own_mac in (mac, named) else Sighting(role, named)
+    return None if own_mac in (mac, named) else Sighting(role, named, is_answer=kind == _ADVERTISEMENT)
 
 
 def _link_layer(options: bytes, wanted: int | None) -> bytes | None:

@@ -35,10 +35,14 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Sighting:
-    """Another station that uses or wants the address; ``mac`` is its six bytes."""
+    """Another station that uses or wants the address; ``mac`` is its six bytes.
+
+    ``is_answer``: whether it told who has the address, and did not only ask for another as the one that has it.
+    """
 
     role: Role
     mac: bytes
+    is_answer: bool = False
 
     def __str__(self) -> str:
         return self.mac.hex(":")

@@ -8,22 +8,17 @@ A setting that is in place shows that nobody took it away. It doesn't show that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from ipaddress import IPv4Address
-from typing import Any, Final
+from typing import Final
 
 from egress_router import departure, faults
-from egress_router.arp import Arp
 from egress_router.config import Config
 from egress_router.departure import Frames, Target
-from egress_router.events import HasFileno
 from egress_router.family import Address
 from egress_router.faults import Fault, Faulty
 from egress_router.gateway import Gateway
+from egress_router.lan import Wait, talk_about
 from egress_router.link import Path
 from egress_router.namespace import Namespace
-from egress_router.ndp import Ndp
-from egress_router.neighbours import Neighbours
 from egress_router.ruleset import EGRESS_INTERFACE
 from egress_router.ways import gateway_of
 
@@ -34,8 +29,6 @@ _FIRST_QUESTIONS: Final = 3
 # One question lost is nothing; the second is due a second after, and a router may be as slow as that.
 _ODD: Final = 1.5
 _SILENT: Final = 3.0
-
-Wait = Callable[[float, HasFileno], bool]
 
 
 class Proof:
@@ -100,7 +93,7 @@ class Proof:
             self.forget()
         if self._gateway is None and wanted is not None and asker is not None:
             with namespace.entered():
-                self._gateway = Gateway(_talk_about(wanted, name, at, uplink.mac), asker)
+                self._gateway = Gateway(talk_about(wanted, name, at, uplink.mac), asker)
             self._question = question
 
     def _hear(self, gateway: Gateway, path: Path) -> None:
@@ -127,9 +120,3 @@ class Proof:
             raise Faulty(fault)
         self._next_look = time.monotonic() + _LOOK_INTERVAL
         return fault
-
-
-def _talk_about(address: Address, interface: str, index: int, mac: bytes) -> Neighbours[Any]:
-    if isinstance(address, IPv4Address):
-        return Arp(interface, index, mac, address)
-    return Ndp(interface, index, mac, address)

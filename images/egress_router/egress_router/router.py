@@ -12,11 +12,9 @@ import logging
 import random
 import time
 from contextlib import suppress
-from ipaddress import IPv4Address, ip_network
 from typing import Any, Final
 
 from egress_router import faults
-from egress_router.arp import Arp
 from egress_router.config import Config, ConfigError, ServedPort
 from egress_router.departure import Target
 from egress_router.events import Events
@@ -24,15 +22,16 @@ from egress_router.family import Address
 from egress_router.faults import Fault, Faulty, Reason
 from egress_router.health import HealthPort, Page
 from egress_router.host_route import ROUTE_PROTOCOL, HostRoute
+from egress_router.lan import PROBE_WAIT, PROBES, Lan, talk_about
 from egress_router.last_words import CONFLICT, LastWords, conflict, of_fault
 from egress_router.link import Link, LinkError, Path
 from egress_router.lookups import Lookups
 from egress_router.metrics import CONTENT_TYPE, Status, render
 from egress_router.namespace import Namespace
 from egress_router.nat import Nat
-from egress_router.ndp import Ndp
 from egress_router.neighbours import Neighbours, Role, Sighting
 from egress_router.netlink import NetlinkError
+from egress_router.path import path_of
 from egress_router.port_use import PortUse
 from egress_router.proof import Proof
 from egress_router.resets import open_connections, reset
@@ -42,12 +41,8 @@ from egress_router.ruleset import PodInterface, Route
 from egress_router.uplink import Uplink, Uplinks
 from egress_router.verdicts import Choices, Verdicts
 from egress_router.watch import Watch
-from egress_router.ways import Way, ways
 
-# All in seconds, alike for both families. RFC 5227 §1.1 has 3 probes 1 to 2 s apart; its footnote allows less on links
-# known to be fast, and a take-over within a second is asked for here. RFC 4862 §5.1 has one probe and a wait of 1 s.
-_PROBES: Final = 3
-_PROBE_WAIT: Final = 0.15
+# All in seconds.
 _ANNOUNCE_AFTER: Final = (0.0, 0.2, 1.0, 2.0)
 _DEFEND_INTERVAL: Final = 10.0
 _FULL_CHECK: Final = 10.0
@@ -58,8 +53,6 @@ _SHORTEST_WAIT: Final = 0.3
 _LONGEST_WAIT: Final = 2.0
 # What left with another source, or by another interface, must not be tried again often.
 _RETRY_UNSAFE: Final = 10.0
-# Random addresses of the LAN that one station must answer for to be taken for one that answers for all.
-_RANDOM_ADDRESSES: Final = 3
 
 log = logging.getLogger(__name__)
 
@@ -340,33 +333,12 @@ class Router:
 
     def _path(self, uplink: Uplink, destinations: frozenset[Address]) -> Path:
         """How packets are to go; raise ``Faulty`` if no destination is to be reached so."""
-        source, own = self._config.source, uplink.own
-        network = own.network if own is not None and source in own.network else None
-        self._partly = None
-        if self._config.gateway is not None:
-            return Path(uplink, ways(self._config, network, ()), destinations)
-        if self._config.is_routed:
-            return self._path_by_default(uplink, destinations)
-        wrong = [what for to in sorted(destinations, key=str) if (what := self._uplinks.leads_by(uplink, to))]
-        if wrong:
-            self._partly = faults.wrong_route(source, wrong[0])
-        if self._partly is not None and len(wrong) == len(destinations):
+        try:
+            path, self._partly = path_of(self._config, self._uplinks, uplink, destinations)
+        except Faulty:
             self._give_up()
-            raise Faulty(self._partly)
-        return Path(uplink, ways(self._config, network, self._uplinks.ways(uplink)), destinations)
-
-    def _path_by_default(self, uplink: Uplink, destinations: frozenset[Address]) -> Path:
-        """A routed source's where no gateway is given: all by the gateway of the node's default route.
-
-        Of several default routes one is taken; what comes back may come by any of them.
-        """
-        gateway, entrances = self._uplinks.default(uplink)
-        if gateway is None:
-            self._give_up()
-            what = f"the node has no default route by a gateway on its uplink {uplink.name}"
-            raise Faulty(faults.no_way_out(self._config.source, what))
-        everywhere = ip_network(self._config.family.default_route)
-        return Path(uplink, (Way(everywhere, gateway),), destinations, entrances)
+            raise
+        return path
 
     def _prove(self, path: Path, targets: frozenset[Target], *, again: bool) -> None:
         """Raise ``Faulty`` if packets don't leave as they should."""
@@ -432,14 +404,9 @@ class Router:
             if self._neighbours is not None:
                 self._neighbours.close()
                 self._neighbours = None
-            self._neighbours = self._talk_about(uplink, self._config.source)
+            with self._node.entered():
+                self._neighbours = talk_about(self._config.source, uplink.name, uplink.index, uplink.mac)
         return self._neighbours
-
-    def _talk_about(self, uplink: Uplink, address: Address) -> Neighbours[Any]:
-        with self._node.entered():
-            if isinstance(address, IPv4Address):
-                return Arp(uplink.name, uplink.index, uplink.mac, address)
-            return Ndp(uplink.name, uplink.index, uplink.mac, address)
 
     def _claim(self, path: Path, neighbours: Neighbours[Any] | None, targets: frozenset[Target]) -> None:
         """Take the address if nobody holds it; raise ``_NotReady`` or ``Faulty`` otherwise."""
@@ -505,9 +472,9 @@ class Router:
         """Another station that holds or claims the address, if there is one (RFC 5227 §2.1.1, RFC 4862 §5.4)."""
         for _stale in neighbours.sightings():
             pass
-        for _number in range(_PROBES):
+        for _number in range(PROBES):
             neighbours.probe(uplink.address)
-            deadline = time.monotonic() + _PROBE_WAIT * random.uniform(0.9, 1.1)
+            deadline = time.monotonic() + PROBE_WAIT * random.uniform(0.9, 1.1)
             while self._events.wait_for_neighbours(deadline - time.monotonic(), neighbours):
                 for seen in neighbours.sightings():
                     # Two that probe at once would defer to each other for ever: the lower MAC address goes on.
@@ -522,25 +489,10 @@ class Router:
         if mac in self._asked_at_random:
             return self._asked_at_random[mac]
         network = self._config.subnet or (uplink.own.network if uplink.own is not None else None)
-        found = False
-        if network is not None and network.num_addresses > _RANDOM_ADDRESSES:
-            chosen = (network[random.randrange(network.num_addresses)] for _number in range(_RANDOM_ADDRESSES))
-            found = all(self._answers_for(uplink, mac, address) for address in chosen)
+        lan = Lan(self._node, uplink, self._events.wait_for_neighbours)
+        found = network is not None and lan.proxy(network, mac) is not None
         self._asked_at_random[mac] = found
         return found
-
-    def _answers_for(self, uplink: Uplink, mac: bytes, address: Address) -> bool:
-        """Whether the station answers for an address, which is most likely nobody's."""
-        neighbours = self._talk_about(uplink, address)
-        try:
-            neighbours.probe(uplink.address)
-            deadline = time.monotonic() + _PROBE_WAIT
-            while self._events.wait_for_neighbours(deadline - time.monotonic(), neighbours):
-                if any(seen.role is Role.HOLDS and seen.mac == mac for seen in neighbours.sightings()):
-                    return True
-            return False
-        finally:
-            neighbours.close()
 
     def _backoff(self) -> float:
         now = time.monotonic()

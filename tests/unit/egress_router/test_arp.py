@@ -25,7 +25,7 @@ def frame(mac: bytes, sender: IPv4Address, target: IPv4Address, operation: int =
 @pytest.mark.parametrize(
     ("seen", "shown"),
     [
-        (frame(OTHER, ADDRESS, NEIGHBOUR, 2), Sighting(Role.HOLDS, OTHER)),
+        (frame(OTHER, ADDRESS, NEIGHBOUR, 2), Sighting(Role.HOLDS, OTHER, is_answer=True)),
         (frame(OTHER, ADDRESS, ADDRESS), Sighting(Role.HOLDS, OTHER)),
         (frame(OTHER, NOBODY, ADDRESS), Sighting(Role.PROBES, OTHER)),
         (frame(OTHER, NEIGHBOUR, ADDRESS), None),

@@ -41,10 +41,10 @@ def asked(mac: bytes, sender: IPv6Address, target: IPv6Address = ADDRESS) -> byt
     ("seen", "shown"),
     [
         (LINUX_PROBES, Sighting(Role.PROBES, OTHER)),
-        (LINUX_ANSWERS, Sighting(Role.HOLDS, OTHER)),
-        (told(OTHER), Sighting(Role.HOLDS, OTHER)),
-        (told(OTHER, NEIGHBOUR), Sighting(Role.HOLDS, OTHER)),
-        (told(OTHER, option=None), Sighting(Role.HOLDS, OTHER)),
+        (LINUX_ANSWERS, Sighting(Role.HOLDS, OTHER, is_answer=True)),
+        (told(OTHER), Sighting(Role.HOLDS, OTHER, is_answer=True)),
+        (told(OTHER, NEIGHBOUR), Sighting(Role.HOLDS, OTHER, is_answer=True)),
+        (told(OTHER, option=None), Sighting(Role.HOLDS, OTHER, is_answer=True)),
         (asked(OTHER, ADDRESS, NEIGHBOUR), Sighting(Role.HOLDS, OTHER)),
         (asked(OTHER, NOBODY), Sighting(Role.PROBES, OTHER)),
         (asked(OTHER, NEIGHBOUR), None),
@@ -63,7 +63,7 @@ def test_reading(seen: bytes, shown: Sighting | None) -> None:
 def test_an_advertisement_names_the_holder_and_not_the_sender_of_the_frame() -> None:
     frame = told(OTHER)
     proxied = frame[:6] + PROXY + frame[12:]
-    assert read(proxied, OURS, ADDRESS) == Sighting(Role.HOLDS, OTHER)
+    assert read(proxied, OURS, ADDRESS) == Sighting(Role.HOLDS, OTHER, is_answer=True)
     assert read(proxied, OTHER, ADDRESS) is None, "what says that this station has it is no conflict"
 
 
