@@ -15,6 +15,9 @@ from egress_router.family import Address
 
 # Characters of another program's words: a termination message must not get too long.
 _SAID: Final = 200
+_FIND_GATEWAY: Final = (
+    "check that the gateway is up, that the node is connected to its LAN, and the subnet's gateway in the EgressNetwork"
+)
 
 
 class Reason(StrEnum):
@@ -102,8 +105,24 @@ def gateway_silent(source: Address, gateway: Address, asker: Address, uplink: st
         Reason.GATEWAY_SILENT,
         source,
         f"the gateway {gateway} has not answered {asker} by the node's uplink {uplink} for {seconds:.0f} s",
-        "check that the gateway is up, that the node is connected to its LAN, and the subnet's gateway in the"
-        " EgressNetwork",
+        _FIND_GATEWAY,
+    )
+
+
+def gateway_absent(source: Address, gateway: Address, uplink: str) -> Fault:
+    """The node itself gets no answer from the gateway."""
+    what = f"the gateway {gateway} does not answer the node by its uplink {uplink}"
+    return Fault(Reason.GATEWAY_SILENT, source, what, _FIND_GATEWAY)
+
+
+def address_filtered(source: Address, gateway: Address, uplink: str) -> Fault:
+    """The gateway answers the node, and not the address."""
+    return Fault(
+        Reason.GATEWAY_SILENT,
+        source,
+        f"the gateway {gateway} answers the node by its uplink {uplink}, and does not answer {source}",
+        "have what guards the ports of the LAN (port security, allowed address pairs, ARP inspection) let the nodes use"
+        " the addresses that the EgressNetwork leases",
     )
 
 

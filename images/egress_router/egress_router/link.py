@@ -125,6 +125,11 @@ class Link:
         """Meet the LAN: from here on its stations find the address here. Clients are not let out yet."""
         self._put(self._pieces(path)[:-1])
 
+    def rehearse(self, path: Path) -> None:
+        """Put in place what frames pass, and nothing else: the pod has no address, so it answers for none."""
+        index, node_index = self._both_ends()
+        self._put((*self._ends_of(path, index, node_index), self._relay_piece(path)))
+
     def repair(self, path: Path) -> list[str]:
         """Put every missing setting in place, in an order in which no packet can go astray; the names of those put."""
         return self._put(self._pieces(path))
@@ -150,8 +155,29 @@ class Link:
 
     def _pieces(self, path: Path) -> tuple[_Piece, ...]:
         index, node_index = self._both_ends()
-        netlink, family, uplink = self._pod, self._family, path.uplink
-        relay = self._relay_for(path)
+        netlink, family = self._pod, self._family
+        return (
+            *self._ends_of(path, index, node_index),
+            self._address(index),
+            _Piece("last route of the egress table", self._has_last_route, self._put_last_route),
+            _Piece(
+                "routes of the egress table",
+                lambda: self._routes(index) == set(path.ways),
+                lambda: self._put_routes(index, path.ways),
+            ),
+            self._sysctl(self._pod_namespace, family.forwarding, "1"),
+            *(self._sysctl(self._pod_namespace, f"netfilter/nf_conntrack_{name}", value) for name, value in _TIMEOUTS),
+            self._relay_piece(path),
+            _Piece(
+                "rule for marked packets",
+                self._has_rule,
+                lambda: netlink.rule("add", family=family.socket, fwmark=MARK, table=MARK, priority=_RULE_PRIORITY),
+            ),
+        )
+
+    def _ends_of(self, path: Path, index: int, node_index: int) -> tuple[_Piece, ...]:
+        """The settings of both ends, without any address."""
+        netlink, family, uplink, mac = self._pod, self._family, path.uplink, path.uplink.mac.hex(":")
         return (
             # The node has no business on the link: no address of its own, so none to answer for either. A route into
             # it needs IPv6, but no address.
@@ -162,28 +188,13 @@ class Link:
             # Replies come from addresses that the main table expects behind the pod's interface: loose, RFC 3704 §2.4.
             self._sysctl(self._pod_namespace, f"ipv4/conf/{EGRESS_INTERFACE}/rp_filter", "2"),
             _Piece(
-                f"MAC address {relay.mac} of uplink {uplink.name}",
-                lambda: self._mac(index) == relay.mac,
-                lambda: netlink.link("set", index=index, address=relay.mac),
+                f"MAC address {mac} of uplink {uplink.name}",
+                lambda: self._mac(index) == mac,
+                lambda: netlink.link("set", index=index, address=mac),
             ),
             *self._length(netlink, index, EGRESS_INTERFACE, uplink.mtu),
             *((self._without_neighbours(index),) if self._is_routed else ()),
-            self._address(index),
             self._up(netlink, index, EGRESS_INTERFACE),
-            _Piece("last route of the egress table", self._has_last_route, self._put_last_route),
-            _Piece(
-                "routes of the egress table",
-                lambda: self._routes(index) == set(path.ways),
-                lambda: self._put_routes(index, path.ways),
-            ),
-            self._sysctl(self._pod_namespace, family.forwarding, "1"),
-            *(self._sysctl(self._pod_namespace, f"netfilter/nf_conntrack_{name}", value) for name, value in _TIMEOUTS),
-            _Piece("node's table", lambda: self._relay.is_intact(relay), lambda: self._relay.load(relay)),
-            _Piece(
-                "rule for marked packets",
-                self._has_rule,
-                lambda: netlink.rule("add", family=family.socket, fwmark=MARK, table=MARK, priority=_RULE_PRIORITY),
-            ),
         )
 
     def _relay_for(self, path: Path) -> Relay:
@@ -197,6 +208,10 @@ class Link:
             gateway=gateway_of(path.ways) if self._is_routed else None,
             entrances=path.entrances,
         )
+
+    def _relay_piece(self, path: Path) -> _Piece:
+        relay = self._relay_for(path)
+        return _Piece("node's table", lambda: self._relay.is_intact(relay), lambda: self._relay.load(relay))
 
     @staticmethod
     def _put(pieces: Iterable[_Piece]) -> list[str]:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The command line of the image: reads the contract, opens the namespaces, runs the router.
+"""The command line of the image: reads the contract, opens the namespaces, runs the router, or with ``preflight`` its
+looks at the node alone, whose outcome is one line of JSON on stdout and in the termination message (docs/how-to).
 
-Exit codes: 0 after SIGTERM, 78 (EX_CONFIG of sysexits.h) if the contract or the node's network doesn't fit,
-71 (EX_OSERR) if the system refuses something that the router needs, 75 (EX_TEMPFAIL) once for each kind of trouble that
-lasts, so that the kubelet tells of it.
+Exit codes: 0 after SIGTERM and after a preflight, whatever that has found, 78 (EX_CONFIG of sysexits.h) if the contract
+or the node's network doesn't fit, 71 (EX_OSERR) if the system refuses something that the router needs, 75 (EX_TEMPFAIL)
+once for each kind of trouble that lasts, so that the kubelet tells of it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 
 from egress_router.config import ConfigError, parse
 from egress_router.last_words import PATIENCE, TERMINATION_LOG, LastWords, Told
@@ -25,6 +29,7 @@ from egress_router.namespace import Namespace
 from egress_router.nat import ToldMark
 from egress_router.netlink import NetlinkError
 from egress_router.pod_interface import pod_interface
+from egress_router.preflight import Findings, Obstacle, Obstructed, Preflight, from_environment
 from egress_router.resolv_conf import ResolvConf
 from egress_router.resolv_conf import parse as parse_resolv_conf
 from egress_router.router import Router
@@ -39,14 +44,14 @@ EX_CONFIG: Final = 78
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the router; the exit code."""
+    """Run the router, or look at the node for it; the exit code."""
     options = _options(arguments)
+    if options.command == "preflight":
+        return _preflight(options)
     _log_to_stdout()
     try:
         config = parse(os.environ)
-        pod, node = Namespace.own(), _host_namespace(options.host_ns)
-        if pod.is_same_as(node):
-            raise LinkError("the pod has the node's own network (hostNetwork), which must not become a router's")
+        pod, node = _namespaces(options.host_ns)
         interface = pod_interface(pod, config.family)
         words = LastWords(options.termination_log, options.patience, ToldMark)
         Router(config, pod, node, interface, _resolv_conf(options.resolv_conf), words).run()
@@ -60,6 +65,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"egress router: {error}.", file=sys.stderr)
         return EX_OSERR
     return 0
+
+
+def _preflight(options: argparse.Namespace) -> int:
+    """Also what keeps it from looking is told like that: a pod that fails would not look at the networks behind."""
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        config, has_address = from_environment(os.environ)
+        told = Preflight(config, *_namespaces(options.host_ns), has_address=has_address).look()
+    except ConfigError as error:
+        told = _unseen(error, "mend the EgressNetwork")
+    except OSError as error:
+        told = _unseen(error, "run the pod privileged, with the node's /proc/1/ns mounted, and not in its network")
+    print(told.to_json())
+    with suppress(OSError), options.termination_log.open("r+", encoding="ascii") as file:
+        file.write(told.to_json())
+    return 0
+
+
+def _unseen(error: Exception, remedy: str) -> Findings:
+    return Findings(obstacle=Obstructed(Obstacle.FAILED, str(error).rstrip("."), remedy))
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    """What was put on the node is taken away on the way out."""
+    sys.exit(0)
+
+
+def _namespaces(host: Path) -> tuple[Namespace, Namespace]:
+    """The pod's own and the node's."""
+    pod, node = Namespace.own(), _host_namespace(host)
+    if pod.is_same_as(node):
+        raise LinkError("the pod has the node's own network (hostNetwork), which must not become a router's")
+    return pod, node
 
 
 def _host_namespace(path: Path) -> Namespace:
@@ -82,6 +120,9 @@ def _resolv_conf(path: str) -> ResolvConf:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="egress_router", description="Gives this pod's outgoing traffic its EGRESS_SOURCE."
+    )
+    parser.add_argument(
+        "command", nargs="?", choices=("preflight",), help="only look whether the node would let a router serve"
     )
     parser.add_argument(
         "--host-ns", type=Path, default=HOST_NAMESPACES, help="the node's network namespace (%(default)s)"
