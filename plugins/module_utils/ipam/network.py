@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Mapping, Sequence
 
@@ -66,6 +66,10 @@ class EgressNetwork:
         """The smallest of the subnets that an address is in; None for an address that it no longer offers."""
         found = [subnet for subnet in self.subnets if address in netaddr.IPNetwork(subnet.cidr)]
         return max(found, key=lambda subnet: netaddr.IPNetwork(subnet.cidr).prefixlen, default=None)
+
+    def within(self, subnet: Subnet) -> EgressNetwork:
+        """The network with the addresses of one subnet alone."""
+        return replace(self, pool=self.pool.shared_with(AddressPool([netaddr.IPNetwork(subnet.cidr)])))
 
     def allows(self, namespace: KubeObject) -> bool:
         return self.allowed.empty or self.allowed.matches(namespace)

@@ -41,6 +41,16 @@ from .network_policy import ingress_rules, namespace_peer
 CONTAINER_NAME = "avi-egress-router"
 HOST_NAMESPACES = "/proc/1/ns"
 """The directory, not the file ``net`` in it: container runtimes refuse to mount a magic link."""
+HOST_VOLUME: Mapping[str, Any] = {
+    "name": "host-namespaces",
+    "hostPath": {"path": HOST_NAMESPACES, "type": "Directory"},
+}
+HOST_MOUNT: Mapping[str, Any] = {
+    "name": "host-namespaces",
+    "mountPath": f"/hostroot{HOST_NAMESPACES}",
+    "readOnly": True,
+}
+"""How a router reaches its node's network namespace."""
 RENDERING_VARIABLE = "EGRESS_RENDERING"
 """A digest of the pod's rendering: not for the router, but to know pods of an older rendering by."""
 CONTROLLER_LABELS = {"app.kubernetes.io/name": "avi-egress-controller"}
@@ -254,7 +264,7 @@ def _pod_template(
         },
         "readinessProbe": {**probe, "periodSeconds": 1, "failureThreshold": 1, "successThreshold": 1},
         "securityContext": {"privileged": True},
-        "volumeMounts": [{"name": "host-namespaces", "mountPath": f"/hostroot{HOST_NAMESPACES}", "readOnly": True}],
+        "volumeMounts": [dict(HOST_MOUNT)],
     }
     pod_spec: dict[str, Any] = {
         "containers": [container],
@@ -263,7 +273,7 @@ def _pod_template(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": service.egress_pod.drain_seconds + TERMINATION_GRACE_SECONDS,
-        "volumes": [{"name": "host-namespaces", "hostPath": {"path": HOST_NAMESPACES, "type": "Directory"}}],
+        "volumes": [dict(HOST_VOLUME)],
         "nodeSelector": dict(service.egress_pod.node_selector),
         "tolerations": [
             {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": EVICTION_SECONDS}

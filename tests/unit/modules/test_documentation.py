@@ -18,6 +18,7 @@ from ansible_collections.avi.egress.plugins.module_utils.module.lease import (
     ipam_lease_import,
     ipam_lease_info,
 )
+from ansible_collections.avi.egress.plugins.module_utils.module.preflight import nodes as preflight_nodes
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service, egress_service_info
 
 from tests.support.checkout import files
@@ -25,6 +26,7 @@ from tests.support.checkout import files
 COLLECTION = Path(__file__).parents[3]
 MODULES = {
     "avi_access_info": access_info.SPEC,
+    "avi_egress_preflight": preflight_nodes.SPEC,
     "avi_egress_service": egress_service.SPEC,
     "avi_egress_service_info": egress_service_info.SPEC,
     "avi_ipam_lease": ipam_lease.SPEC,
