@@ -23,8 +23,8 @@ options:
   _input:
     description:
       - What was read, as results of the information modules and lists of objects, with the keys C(version),
-        C(namespace), C(networks), C(services), C(leases), C(figures), C(clouds), C(controllers), C(policies) and
-        C(pods).
+        C(namespace), C(networks), C(services), C(leases), C(figures), C(clouds), C(controllers), C(policies),
+        C(pods) and C(nodes).
     type: dict
     required: true
 """

@@ -93,7 +93,7 @@ findings:
       description:
         - One word for what is in the way; null if nothing is.
         - A reason of the router's, such as V(NodeFirewall), V(NodeMasquerades), V(WrongRoute), V(GatewaySilent) or
-          V(LanProxy), else V(UplinkUnusable), V(NoCarrier), V(KernelLacks), V(AddressInUse), V(Failed), V(NotLooked)
+          V(LanProxy), else V(UplinkUnusable), V(NoCarrier), V(NodeKernel), V(AddressInUse), V(Failed), V(NotLooked)
           or V(NodeNotReady).
       type: str
       sample: GatewaySilent

@@ -43,7 +43,8 @@ def audit(facts: Told) -> dict[str, Any]:
     ``version`` (the collection's), ``namespace`` (the controller's), ``networks`` (EgressNetworks; None where their
     kind is not served), and unless that is None: ``services``, ``leases``, ``figures`` (of networks), ``clouds``,
     ``controllers`` (Deployments), ``policies`` (ValidatingAdmissionPolicies), ``pods`` (those of the projects'
-    accounts), ``network_policies`` and ``all_services`` (of the whole cluster).
+    accounts), ``network_policies`` and ``all_services`` (of the whole cluster), and ``nodes`` (the findings of a
+    preflight, if there was one).
     """
     if facts["networks"] is None:
         missing = Finding("NotInstalled", "avi.egress", "the role has not been run: run avi.egress.site")
@@ -57,6 +58,7 @@ def audit(facts: Told) -> dict[str, Any]:
         *_of_clouds(facts["clouds"]),
         *_of_pods(facts["services"], facts["pods"]),
         *_of_exposure(facts),
+        *_of_nodes(facts["nodes"]),
     ]
     return {
         "installed": _installed(facts),
@@ -215,6 +217,13 @@ def _of_exposure(facts: Told) -> Iterator[Finding]:
     for name, address in external_ips(facts["all_services"], leased):
         told = f"nodes take traffic for {address} by its externalIPs, and that address is leased: take it out"
         yield Finding("LeasedExternalIP", f"Service {name}", told)
+
+
+def _of_nodes(nodes: Iterable[Told]) -> Iterator[Finding]:
+    for item in nodes:
+        if item["reason"]:
+            told = f"for EgressNetwork {item['network']}, {item['subnet']}: {item['message']}; {item['remedy']}"
+            yield Finding(item["reason"], f"Node {item['node']}", told)
 
 
 def _service(service: Told) -> Told:

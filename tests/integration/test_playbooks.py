@@ -58,6 +58,7 @@ NEED_THE_SITE = {
     "leases_export": f"the cluster has no EgressLease: {NOT_RUN}",
     "leases_import": "/nonexistent/leases.yml",
     "onboard_project": f"the cluster has no EgressCloud: {NOT_RUN}",
+    "preflight": f"the cluster has no EgressNetwork: {NOT_RUN}",
 }
 """What those say that nothing can be foreseen of before the installation."""
 ELSEWHERE = ("awx_setup", "images")

@@ -63,6 +63,7 @@ HEALTHY: dict[str, Any] = {
     "pods": [pod("shop-avi-egress-pod")],
     "network_policies": [],
     "all_services": [],
+    "nodes": [],
 }
 DEGRADED = {"type": "EgressReady", "status": "True", "reason": "Degraded", "message": "1 of 2"}
 WAITING = {"type": "EgressReady", "status": "False", "reason": "WaitingForPod", "message": "pod x: ImagePullBackOff"}
