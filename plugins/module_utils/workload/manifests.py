@@ -144,12 +144,14 @@ def environment(
         values["EGRESS_DRAIN"] = str(pod.drain_seconds)
     if cloud.cluster_cidrs:
         values["EGRESS_REFUSED"] = ",".join(cloud.cluster_cidrs)
-    if network.uplink:
-        values["EGRESS_UPLINK"] = network.uplink
-    if network.is_routed:
-        values["EGRESS_MODE"] = "routed"
-    values |= _way_out(network, sources)
+    values |= attachment(network) | _way_out(network, sources)
     return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def attachment(network: EgressNetwork) -> dict[str, str]:
+    """How a router finds its network on the node."""
+    values = {"EGRESS_UPLINK": network.uplink or "", "EGRESS_MODE": "routed" if network.is_routed else ""}
+    return {name: value for name, value in values.items() if value}
 
 
 def _way_out(network: EgressNetwork, sources: Sequence[str]) -> dict[str, str]:

@@ -93,7 +93,7 @@ def _networks(view: LeasingView, names: Sequence[str]) -> list[EgressNetwork]:
 def _questions(networks: Sequence[EgressNetwork], leased: Mapping[tuple[str, str], str]) -> Iterator[Question]:
     for network in networks:
         for subnet in network.subnets:
-            yield Question(network.name, network.uplink, subnet, leased.get((network.name, subnet.cidr)))
+            yield Question(network, subnet, leased.get((network.name, subnet.cidr)))
 
 
 def _result(found: Sequence[Finding], warnings: Sequence[str]) -> Result:

@@ -14,8 +14,8 @@ from typing import Any, Mapping, Sequence
 
 from ...api.conditions import is_true
 from ...api.resources import API_GROUP, NAMESPACE, POD, SECRET, SERVICE_ACCOUNT, KubeObject
-from ...ipam.network import Subnet
-from ...workload.manifests import HOST_MOUNT, HOST_VOLUME
+from ...ipam.network import EgressNetwork, Subnet
+from ...workload.manifests import HOST_MOUNT, HOST_VOLUME, attachment
 
 PREFLIGHT_NAMESPACE = "avi-egress-preflight"
 """It is there only as long as the pods are: privileged pods are admitted there, and in no namespace that stays."""
@@ -39,8 +39,7 @@ _STUCK = ("ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateCo
 class Question:
     """One subnet of a network that nodes are looked at for; ``address`` is leased for it, None if none was free."""
 
-    network: str
-    uplink: str | None
+    network: EgressNetwork
     subnet: Subnet
     address: str | None
 
@@ -51,7 +50,7 @@ class Question:
             "EGRESS_SOURCE": self.address,
             "EGRESS_SUBNET": self.subnet.cidr,
             "EGRESS_GATEWAY": self.subnet.gateway,
-            "EGRESS_UPLINK": self.uplink,
+            **attachment(self.network),
         }
         return [{"name": name, "value": value} for name, value in values.items() if value]
 
@@ -218,12 +217,12 @@ def findings(node: KubeObject, questions: Sequence[Question], pod: KubeObject | 
 def foreseen(node: KubeObject, questions: Sequence[Question]) -> list[Finding]:
     """What would be looked at."""
     name = node["metadata"]["name"]
-    return [Finding(name, question.network, question.subnet.cidr, question.address) for question in questions]
+    return [Finding(name, question.network.name, question.subnet.cidr, question.address) for question in questions]
 
 
 def _finding(node: KubeObject, question: Question, pod: KubeObject | None, told: str) -> Finding:
     name = node["metadata"]["name"]
-    about = (name, question.network, question.subnet.cidr, question.address)
+    about = (name, question.network.name, question.subnet.cidr, question.address)
     if not is_ready(node):
         return Finding(*about, (), NOT_READY, "the node is not ready, so no pod runs there", "mend the node first")
     outcome = _read(told)
