@@ -71,6 +71,34 @@ def test_the_scc_lists_each_included_project(world: World, controller: Controlle
     wait_for("the account to go", lambda: not world.cluster.get(SERVICE_ACCOUNT, name, world.namespace))
 
 
+def test_an_excluded_project_loses_admission_at_once(world: World, controller: ControllerProcess) -> None:
+    """Whether the project's labels change or the cloud's: with SCCs the user is the right to run privileged pods."""
+    world.set_up()
+    second = f"{world.name}-b"
+    world.add_namespace(second)
+    user = account_user(world.uuid, second)
+
+    def is_admitted() -> bool:
+        scc = world.cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc_name(world.uuid)) or {}
+        return user in (scc.get("users") or ())
+
+    def exclude(**labels: str | None) -> None:
+        projects = {"exclude": {"matchLabels": labels}}
+        world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"projects": projects}})
+
+    wait_for("it is admitted", is_admitted)
+    exclude(zone="lab")
+    world.cluster.patch(NAMESPACE, second, {"metadata": {"labels": {"zone": "lab"}}})
+    wait_for("its label excludes it", lambda: not is_admitted())
+    world.cluster.patch(NAMESPACE, second, {"metadata": {"labels": {"zone": None}}})
+    wait_for("it is admitted again", is_admitted)
+    world.cluster.patch(NAMESPACE, second, {"metadata": {"labels": {"area": "test"}}})
+    exclude(zone=None, area="test")  # the former label goes, as with the role
+    wait_for("the cloud excludes it", lambda: not is_admitted())
+    name = account_name(world.uuid)
+    wait_for("its account goes", lambda: not world.cluster.get(SERVICE_ACCOUNT, name, second))
+
+
 def test_a_cloud_deleted_while_the_controller_is_away_leaves_nothing(world: World, replica: Replica) -> None:
     world.set_up()
     name = account_name(world.uuid)
