@@ -9,28 +9,27 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 import time
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from egress_router import faults
 from egress_router.config import Config, ConfigError, ServedPort
+from egress_router.conflict_detection import ConflictDetection
 from egress_router.departure import Target
 from egress_router.events import Events
 from egress_router.family import Address
 from egress_router.faults import Fault, Faulty, Reason
 from egress_router.health import HealthPort, Page
 from egress_router.host_route import ROUTE_PROTOCOL, HostRoute
-from egress_router.lan import PROBE_WAIT, PROBES, Lan, talk_about
 from egress_router.last_words import CONFLICT, LastWords, conflict, of_fault
 from egress_router.link import Link, LinkError, Path
 from egress_router.lookups import Lookups
 from egress_router.metrics import CONTENT_TYPE, Status, render
 from egress_router.namespace import Namespace
 from egress_router.nat import Nat
-from egress_router.neighbours import Neighbours, Role, Sighting
 from egress_router.netlink import NetlinkError
+from egress_router.not_ready import Held, NotReady
 from egress_router.path import path_of
 from egress_router.port_use import PortUse
 from egress_router.proof import Proof
@@ -43,34 +42,13 @@ from egress_router.verdicts import Choices, Verdicts
 from egress_router.watch import Watch
 
 # All in seconds.
-_ANNOUNCE_AFTER: Final = (0.0, 0.2, 1.0, 2.0)
-_DEFEND_INTERVAL: Final = 10.0
 _FULL_CHECK: Final = 10.0
 _RETRY_BROKEN: Final = 1.0
 _DRAIN_LOOK: Final = 0.5
-# A waiting router asks often at first, as its predecessor is most likely just leaving, and seldom later.
-_SHORTEST_WAIT: Final = 0.3
-_LONGEST_WAIT: Final = 2.0
 # What left with another source, or by another interface, must not be tried again often.
 _RETRY_UNSAFE: Final = 10.0
 
 log = logging.getLogger(__name__)
-
-
-class _NotReady(Exception):
-    """The router can't serve now: the text says why, ``retry`` is in seconds."""
-
-    def __init__(self, reason: str, retry: float) -> None:
-        super().__init__(reason)
-        self.retry = retry
-
-
-class _Held(_NotReady):
-    """Another host has the address; ``mac`` is its six bytes."""
-
-    def __init__(self, reason: str, retry: float, mac: bytes) -> None:
-        super().__init__(reason, retry)
-        self.mac = mac
 
 
 class Router:
@@ -90,7 +68,6 @@ class Router:
         ``words``: to be told what lastingly keeps the router from serving.
         """
         self._config = config
-        self._node = node
         self._nat = Nat(config, interface)
         # After a restart in a running pod, names keep the addresses that were found before.
         installed = self._nat.installed()
@@ -105,11 +82,13 @@ class Router:
         self._events = Events(pod, node, config.family)
         self._link = Link(config, pod, node)
         self._uplinks = Uplinks(config, node.netlink())
+        wait, is_stopping = self._events.wait_for_neighbours, lambda: self._events.stopping
+        self._detection = ConflictDetection(config, node, wait, is_stopping)
         # Asked for now so that a node without the network ends the router with a sentence instead of a retry.
         with suppress(Faulty):
             self._uplinks.find()
         self._route = HostRoute(config, node.netlink()) if config.is_routed else None
-        self._proof = Proof(config, pod, node, self._events.wait_for_neighbours)
+        self._proof = Proof(config, pod, node, wait)
         own = frozenset({config.source, config.bridge.ip, interface.address})
         lookups = Lookups(resolv_conf, config.family, lambda address: config.objection(address, own))
         self._resolver = Resolver(known, config.resolve, lookups, self._events.wake)
@@ -119,8 +98,6 @@ class Router:
         pages = {"/readyz": self._readyz, "/metrics": self._metrics, "/destinations": self._destinations}
         self._health = HealthPort(config.health_port, pages, {"/destinations": watch})
         self._pod_address = interface.address
-        self._neighbours: Neighbours[Any] | None = None
-        self._announcements: list[float] = []
         self._next_look = 0.0
         self._reason: str | None = "starting"
         # What is wrong with some of the destinations, while others are served.
@@ -128,11 +105,8 @@ class Router:
         # Cut off from the gateway: another may have the address by now.
         self._away = False
         self._wakes_on_change = True
-        self._waiting_since: float | None = None
-        self._asked_at_random: dict[bytes, bool] = {}
-        self._defended = -_DEFEND_INTERVAL
         self._words = words
-        self._claims = self._conflicts = self._repairs = 0
+        self._claims = self._repairs = 0
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then give the address up; raise ``Told`` while it doesn't serve."""
@@ -142,7 +116,7 @@ class Router:
         is_quiet = False
         while not self._events.stopping:
             seconds = self._settle(is_quiet)
-            neighbours = self._neighbours if self._reason is None or self._away else None
+            neighbours = self._detection.neighbours if self._reason is None or self._away else None
             is_quiet = self._events.wait(seconds, bells=self._wakes_on_change, neighbours=neighbours)
         self._stop()
 
@@ -165,7 +139,7 @@ class Router:
             source_ports=source_ports,
             findings=self._verdicts.findings(),
             claims=self._claims,
-            conflicts=self._conflicts,
+            conflicts=self._detection.conflicts,
             repairs=self._repairs,
         )
         return Page(200, render(self._config.routes, status), CONTENT_TYPE)
@@ -225,18 +199,18 @@ class Router:
                 self._stand()
                 self._next_look = time.monotonic() + _FULL_CHECK
             if not has_asked_all:
-                raise _NotReady("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
+                raise NotReady("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
             if not self._nat.addresses():
                 # Nothing is served yet, so no client may be sent here. Once there is an address, it stays.
-                raise _NotReady(self._unresolved() or "nothing to serve", _RETRY_BROKEN)
+                raise NotReady(self._unresolved() or "nothing to serve", _RETRY_BROKEN)
             return self._serve()
-        except _Held as error:
+        except Held as error:
             seconds = self._down(str(error), error.retry)
             self._words.troubled(conflict(self._config.source, error.mac))
             return seconds
         except Faulty as error:
             return self._down_with(error.fault)
-        except _NotReady as error:
+        except NotReady as error:
             self._words.untroubled()
             return self._down(str(error), error.retry)
         except (LinkError, ConfigError, NetlinkError, OSError) as error:
@@ -247,7 +221,7 @@ class Router:
         """Whether nothing that comes by the wire calls for a look at the rest, whose time has not come yet."""
         if self._reason is not None or time.monotonic() >= self._next_look:
             return False
-        self._watch(self._neighbours)
+        self._watch()
         return self._proof.ask_gateway()
 
     def _down_with(self, fault: Fault) -> float:
@@ -266,10 +240,12 @@ class Router:
         if self._reason is not None:
             self._words.over()
         self._reason = None
-        self._waiting_since = None
+        self._detection.served()
         self._wakes_on_change = True
         self._health.open()
-        return self._announce_when_due()
+        announcement = self._detection.announce_when_due()
+        dues = [self._proof.next_question(self._next_look), self._next_look]
+        return max(0.0, min(dues if announcement is None else [*dues, announcement]) - time.monotonic())
 
     def _down(self, reason: str, retry: float) -> float:
         self._health.close()
@@ -308,15 +284,15 @@ class Router:
         uplink = self._find_uplink()
         self._leave_if_cut_off(uplink)
         path = self._path(uplink, frozenset(wanted.values()))
-        neighbours = self._neighbours_on(uplink)
+        self._detection.listen_on(uplink)
         if not self._link.is_held():
             self._health.close()
-            self._claim(path, neighbours, self._targets(wanted))
+            self._claim(path, self._targets(wanted))
         else:
-            self._watch(neighbours)
+            self._watch()
         repaired = self._link.repair(path)
         self._prove(path, self._targets(wanted), again=bool(repaired))
-        self._come_back(uplink, neighbours)
+        self._come_back(uplink)
         self._note_repairs(repaired)
         # Last: no client's packet goes where it wasn't proved that it gets there as it should.
         if self._nat.redirect_to(wanted):
@@ -349,17 +325,17 @@ class Router:
             raise
         self._partly = self._partly or fault
 
-    def _come_back(self, uplink: Uplink, neighbours: Neighbours[Any] | None) -> None:
-        """After a time without the gateway: see whether another has the address by now; raise ``_NotReady`` if so."""
+    def _come_back(self, uplink: Uplink) -> None:
+        """After a time without the gateway: see whether another has the address by now; raise ``NotReady`` if so."""
         if not self._away:
             return
         try:
-            self._make_sure(uplink, neighbours)
-        except (_NotReady, Faulty):
+            self._make_sure(uplink)
+        except (NotReady, Faulty):
             self._give_up()
             raise
         self._away = False
-        self._announce_from_now()
+        self._detection.announce_from_now()
 
     def _give_up(self) -> None:
         self._link.withdraw()
@@ -394,153 +370,71 @@ class Router:
         self._give_up()
         # The kernel tells when the carrier is back.
         self._wakes_on_change = True
-        raise _NotReady(f"uplink {uplink.name} has no carrier; gave {self._config.source} up", _RETRY_BROKEN)
+        raise NotReady(f"uplink {uplink.name} has no carrier; gave {self._config.source} up", _RETRY_BROKEN)
 
-    def _neighbours_on(self, uplink: Uplink) -> Neighbours[Any] | None:
-        """The LAN's talk about the address; None of a routed one, which is no LAN's."""
-        if self._config.is_routed:
-            return None
-        if self._neighbours is None or not self._neighbours.is_on(uplink.index, uplink.mac):
-            if self._neighbours is not None:
-                self._neighbours.close()
-                self._neighbours = None
-            with self._node.entered():
-                self._neighbours = talk_about(self._config.source, uplink.name, uplink.index, uplink.mac)
-        return self._neighbours
-
-    def _claim(self, path: Path, neighbours: Neighbours[Any] | None, targets: frozenset[Target]) -> None:
-        """Take the address if nobody holds it; raise ``_NotReady`` or ``Faulty`` otherwise."""
+    def _claim(self, path: Path, targets: frozenset[Target]) -> None:
+        """Take the address if nobody holds it; raise ``NotReady`` or ``Faulty`` otherwise."""
         if self._link.is_taken():
             # The kernel tells when that pod's veth goes.
             self._wakes_on_change = True
-            raise _NotReady(
-                f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN
-            )
+            raise NotReady(f"another pod on this node holds {self._config.source}; waiting for it to go", _RETRY_BROKEN)
         uplink = path.uplink
         refusal = self._link.refusal(path)
         if refusal is not None:
             raise Faulty(faults.node_kernel(self._config.source, uplink.name, refusal))
         self._proof.forget()
         self._away = False
-        self._make_sure(uplink, neighbours)
+        self._make_sure(uplink)
         self._link.plug(uplink)
         try:
             self._link.prepare(path)
             # On a busy node that takes long enough for another to probe meanwhile and hear no answer.
-            while neighbours is not None and list(neighbours.sightings()):
-                self._make_sure(uplink, neighbours)
+            while self._detection.has_heard():
+                self._make_sure(uplink)
             self._link.join(path)
             self._prove(path, targets, again=True)
-        except (_NotReady, Faulty, OSError):
+        except (NotReady, Faulty, OSError):
             self._give_up()
             raise
         self._link.repair(path)
         self._claims += 1
-        self._announce_from_now()
-        self._announce_when_due()
+        self._detection.announce_from_now()
+        self._detection.announce_when_due()
         log.info("address claimed source=%s uplink=%s mac=%s", self._config.source, uplink.name, uplink.mac.hex(":"))
         self._words.over(CONFLICT, Reason.LAN_PROXY)
 
-    def _make_sure(self, uplink: Uplink, neighbours: Neighbours[Any] | None) -> None:
-        """Raise ``_NotReady`` if another station holds or claims the address, ``Faulty`` if one answers for all."""
-        if neighbours is None:
+    def _make_sure(self, uplink: Uplink) -> None:
+        """Raise ``NotReady`` if another has or claims the address, ``Faulty`` if one station answers for all."""
+        if self._config.is_routed:
             self._make_sure_of_routes()
-            return
-        other = self._probe(uplink, neighbours)
-        if self._events.stopping:
-            raise _NotReady("stopping", 0.0)
-        if other is not None:
-            address, seconds = self._config.source, self._backoff()
-            if other.role is Role.HOLDS:
-                if self._answers_for_all(uplink, other.mac):
-                    raise Faulty(faults.lan_proxy(address, other.mac))
-                raise _Held(f"address {address} is held by {other}; waiting", seconds, other.mac)
-            raise _NotReady(f"address {address} is being claimed by {other}; waiting", seconds)
+        else:
+            self._detection.make_sure(uplink)
 
     def _make_sure_of_routes(self) -> None:
-        """Raise ``_NotReady`` if the node has learnt from its routing daemon that another node has a routed address."""
+        """Raise ``NotReady`` if the node has learnt from its routing daemon that another node has a routed address."""
         other = None if self._route is None else self._route.of_another()
         if other is not None:
             # The kernel tells when that route goes.
             self._wakes_on_change = True
-            raise _NotReady(
+            raise NotReady(
                 f"another has {self._config.source}: the node has a route to it {other}; waiting for it to go",
                 _RETRY_BROKEN,
             )
 
-    def _probe(self, uplink: Uplink, neighbours: Neighbours[Any]) -> Sighting | None:
-        """Another station that holds or claims the address, if there is one (RFC 5227 §2.1.1, RFC 4862 §5.4)."""
-        for _stale in neighbours.sightings():
-            pass
-        for _number in range(PROBES):
-            neighbours.probe(uplink.address)
-            deadline = time.monotonic() + PROBE_WAIT * random.uniform(0.9, 1.1)
-            while self._events.wait_for_neighbours(deadline - time.monotonic(), neighbours):
-                for seen in neighbours.sightings():
-                    # Two that probe at once would defer to each other for ever: the lower MAC address goes on.
-                    if seen.role is Role.HOLDS or seen.mac < uplink.mac:
-                        return seen
-            if self._events.stopping:
-                return None
-        return None
-
-    def _answers_for_all(self, uplink: Uplink, mac: bytes) -> bool:
-        """Whether the station answers for random addresses of the LAN too; asked once in a time of waiting."""
-        if mac in self._asked_at_random:
-            return self._asked_at_random[mac]
-        network = self._config.subnet or (uplink.own.network if uplink.own is not None else None)
-        lan = Lan(self._node, uplink, self._events.wait_for_neighbours)
-        found = network is not None and lan.proxy(network, mac) is not None
-        self._asked_at_random[mac] = found
-        return found
-
-    def _backoff(self) -> float:
-        now = time.monotonic()
-        if self._waiting_since is None:
-            self._waiting_since = now
-            self._asked_at_random.clear()
-        steady = max(_SHORTEST_WAIT, min(_LONGEST_WAIT, (now - self._waiting_since) / 30.0))
-        # Two that began together must not meet again.
-        return steady * random.uniform(0.5, 1.0)
-
-    def _watch(self, neighbours: Neighbours[Any] | None) -> None:
-        """Defend the address once against another that uses it, then yield (RFC 5227 §2.4, choice b).
-
-        Who was cut off yields at once: the other has taken the address meanwhile, and is the one that serves.
-        """
-        for seen in () if neighbours is None else neighbours.sightings():
-            if seen.role is Role.PROBES:
-                # The pod's kernel answers.
-                continue
-            self._conflicts += 1
-            now = time.monotonic()
-            if self._away or neighbours is None or now - self._defended < _DEFEND_INTERVAL:
-                self._give_up()
-                raise _NotReady(f"address {self._config.source} is also used by {seen}; gave it up", self._backoff())
-            self._defended = now
-            neighbours.announce()
-            log.warning("address conflict source=%s other=%s; defended once", self._config.source, seen)
+    def _watch(self) -> None:
+        """Defend the address against another that uses it, or give it up; raise ``NotReady`` then."""
+        try:
+            self._detection.defend(self._away)
+        except NotReady:
+            self._give_up()
+            raise
 
     def _note_repairs(self, names: list[str]) -> None:
         if not names:
             return
         self._repairs += len(names)
-        self._announce_from_now()
+        self._detection.announce_from_now()
         log.warning("data path repaired: %s", ", ".join(names))
-
-    def _announce_from_now(self) -> None:
-        now = time.monotonic()
-        self._announcements = [now + after for after in _ANNOUNCE_AFTER]
-
-    def _announce_when_due(self) -> float:
-        """Send the announcements that are due; seconds until there is something to do."""
-        now = time.monotonic()
-        due = [at for at in self._announcements if at <= now]
-        self._announcements = [at for at in self._announcements if at > now]
-        if due and self._neighbours is not None:
-            self._neighbours.announce()
-        soonest = min([self._proof.next_question(self._next_look), self._next_look, *self._announcements])
-        return max(0.0, soonest - now)
 
     def _problem(self) -> str | None:
         """What isn't served, if anything."""
@@ -570,10 +464,10 @@ class Router:
         family, end = self._config.family, time.monotonic() + self._config.drain
         try:
             while time.monotonic() < end and open_connections(family):
-                self._watch(self._neighbours)
+                self._watch()
                 self._proof.ask_gateway()
                 time.sleep(_DRAIN_LOOK)
             self._nat.end_connections()
             log.info("connections ended count=%d", reset(family, self._pod_address))
-        except (_NotReady, OSError) as error:
+        except (NotReady, OSError) as error:
             log.warning("connections were not ended: %s", error)
