@@ -155,7 +155,9 @@ def parse(env: Mapping[str, str]) -> Config:
     gateway = _gateway(_chosen(env.get("EGRESS_GATEWAY"), number), source)
     if gateway is not None:
         _check_gateway(gateway, source, subnet, mode, uplink)
-    refused = _networks("EGRESS_REFUSED", env.get("EGRESS_REFUSED", ""))
+    # What an administrator has named of the cluster's networks, and what the cluster showed of them by itself.
+    named, shown = (_networks(name, env.get(name, "")) for name in ("EGRESS_REFUSED", "EGRESS_CLUSTER"))
+    refused = (*named, *shown)
     for port, to in routes.items():
         _check_reachable(port, to, (source, bridge.ip), refused)
     return Config(

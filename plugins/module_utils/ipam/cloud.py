@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
 from ..api import addresses
@@ -12,6 +12,7 @@ from ..api.errors import InvalidInput
 from ..api.resources import KubeObject
 from ..api.selectors import NamespaceSelector, read_selector
 from . import address_pool
+from .cluster_networks import ClusterNetworks
 from .network import EgressNetwork
 
 DEFAULT_ROUTER_IMAGE = "avinetworks/avi-egress-router"
@@ -51,6 +52,10 @@ class EgressCloud:
     """EgressNetworks in order of preference; empty means all, by name."""
     cluster_cidrs: tuple[str, ...] = ()
     """Where the cluster's own nodes, pods and Services are, of either family: no destination may be in them."""
+    inside: ClusterNetworks = field(default_factory=ClusterNetworks)
+    """What the cluster shows of that by itself."""
+    told: tuple[str, ...] | None = None
+    """What of it the router is told; None for all that is known now."""
 
     def includes(self, namespace: KubeObject) -> bool:
         if self.exclude.matches(namespace) or namespace["metadata"]["name"] in SYSTEM_NAMESPACES:

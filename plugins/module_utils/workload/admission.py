@@ -96,8 +96,12 @@ def _check_outside(service: EgressService, cloud: EgressCloud, subject: str) -> 
     for host in service.egress_pod.hosts:
         if host == cloud.bridges[service.ip_family].address:
             what = f"the address of the bridge of EgressCloud {cloud.name}"
-        elif addresses.canonical(host) and (cidr := addresses.network_with(host, cloud.cluster_cidrs)):
+        elif not addresses.canonical(host):
+            continue
+        elif cidr := addresses.network_with(host, cloud.cluster_cidrs):
             what = f"in {cidr}, one of spec.clusterCIDRs of EgressCloud {cloud.name}"
+        elif seen := cloud.inside.why_inside(host):
+            what = seen
         else:
             continue
         expected = f"this is {what}; name an application outside the cluster"

@@ -4,10 +4,10 @@
 
 Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
 EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK, EGRESS_MODE, EGRESS_SUBNET and EGRESS_GATEWAY
-(the way out of the network), EGRESS_REFUSED (what is no destination), EGRESS_RESOLVE, EGRESS_PROBE and EGRESS_DRAIN, a
-readiness probe beside the liveness probe (so that no client is sent to a pod whose data path does not stand yet), a
-startup probe (so that a router that waits for its address is not restarted for waiting), and the host directory that
-the router reaches its node's network namespace by.
+(the way out of the network), EGRESS_REFUSED and EGRESS_CLUSTER (what is no destination), EGRESS_RESOLVE, EGRESS_PROBE
+and EGRESS_DRAIN, a readiness probe beside the liveness probe (so that no client is sent to a pod whose data path does
+not stand yet), a startup probe (so that a router that waits for its address is not restarted for waiting), and the host
+directory that the router reaches its node's network namespace by.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Mapping, Sequence
 
 from ..annotations.egress_service import Destination, EgressService
+from ..api import addresses
 from ..api.errors import Refused
 from ..api.reasons import Reason
 from ..api.resources import (
@@ -55,6 +56,8 @@ RENDERING_VARIABLE = "EGRESS_RENDERING"
 """A digest of the pod's rendering: not for the router, but to know pods of an older rendering by."""
 CONTROLLER_LABELS = {"app.kubernetes.io/name": "avi-egress-controller"}
 """Of the egress controller's pods, as the role makes them."""
+CLUSTER_VARIABLE = "EGRESS_CLUSTER"
+"""What the cluster showed of its own networks when the pod was rendered."""
 STARTUP_SECONDS = 600
 """How long a router may wait for its address, such as for a predecessor on a node that does not answer."""
 TERMINATION_GRACE_SECONDS = 5
@@ -93,14 +96,31 @@ def is_outdated(pod: KubeObject, controller: KubeObject) -> bool:
     Told by a variable and not by comparing specs: admission may change pods (a sidecar, a project's node selector,
     a pull policy), but an environment stays as it was made, and no tenant can change it.
     """
-    wanted = environment_of(controller["spec"]["template"]["spec"])
-    return environment_of(pod["spec"]).get(RENDERING_VARIABLE) != wanted[RENDERING_VARIABLE]
+    return environment_of(pod["spec"]).get(RENDERING_VARIABLE) != _rendering(controller)
+
+
+def is_same_rendering(one: KubeObject, other: KubeObject) -> bool:
+    """Whether two controllers make the same pods."""
+    return _rendering(one) == _rendering(other)
+
+
+def _rendering(controller: KubeObject) -> str | None:
+    return environment_of(controller["spec"]["template"]["spec"]).get(RENDERING_VARIABLE)
 
 
 def environment_of(pod_spec: KubeObject) -> dict[str, str | None]:
     """The router's variables; those whose value comes from elsewhere have None."""
     routers = [item for item in pod_spec["containers"] if item["name"] == CONTAINER_NAME]
     return {item["name"]: item.get("value") for router in routers for item in router.get("env") or ()}
+
+
+def told_networks(controller: KubeObject | None) -> tuple[str, ...] | None:
+    """What of the cluster's own networks the pods of a controller are told; None if that can't be read."""
+    if controller is None:
+        return None
+    text = environment_of(controller["spec"]["template"]["spec"]).get(CLUSTER_VARIABLE) or ""
+    told = tuple(text.split(",")) if text else ()
+    return told if all(addresses.address_or_subnet(cidr) for cidr in told) else None
 
 
 def _digest(pod_spec: KubeObject) -> str:
@@ -144,6 +164,8 @@ def environment(
         values["EGRESS_DRAIN"] = str(pod.drain_seconds)
     if cloud.cluster_cidrs:
         values["EGRESS_REFUSED"] = ",".join(cloud.cluster_cidrs)
+    if told := cloud.inside.told(service.ip_family) if cloud.told is None else cloud.told:
+        values[CLUSTER_VARIABLE] = ",".join(told)
     values |= attachment(network) | _way_out(network, sources)
     return [{"name": name, "value": value} for name, value in values.items()]
 

@@ -91,6 +91,7 @@ def serve(
     for part in observed.parts():
         _check_ours(service, cloud, part)
     render = manifests.stateful_set if service.egress_pod.ha else manifests.replication_controller
+    cloud = _as_told(service, cloud, network, sources, observed)
     rendered = render(service, cloud, network, sources)
     running = [pod for pod in observed.pods if not is_finished(pod)]
     outdated = [pod for pod in running if manifests.is_outdated(pod, rendered)]
@@ -107,6 +108,27 @@ def serve(
     ]
     condition = readiness(observed.pods, in_the_way, sources)
     return Plan(tuple(writes), condition, settled=not outdated)
+
+
+def _as_told(
+    service: EgressService, cloud: EgressCloud, network: EgressNetwork, sources: Sequence[str], observed: Observed
+) -> EgressCloud:
+    """The cloud with what the pods have been told of the cluster's own networks, if nothing else is to change in them.
+
+    A node that comes or goes replaces no pod; a pod that is replaced anyway hears of all there are then.
+    """
+    ha = service.egress_pod.ha
+    controller, render = (
+        (observed.stateful_set, manifests.stateful_set)
+        if ha
+        else (observed.controller, manifests.replication_controller)
+    )
+    told = manifests.told_networks(controller)
+    if controller is None or told is None:
+        return cloud
+    as_told = replace(cloud, told=told)
+    rendered = render(service, as_told, network, sources)
+    return as_told if manifests.is_same_rendering(rendered, controller) else cloud
 
 
 def withdraw(namespace: str, name: str, observed: Observed) -> Plan:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cluster_networks import ClusterNetworks
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.workload import admission, manifests
 from egress_router import config, last_words, main
@@ -46,6 +49,7 @@ UPLINK: dict[str, Any] = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     "uplink"
 ]
 
+SHOWN = ClusterNetworks(("10.97.0.0/16", "fd00:97::/112"))
 CLUSTER: dict[str, Any] = {"clusterCIDRs": ["10.128.0.0/14", "fd01::/48"]}
 
 SET_BY_OTHERS = {"HOSTNAME"}
@@ -92,12 +96,17 @@ def annotated(draw: st.DrawFn, version: int) -> KubeObject:
     return service_object(wanted, ports=spec, ipFamilies=families)
 
 
+def cluster(**bridges: str) -> EgressCloud:
+    """A cloud with networks of the cluster that are named, and others that the cluster shows by itself."""
+    return replace(cloud(**CLUSTER, **bridges), inside=SHOWN)
+
+
 def admitted(obj: KubeObject, version: int, **bridges: str) -> EgressService:
     """The service as the controller would serve it; one that it refuses is no example."""
     try:
         service = read_service(obj)
         assert service is not None
-        admission.admit(service, [cloud(**CLUSTER, **bridges)], {"outside": network()}, namespace())
+        admission.admit(service, [cluster(**bridges)], {"outside": network()}, namespace())
     except (InvalidAnnotation, Refused):
         reject()
     return service
@@ -114,10 +123,10 @@ def rendered_in(
 ) -> list[tuple[str, KubeObject]]:
     """The name of each pod of a service in a network, and its spec."""
     if service.egress_pod.ha:
-        made = manifests.stateful_set(service, cloud(**CLUSTER, **bridges), lan, SOURCES[version])
+        made = manifests.stateful_set(service, cluster(**bridges), lan, SOURCES[version])
         pods = [f"{made['metadata']['name']}-{ordinal}" for ordinal in range(made["spec"]["replicas"])]
     else:
-        made = manifests.replication_controller(service, cloud(**CLUSTER, **bridges), lan, SOURCES[version][:1])
+        made = manifests.replication_controller(service, cluster(**bridges), lan, SOURCES[version][:1])
         pods = [f"{made['metadata']['name']}-7k2lp"]
     return [(pod, made["spec"]["template"]["spec"]) for pod in pods]
 
@@ -170,7 +179,8 @@ def test_every_admitted_service_is_read_by_its_routers_as_it_was_meant(version: 
         assert found.routes == meant(obj)
         assert (str(found.bridge), found.uplink) == (bridge, uplink)
         assert (str(found.subnet), str(found.gateway)) == WAYS_OUT[version]
-        assert [str(cidr) for cidr in found.refused] == CLUSTER["clusterCIDRs"]
+        shown = {4: "10.97.0.0/16", 6: "fd00:97::/112"}[version]
+        assert [str(cidr) for cidr in found.refused] == [*CLUSTER["clusterCIDRs"], shown]
         assert (found.health_port, found.resolve) == (_words(obj).get("hm_port", 4), Resolve(_words(obj)["resolve"]))
 
 
@@ -227,7 +237,7 @@ def test_a_destination_inside_the_cluster_is_refused_before_a_router_would(desti
     service = read_service(service_object({"destination_ip": destination}, ipFamilies=families))
     assert service is not None
     with pytest.raises(InvalidAnnotation, match=r"one of spec\.clusterCIDRs of EgressCloud openshift") as refused:
-        admission.admit(service, [cloud(**CLUSTER)], {"outside": network()}, namespace())
+        admission.admit(service, [cluster()], {"outside": network()}, namespace())
     assert destination in str(refused.value)
     assert admission.admit(service, [cloud()], {"outside": network()}, namespace()), (
         "where nothing is said, it is served"

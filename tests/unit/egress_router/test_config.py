@@ -295,6 +295,15 @@ def test_the_clusters_own_addresses_are_refused_with_their_network() -> None:
         parse(ARTICLE | REFUSED | {"EGRESS_PORTS": "80/tcp=172.30.0.1:80"})
 
 
+def test_what_the_cluster_shows_is_refused_beside_what_is_named() -> None:
+    config = parse(ARTICLE | REFUSED | {"EGRESS_CLUSTER": "10.0.0.7/32,fd00::7/128"})
+    for inside in (IPv4Address("172.30.0.1"), IPv4Address("10.0.0.7"), IPv6Address("fd00::7")):
+        assert config.objection(inside) is not None
+    assert config.objection(IPv4Address("10.0.0.8")) is None
+    with pytest.raises(ConfigError, match="EGRESS_CLUSTER='x' is not usable: give networks"):
+        parse(ARTICLE | {"EGRESS_CLUSTER": "x"})
+
+
 @pytest.mark.parametrize("text", ["10.0.0.1/8", "nonsense", "10.0.0.0/8,", "10.0.0.0/33", "::1/0", " , "])
 def test_malformed_networks_are_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(f"EGRESS_REFUSED={text!r} is not usable: give networks")):

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The cluster's own networks, as its nodes and Services show them: no destination may be in one.
+
+Of a node that is its own addresses and the networks that it gives its pods, never the LAN that it stands on, where
+destinations may be, too.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Iterable, Iterator, Mapping
+
+from ..api import addresses
+from ..api.resources import KubeObject
+
+with suppress(ImportError):  # ``addresses`` tells of it
+    import netaddr
+
+POD_SUBNETS_ANNOTATION = "k8s.ovn.org/node-subnets"
+"""Where OVN-Kubernetes tells a node's pod networks, for it leaves ``spec.podCIDRs`` empty."""
+_BITS = {4: 32, 6: 128}
+MAX_TOLD = 256
+"""How many networks of a family a router is told of, so that a large cluster doesn't make every egress pod large."""
+
+
+@dataclass(frozen=True)
+class NodeNetworks:
+    """What belongs to one node: single addresses, and CIDRs of its pods; all canonical."""
+
+    addresses: frozenset[str] = frozenset()
+    pods: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class ClusterNetworks:
+    """Everything that is known to be inside the cluster."""
+
+    services: tuple[str, ...] = ()
+    """CIDRs of the Services' cluster IPs."""
+    nodes: Mapping[str, NodeNetworks] = field(default_factory=dict)
+    """By the node's name."""
+
+    def why_inside(self, address: str) -> str | None:
+        """What a canonical address is in the cluster, in a few words; None if it may be outside."""
+        version, number = _number(address)
+        keys = ((version, bits, number >> (_BITS[version] - bits)) for bits in self._prefixes[version])
+        return next((what for key in keys if (what := self._index.get(key))), None)
+
+    def told(self, ip_family: str) -> tuple[str, ...]:
+        """The networks of one family that a router is told of: those of Services, of pods and of nodes, merged."""
+        pods = (cidr for node in self.nodes.values() for cidr in node.pods)
+        hosts = (address for node in self.nodes.values() for address in node.addresses)
+        found = [cidr for cidrs in (self.services, pods, hosts) for cidr in _merged(cidrs, ip_family)]
+        return tuple(found[:MAX_TOLD])
+
+    @cached_property
+    def _index(self) -> Mapping[tuple[int, int, int], str]:
+        """By IP version, length of the prefix, and prefix: a look-up costs the same for any number of nodes."""
+        return {_key(cidr): what for cidr, what in self._named()}
+
+    @cached_property
+    def _prefixes(self) -> Mapping[int, list[int]]:
+        """The lengths of prefixes that occur, by IP version, the longest first."""
+        return {
+            version: sorted({bits for other, bits, _prefix in self._index if other == version}, reverse=True)
+            for version in (4, 6)
+        }
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        for cidr in self.services:
+            yield cidr, f"in {cidr}, where the cluster's Services are"
+        for node in self.nodes.values():
+            for cidr in node.pods:
+                yield cidr, f"in {cidr}, where pods of the cluster are"
+            for address in node.addresses:
+                yield address, "an address of one of the cluster's nodes"
+
+
+def pod_networks(node: KubeObject) -> frozenset[str]:
+    """The CIDRs of a Node's pods, by its spec and OVN-Kubernetes' annotation; what is no network is passed over."""
+    spec = node.get("spec") or {}
+    told = [spec.get("podCIDR"), *(spec.get("podCIDRs") or ()), *_annotated_pods(node)]
+    return frozenset(filter(None, map(_cidr, told)))
+
+
+def service_cidrs(obj: KubeObject) -> tuple[str, ...]:
+    """The networks of a ServiceCIDR."""
+    return tuple(filter(None, map(_cidr, (obj.get("spec") or {}).get("cidrs") or ())))
+
+
+def common_network(network: str | None, address: str) -> str:
+    """The smallest network that has another one (None: none yet) and a canonical address of its family.
+
+    Where a cluster doesn't tell the network of its Services, their cluster IPs do: it has at least all of these, and
+    as they are all of one network, nothing that is outside it.
+    """
+    ends = netaddr.IPNetwork(network or address)
+    return str(netaddr.spanning_cidr([netaddr.IPAddress(ends.first, ends.version), str(ends[-1]), address]))
+
+
+def _annotated_pods(node: KubeObject) -> list[Any]:
+    try:
+        found = json.loads((node["metadata"].get("annotations") or {}).get(POD_SUBNETS_ANNOTATION, "{}"))
+    except (ValueError, RecursionError):
+        return []
+    lists = found.values() if isinstance(found, dict) else ()
+    return [cidr for item in lists for cidr in (item if isinstance(item, list) else [item])]
+
+
+def _cidr(told: object) -> str | None:
+    parsed = addresses.subnet(told) if isinstance(told, str) else None
+    return str(parsed.cidr) if parsed is not None and parsed.prefixlen else None
+
+
+def _key(cidr: str) -> tuple[int, int, int]:
+    address, _slash, text = cidr.partition("/")
+    version, number = _number(address)
+    bits = int(text) if text else _BITS[version]
+    return version, bits, number >> (_BITS[version] - bits)
+
+
+def _number(address: str) -> tuple[int, int]:
+    """IP version and number of a canonical address."""
+    parsed = netaddr.IPAddress(address)
+    return parsed.version, int(parsed)
+
+
+def _merged(cidrs: Iterable[str], ip_family: str) -> list[str]:
+    """Sorted, and as few as they can be."""
+    return [
+        str(cidr) for cidr in netaddr.cidr_merge([cidr for cidr in cidrs if addresses.family_of(cidr) == ip_family])
+    ]
