@@ -10,7 +10,7 @@ import threading
 from typing import Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import API_GROUP
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import API_GROUP, SERVICE_CIDR
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
@@ -61,6 +61,7 @@ class Controller:
         self._settings = settings
         self._ended = threading.Event()
         self._exit_code = 0
+        self._has_service_cidrs: bool | None = None
         connection = Connection(kubeconfig=settings.kubeconfig)
         self._client = KubeClient(connection)
         outages = Outages(advice={API_GROUP: "its definitions are missing; run avi.egress.site"})
@@ -115,12 +116,24 @@ class Controller:
         ).start()
 
     def _lead(self) -> None:
-        while not self._caches.synced:
+        while not (self._caches.synced and self._follows_service_cidrs()):
             if self._ended.wait(SYNC_CHECK_SECONDS):
                 return
         _log.info(line("working", workers=self._settings.workers, keys=self._queue.depth))
         self._watches.start()
         self._workers.start(self._settings.workers)
+
+    def _follows_service_cidrs(self) -> bool:
+        """Whether they have been listed, where the platform has them (Kubernetes 1.33); it is asked once."""
+        if self._has_service_cidrs is None:
+            try:
+                self._has_service_cidrs = self._client.serves(SERVICE_CIDR)
+            except EgressError as error:
+                _log.warning(line("service-cidrs", trouble=error))
+                return False
+            if self._has_service_cidrs:
+                self._caches.watch_service_cidrs()
+        return self._caches.synced
 
     def _lost(self) -> None:
         """Another may lead now. A fresh process is the simplest state to go on from."""

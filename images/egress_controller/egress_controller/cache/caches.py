@@ -25,6 +25,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
+    SERVICE_CIDR,
     SOURCE_IPS_ANNOTATION,
     STATEFUL_SET,
     KubeObject,
@@ -35,6 +36,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
 
 from egress_controller.cache.changed_locks import ChangedLocks
+from egress_controller.cache.cluster_networks import SeenNetworks
 from egress_controller.cache.lock_cache import LockCache
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.cache.packed_lock import PackedLock
@@ -75,7 +77,9 @@ class Caches:
         self._uuids: dict[str, str] = {}
         """The uuid of each cloud, by the cloud's name."""
         self._sccs: Informer | None = None
+        self._service_cidrs: Informer | None = None
         self.node_addresses = NodeAddresses()
+        self.seen_networks = SeenNetworks()
         self.changed_locks = ChangedLocks()
         self.lock_cache = LockCache()
         self.nodes = self._informer(Selection(NODE))
@@ -104,7 +108,8 @@ class Caches:
         if not all(informer.synced for informer in self._static()):
             return False
         with self._lock:
-            return all(informer.synced for informer in self._pods.values())
+            found = [*self._pods.values(), *filter(None, [self._service_cidrs])]
+            return all(informer.synced for informer in found)
 
     def pods(self, uuid: str) -> Informer | None:
         """The egress pods of a cloud; None while their first list has not come in."""
@@ -128,6 +133,13 @@ class Caches:
             if self._sccs is None:
                 self._sccs = self._informer(Selection(SECURITY_CONTEXT_CONSTRAINTS, labels=CLOUD_LABEL))
                 self._sccs.start()
+
+    def watch_service_cidrs(self) -> None:
+        """Called once it is known that the platform has them."""
+        with self._lock:
+            if self._service_cidrs is None:
+                self._service_cidrs = self._informer(Selection(SERVICE_CIDR))
+                self._service_cidrs.start()
 
     def part(self, resource: Resource, namespace: str, service: str) -> KubeObject | None:
         return self.parts[resource].get(egress_pod_name(service), namespace)
@@ -157,10 +169,15 @@ class Caches:
                 self.changed_locks.add(obj["metadata"]["name"])
                 self.lock_cache.update(event, obj)
             if selection.resource is NODE:
-                has_moved = self.node_addresses.update(event, obj)
+                # Both are asked: each keeps a book of its own.
+                news = [self.node_addresses.update(event, obj), self.seen_networks.update_node(event, obj)]
                 _trim_node(obj)
-                if not has_moved:
+                if not any(news):
                     return  # a heartbeat
+            if selection.resource is SERVICE_CIDR:
+                self.seen_networks.update_service_cidr(event, obj)
+            if selection.resource is SERVICE:
+                self.seen_networks.update_service(obj)
             self._listener.changed(selection.resource, event, obj)
 
         return Informer(self._client, selection, self._outages, notify, indexes=indexes, form=form)

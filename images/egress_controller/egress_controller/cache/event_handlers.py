@@ -22,6 +22,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
+    SERVICE_CIDR,
     KubeObject,
     Resource,
     egress_pod_name,
@@ -61,6 +62,7 @@ class EventHandlers:
             SERVICE: self._service,
             NAMESPACE: self._namespace,
             NODE: self._node,
+            SERVICE_CIDR: self._service_cidr,
             EGRESS_CLOUD: self._cloud,
             EGRESS_NETWORK: self._network,
             EGRESS_LEASE: self._lease,
@@ -99,9 +101,18 @@ class EventHandlers:
             self._queue.add(service_key(metadata["name"], service["metadata"]["name"]))
 
     def _node(self, caches: Caches, event: str, node: KubeObject) -> None:
-        """Called only when its addresses changed; they are what the networks do not lease."""
+        """Called only when its networks changed; its addresses are what the networks do not lease."""
         self._add_networks(caches)
         self._add_waiting()
+        self._inside_changed(caches)
+
+    def _service_cidr(self, caches: Caches, event: str, obj: KubeObject) -> None:
+        self._inside_changed(caches)
+
+    def _inside_changed(self, caches: Caches) -> None:
+        """A destination may be inside the cluster now, or no longer; at the start each service is called anyway."""
+        if caches.synced:
+            self._add_services(caches)
 
     def _cloud(self, caches: Caches, event: str, cloud: KubeObject) -> None:
         if self._is_news(event, cloud, cloud["metadata"].get("generation")):

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Collection, Iterable, Mapping, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import find
@@ -63,7 +63,8 @@ class ServiceAdmission:
         # Read before the decision, which may then rest on something newer, but on nothing older.
         seen = _Seen.of(namespace, self._caches.clouds.all(), self._caches.networks.all())
         try:
-            cloud, allowed = admission.admit(desired, self._clouds.all().values(), self._networks.all(), namespace)
+            clouds = self._clouds.all().values()
+            cloud, allowed = admission.admit(desired, self._informed(clouds), self._networks.all(), namespace)
         except Refused as error:
             # A cloud or network that can't be read is missing above; then that is what the operator must know.
             unreadable = {
@@ -79,6 +80,11 @@ class ServiceAdmission:
             causes = [found for found in map(self._networks.look_up, sorted(held)) if isinstance(found, InvalidInput)]
             raise self._refusal(service, seen, error, causes) from None
         return cloud, allowed
+
+    def _informed(self, clouds: Iterable[EgressCloud]) -> list[EgressCloud]:
+        """The clouds with what the cluster shows of its own networks."""
+        inside = self._caches.seen_networks.known()
+        return [replace(cloud, inside=inside) for cloud in clouds]
 
     def _refusal(self, service: KubeObject, seen: _Seen, error: Refused, causes: Sequence[InvalidInput]) -> Exception:
         """What to raise for a service that is not admitted: the first of the causes, if there are any."""
