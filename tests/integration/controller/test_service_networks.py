@@ -71,3 +71,25 @@ def test_no_edit_of_its_network_sends_a_service_to_another(
     assert world.address("shop") == address
     assert (world.controller("shop") or {})["spec"] == (before or {})["spec"]
     assert world.cluster.get(EGRESS_LEASE, f"{second}.{world.namespace}.shop.0") is None
+
+
+@pytest.mark.parametrize("gateway", ["10.191.0.1", "fd00::1"])
+def test_a_gateway_outside_its_subnet_is_told_by_one_sentence_and_leases_nothing(
+    world: World, controller: ControllerProcess, gateway: str
+) -> None:
+    """On the network's condition and on that of the service which needs it, until it is mended."""
+    world.set_up(subnets=[{"cidr": "10.190.0.0/28", "gateway": gateway}])
+    world.serve("shop")
+    told = wait_for("the network to say it", lambda: world.network_condition("AddressesAvailable"))
+    sentence = (
+        f"EgressNetwork {world.name}: spec.subnets[0].gateway is '{gateway}'; "
+        "give the address that the router has in 10.190.0.0/28"
+    )
+    assert told
+    assert (told["status"], told["reason"], told["message"]) == ("False", "InvalidInput", sentence)
+    assert world.wait_reason("shop", "InvalidInput")["message"] == sentence
+    assert world.leases() == []
+    mended = {"spec": {"subnets": [{"cidr": "10.190.0.0/28", "gateway": "10.190.0.1"}]}}
+    world.cluster.patch(EGRESS_NETWORK, world.name, mended)
+    world.wait_served("shop")
+    wait_for("the network to be well", lambda: world.network_condition("AddressesAvailable")["status"] == "True")

@@ -13,6 +13,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     InvalidInput,
     Refused,
 )
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_NETWORK,
@@ -66,20 +67,29 @@ class ServiceAdmission:
             clouds = self._clouds.all().values()
             cloud, allowed = admission.admit(desired, self._informed(clouds), self._networks.all(), namespace)
         except Refused as error:
-            # A cloud or network that can't be read is missing above; then that is what the operator must know.
-            unreadable = {
-                "ProjectNotIncluded": self._clouds.errors,
-                "NetworkNotFound": self._networks.errors,
-                "NetworkNotAllowed": self._networks.errors,
-            }
-            raise self._refusal(service, seen, error, unreadable.get(error.reason, list)()) from None
+            raise self._refusal(service, seen, error, self._unreadable(error, desired, namespace)) from None
         held = self._held(desired, annotated_addresses(service))
         try:
             admission.check_stays(desired, allowed, held)
         except Refused as error:
-            causes = [found for found in map(self._networks.look_up, sorted(held)) if isinstance(found, InvalidInput)]
-            raise self._refusal(service, seen, error, causes) from None
+            raise self._refusal(service, seen, error, self._unreadable_networks(held)) from None
         return cloud, allowed
+
+    def _unreadable(self, error: Refused, desired: EgressService, namespace: KubeObject) -> list[InvalidInput]:
+        """What is wrong with a cloud or network that was missing because it can't be read, for that must be mended."""
+        if error.reason == Reason.PROJECT_NOT_INCLUDED:
+            return self._clouds.errors()
+        if error.reason not in (Reason.NETWORK_NOT_FOUND, Reason.NETWORK_NOT_ALLOWED):
+            return []
+        if wanted := desired.egress_pod.network:
+            return self._unreadable_networks([wanted])
+        named = [cloud.networks for cloud in self._clouds.all().values() if cloud.includes(namespace)]
+        if not all(named):
+            return self._networks.errors()  # A cloud that names none has all.
+        return self._unreadable_networks(name for names in named for name in names)
+
+    def _unreadable_networks(self, names: Iterable[str]) -> list[InvalidInput]:
+        return [found for found in map(self._networks.look_up, sorted(names)) if isinstance(found, InvalidInput)]
 
     def _informed(self, clouds: Iterable[EgressCloud]) -> list[EgressCloud]:
         """The clouds with what the cluster shows of its own networks."""
