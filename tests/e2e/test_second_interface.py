@@ -33,14 +33,16 @@ def management(cluster: Cluster, green: Project) -> Iterator[Capture]:
 def services(green: Project, management: Capture, outside: Outside, outside_v6: Outside) -> Iterator[dict[str, str]]:
     """The cluster IPs by name of a Service in each family, which serve by a pod on that node."""
     wanted = {FOUR: outside, SIX: outside_v6}
-    for (name, to), spec in zip(wanted.items(), ({}, DUAL_STACK), strict=True):
-        green.create_service(name, {"destination_ip": to.destination, **ON_THAT_NODE}, **spec)
-    for name in wanted:
-        green.wait_ready(name)
-    yield {name: green.cluster_ip(name) for name in wanted}
-    for name in wanted:
-        green.delete(name)
-    wait_for("their pods are gone", lambda: not any(map(green.egress_pods, wanted)))
+    try:
+        for (name, to), spec in zip(wanted.items(), ({}, DUAL_STACK), strict=True):
+            green.create_service(name, {"destination_ip": to.destination, **ON_THAT_NODE}, **spec)
+        for name in wanted:
+            green.wait_ready(name)
+        yield {name: green.cluster_ip(name) for name in wanted}
+    finally:
+        for name in wanted:
+            green.delete(name)
+        wait_for("their pods are gone", lambda: not any(map(green.egress_pods, wanted)))
 
 
 @pytest.fixture
