@@ -132,8 +132,13 @@ def test_waits_while_the_node_knows_of_another_that_has_the_address(net: Net, la
 
 @both_families
 def test_without_a_gateway_the_nodes_default_route_leads_out(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
-    """Also when it comes late, and by another interface later."""
-    route_by(net, lab.add_gateway(), "1")
+    """Also when it comes late. A gateway may answer its neighbours alone, so it is asked as the one that is its."""
+    gateway = lab.add_gateway()
+    route_by(net, gateway, "1")
+    ip(net, node.name, "address", "flush", "dev", "up0", "scope", "global")
+    for address in (f"{net.elsewhere}6", f"{net.node}1"):
+        lab.give(node.name, f"{address}/{net.lan}", "up0")
+    run("ip", "netns", "exec", gateway, "sysctl", "-q", "net.ipv4.conf.all.rp_filter=1")
     router = pod.start(**net.by_route(EGRESS_GATEWAY=""))
     router.wait_log("not ready: WrongRoute: the node has no default route by a gateway; give the subnet of the EgressN")
     ip(net, node.name, "route", "add", "default", "via", net.gateway)

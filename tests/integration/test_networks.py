@@ -102,6 +102,11 @@ def test_a_network_of_the_documentation_is_taken_as_it_stands(cluster: KubeClien
     assert all(address in read.pool for address in read.reservations)
 
 
+def test_a_mode_that_is_none_is_refused(cluster: KubeClient) -> None:
+    with pytest.raises(EgressError, match=r'spec\.mode: Unsupported value: "bgp"'):
+        network(cluster, "10.71.9.0/29", mode="bgp")
+
+
 def test_neither_a_nodes_address_nor_a_bridges_is_leased(cluster: KubeClient) -> None:
     dmz = network(cluster, "10.71.0.0/29")
     annotations = {"k8s.ovn.org/host-cidrs": '["10.71.0.2/29"]'}

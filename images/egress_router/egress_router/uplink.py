@@ -60,6 +60,8 @@ class Uplinks:
         self._wanted = config.uplink
         self._gateway = config.gateway
         self._is_routed = config.is_routed
+        # Of a routed source whose gateway isn't given: the node's, as the last ``find`` saw them.
+        self._defaults: list[tuple[int, Address]] = []
         self._netlink = node
 
     def find(self) -> Uplink:
@@ -75,21 +77,24 @@ class Uplinks:
             )
         if self._is_routed:
             self._refuse_if_on_a_link(addresses)
+            self._defaults = [] if self._gateway else default_hops(self._main_table(), self._family)
         if self._wanted:
             return self._named(addresses)
         return self._towards_gateway(addresses) if self._is_routed else self._connected(addresses)
 
     def default(self, uplink: Uplink) -> tuple[Address | None, tuple[str, ...]]:
-        """The gateway of the node's default route by the uplink, if there is one, and other Ethernets that have one."""
-        found = default_hops(self._main_table(), self._family)
-        gateway = next((gateway for index, gateway in found if index == uplink.index), None)
-        others = [self._netlink.link("get", index=index)[0] for index in sorted({index for index, _gateway in found})]
+        """The gateway of the node's default route by the uplink, if there is one, and other Ethernets that have one.
+
+        As they were when ``find`` gave this uplink.
+        """
+        indexes = sorted({index for index, _gateway in self._defaults})
+        others = [self._netlink.link("get", index=index)[0] for index in indexes]
         names = [
             link.get_attr("IFLA_IFNAME")
             for link in others
             if link["index"] != uplink.index and link["ifi_type"] == _ETHERNET
         ]
-        return gateway, tuple(names)
+        return self._default_by(uplink.index), tuple(names)
 
     def ways(self, uplink: Uplink) -> tuple[Way, ...]:
         """The node's own routes by the uplink, those of its main table."""
@@ -159,7 +164,7 @@ class Uplinks:
     def _towards_gateway(self, addresses: list[tuple[int, IPv4Interface | IPv6Interface]]) -> Uplink:
         """The interface by which the node reaches the gateway that is given, else that of its default route."""
         if self._gateway is None:
-            index = next((index for index, _gateway in default_hops(self._main_table(), self._family)), None)
+            index = next((index for index, _gateway in self._defaults), None)
             lacks = "no default route by a gateway"
         else:
             index, lacks = self._link_of(self._gateway), f"no link with the gateway {self._gateway}"
@@ -228,10 +233,14 @@ class Uplinks:
                 f"EGRESS_UPLINK={name!r} is not usable: only Ethernet interfaces can answer for EGRESS_SOURCE."
             )
         own = [address for index, address in addresses if index == link["index"] or index in indexes]
-        neighbour = self._gateway if self._is_routed and self._gateway is not None else self._source
-        nearest = [address for address in own if neighbour in address.network] or own
+        neighbour = self._gateway or self._default_by(link["index"]) if self._is_routed else self._source
+        nearest = [address for address in own if neighbour is not None and neighbour in address.network] or own
         connected = bool(link["flags"] & _IFF_LOWER_UP)
         return Uplink(link["index"], name, mac, link.get_attr("IFLA_MTU"), nearest[0] if nearest else None, connected)
+
+    def _default_by(self, index: int) -> Address | None:
+        """The gateway of the best default route by an interface."""
+        return next((gateway for by, gateway in self._defaults if by == index), None)
 
     def _main_table(self) -> Any:
         return self._netlink.get_routes(family=self._family.socket, table=_MAIN_TABLE)
