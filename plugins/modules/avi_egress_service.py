@@ -21,7 +21,7 @@ description:
 options:
   name:
     description:
-      - Name of the Service; at most 48 characters, for the egress pod's name is made of it.
+      - Name of the Service; at most 42 characters, 37 with O(ha=true), for the egress pod's name is made of it.
       - Required without O(services), as is O(namespace).
     type: str
   namespace:

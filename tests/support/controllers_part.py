@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    CLAIMED_BY_LABEL,
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     EVENT,
@@ -16,6 +17,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER
 
 from tests.support.waiting import wait_for
 
@@ -51,6 +53,11 @@ def set_condition(cluster: KubeClient, project: str, reason: str, *, ready: bool
         "lastTransitionTime": "2026-11-23T06:31:00Z",
     }
     cluster.patch(SERVICE, name, {"status": {"conditions": [condition]}}, project, subresource="status")
+
+
+def take_over_lease(cluster: KubeClient, name: str) -> None:
+    """The lease becomes one that the controller has claimed for a service, and gives up with it."""
+    cluster.patch(EGRESS_LEASE, name, {"metadata": {"labels": {CLAIMED_BY_LABEL: CONTROLLER}}})
 
 
 def create_event(cluster: KubeClient, project: str) -> None:

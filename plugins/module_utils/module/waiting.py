@@ -14,9 +14,11 @@ from ..api.errors import ApiError, EgressError, Expired, Refused
 from ..api.reasons import Reason
 from ..api.resources import (
     EGRESS_LEASE,
+    EGRESS_NETWORK,
     EVENT,
     NAMESPACE_LABEL,
     READY_CONDITION,
+    RELEASES_CONDITION,
     REPLICATION_CONTROLLER,
     SERVICE,
     STATEFUL_SET,
@@ -26,6 +28,7 @@ from ..api.resources import (
 from ..client.connection import ConnectionFailed
 from ..client.kube_client import KubeClient, Selection
 from ..ipam.lease_status import BOUND
+from ..ipam.leases import CONTROLLER, claimed_by
 
 SETTLE_SECONDS = 3.0
 """How long a condition that was there before may speak of the past: the controller reconciles within 1 s."""
@@ -206,16 +209,31 @@ def what_stays(
             }
     watched = Selection(EGRESS_LEASE, labels=f"{NAMESPACE_LABEL}={namespace}" if namespace else None)
     bound = bound_leases(until(cluster, watched, lambda found: not bound_leases(found, services), deadline), services)
-    why = f"is still Bound after {timeout:g} s; is the egress controller running?"
+    stopped = _stopped_releases(cluster) if bound else {}
     return {
-        (project, name): f"Service {project}/{name}: EgressLease {lease} {why}"
+        (project, name): f"Service {project}/{name}: EgressLease {lease} is still Bound after {timeout:g} s; "
+        + stopped.get(lease.split(".")[0], "is the egress controller running?")
         for lease, (project, name) in reversed(bound.items())  # of two leases the first is told
     }
 
 
+def _stopped_releases(cluster: KubeClient) -> dict[str, str]:
+    """What each network says that gives nothing up for now; nothing of those that the user may not read."""
+    try:
+        networks = cluster.list(EGRESS_NETWORK)
+    except ApiError:
+        return {}
+    found = {network["metadata"]["name"]: find(network, RELEASES_CONDITION) for network in networks}
+    return {name: told["message"] for name, told in found.items() if told and told["status"] == "False"}
+
+
 def bound_leases(leases: Objects, services: Collection[ServiceName]) -> dict[str, ServiceName]:
-    """The leases, by name, that some services still hold."""
-    held = {name: lease for name, lease in leases.items() if (lease.get("status") or {}).get("phase") == BOUND}
+    """The leases, by name, that some services still hold and that go with them: not those that were taken ahead."""
+    held = {
+        name: lease
+        for name, lease in leases.items()
+        if (lease.get("status") or {}).get("phase") == BOUND and claimed_by(lease) == CONTROLLER
+    }
     owners = {name: (lease["spec"]["namespace"], lease["spec"]["service"]) for name, lease in held.items()}
     return {name: owner for name, owner in owners.items() if owner in services}
 

@@ -10,12 +10,14 @@ from typing import Any
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
+    EGRESS_LEASE,
     EGRESS_NETWORK,
     NETWORK_POLICY,
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import leases
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
+from ansible_collections.avi.egress.plugins.module_utils.ipam.release_confirmation import confirmation
 
 from tests.support.controller_process import (
     LEADS_SECONDS,
@@ -138,6 +140,29 @@ def test_a_mass_release_stops_until_it_is_confirmed(world: World, controller: Co
     world.confirm_mass_release()
     wait_for("all to be given up", lambda: world.bound() == 0, 30)
     wait_for("the network to say so", lambda: world.network_condition("ReleasesAllowed")["status"] == "True")
+
+
+def test_a_confirmed_release_passes_the_brake_and_leaves_it_to_others(
+    world: World, controller: ControllerProcess
+) -> None:
+    world.set_up(prefix=27)
+    names = [f"s{number}" for number in range(12)]
+    for name in names:
+        world.serve(name)
+    wait_for("all to have their leases", lambda: world.bound() == len(names))
+    for lease in world.leases():
+        annotations = confirmation(datetime.now(UTC))
+        world.cluster.patch(EGRESS_LEASE, lease["metadata"]["name"], {"metadata": {"annotations": annotations}})
+    for name in names:
+        world.delete(name)
+
+    wait_for("all to be given up", lambda: world.bound() == 0, 30)
+    assert not world.network_condition("ReleasesAllowed"), "nothing was stopped"
+
+    world.serve("other")
+    wait_for("another to have its lease", lambda: world.bound() == 1)
+    world.delete("other")
+    wait_for("it to be given up, as those before are no mass", lambda: world.bound() == 0, 30)
 
 
 def test_a_released_lease_is_freed_when_its_quarantine_ends(world: World, controller: ControllerProcess) -> None:

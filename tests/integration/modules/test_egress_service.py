@@ -18,6 +18,7 @@ from tests.support.controllers_part import (
     once_there,
     phase,
     set_condition,
+    take_over_lease,
 )
 from tests.support.module_tasks import (
     SOURCE,
@@ -128,6 +129,7 @@ def test_absent_waits_until_the_lease_is_released(
     ansible: Ansible, cluster: KubeClient, project: str, network: str
 ) -> None:
     ansible.tasks(lease(network, project), service(project))
+    take_over_lease(cluster, f"{network}.{project}.x.0")
 
     def controller() -> None:
         while cluster.get(SERVICE, "x", project):
@@ -141,6 +143,15 @@ def test_absent_waits_until_the_lease_is_released(
 
     assert changed([late, too_late]) == [True, False]
     assert phase(cluster, f"{network}.{project}.x.0") == "Released"
+
+
+def test_absent_leaves_a_lease_that_was_taken_ahead(
+    ansible: Ansible, cluster: KubeClient, project: str, network: str
+) -> None:
+    ansible.tasks(lease(network, project), service(project))
+
+    assert changed(ansible.tasks(deleted_service(project, wait_timeout=60))) == [True]
+    assert phase(cluster, f"{network}.{project}.x.0") == "Bound"
 
 
 def test_bad_input_is_one_sentence(ansible: Ansible, cluster: KubeClient, project: str) -> None:

@@ -18,6 +18,7 @@ from tests.support.controllers_part import (
     once_there,
     phase,
     set_condition,
+    take_over_lease,
 )
 from tests.support.module_tasks import (
     SOURCE,
@@ -163,6 +164,9 @@ def test_absent_ones_are_waited_for_until_their_leases_are_released(
         *(lease(network, project, name) for name in names), services(*(service_item(project, name) for name in names))
     )
 
+    for name in names:
+        take_over_lease(cluster, f"{network}.{project}.{name}.0")
+
     def controller() -> None:
         for name in names:
             wait_for(f"{name} to go", lambda one=name: not cluster.get(SERVICE, one, project), 60)
@@ -175,6 +179,8 @@ def test_absent_ones_are_waited_for_until_their_leases_are_released(
 
     assert changed([late, too_late]) == [True, False]
     assert [phase(cluster, f"{network}.{project}.{name}.0") for name in names] == ["Released"] * 2
+    confirmed = [cluster.get(EGRESS_LEASE, f"{network}.{project}.{name}.0") or {} for name in names]
+    assert all("egress.avi.dev/release-confirmed" in item["metadata"]["annotations"] for item in confirmed)
 
 
 def test_rights_in_the_projects_alone_are_enough(api: ApiServer, cluster: KubeClient, project: str) -> None:

@@ -213,7 +213,9 @@ def test_a_timeout_names_each_destinations_verdict() -> None:
 
 def test_leases_that_are_bound_are_told_by_project_and_service() -> None:
     def lease(namespace: str, owner: str, phase: str | None) -> KubeObject:
-        return {"spec": {"namespace": namespace, "service": owner}, "status": {"phase": phase} if phase else {}}
+        metadata = {"labels": {"egress.avi.dev/claimed-by": "administrator" if owner == "z" else "controller"}}
+        spec = {"namespace": namespace, "service": owner}
+        return {"metadata": metadata, "spec": spec, "status": {"phase": phase} if phase else {}}
 
     found = {
         "a": lease("green", "x", "Bound"),
@@ -221,7 +223,8 @@ def test_leases_that_are_bound_are_told_by_project_and_service() -> None:
         "c": lease("green", "y", "Bound"),
         "d": lease("green", "x", None),
         "e": lease("blue", "x", "Bound"),
+        "f": lease("blue", "z", "Bound"),
     }
 
     assert waiting.bound_leases(found, [("green", "x")]) == {"a": ("green", "x")}
-    assert list(waiting.bound_leases(found, [("green", "y"), ("blue", "x")])) == ["c", "e"]
+    assert list(waiting.bound_leases(found, [("green", "y"), ("blue", "x"), ("blue", "z")])) == ["c", "e"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Callable, Container
 
@@ -35,6 +36,18 @@ def limit(held: int, percent: int) -> int | None:
     return None if percent >= 100 else max(FLOOR, held * percent // 100)
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """A lease that may have to go."""
+
+    since: float
+    """When it was first seen without need."""
+    owner: Key
+    """The service that looks at it again."""
+    counts: bool
+    """Whether it is part of what could be a mass."""
+
+
 class Brake:
     """Remembers which leases are waiting to be given up, by network."""
 
@@ -42,20 +55,22 @@ class Brake:
         self.grace_seconds = grace_seconds
         self._clock = clock
         self._lock = threading.Lock()
-        self._pending: dict[str, dict[str, tuple[float, Key]]] = {}
-        """By network and lease: when it was first seen without need, and the service that looks at it again."""
+        self._pending: dict[str, dict[str, _Waiting]] = {}
+        """By network and lease."""
 
     def ask(self, network: str, lease: str, owner: Key, recent: int, most: int | None) -> Verdict:
         """Whether a lease may be given up now.
 
         ``recent``: leases of the network given up a short while ago; ``most``: how many may be at once, by ``limit``.
+        A lease for which there is no such limit is none of the others' mass either.
         """
         with self._lock:
             pending = self._pending.setdefault(network, {})
-            since, _owner = pending.setdefault(lease, (self._clock(), owner))
+            since = pending[lease].since if lease in pending else self._clock()
+            pending[lease] = _Waiting(since, owner, counts=most is not None)
             if self._clock() - since < self.grace_seconds:
                 return Verdict.LATER
-            if most is not None and len(pending) + recent > most:
+            if most is not None and sum(item.counts for item in pending.values()) + recent > most:
                 return Verdict.STOPPED
             del pending[lease]
             return Verdict.GO
@@ -69,16 +84,17 @@ class Brake:
         """Of the service's leases, only these still wait: others were given up by somebody else."""
         with self._lock:
             for pending in self._pending.values():
-                for lease in [name for name, (_since, key) in pending.items() if key == owner and name not in leases]:
+                for lease in [name for name, item in pending.items() if item.owner == owner and name not in leases]:
                     del pending[lease]
 
     def waiting(self, network: str) -> list[Key]:
         """The services whose leases wait, each once."""
         with self._lock:
-            return list(dict.fromkeys(owner for _since, owner in self._pending.get(network, {}).values()))
+            return list(dict.fromkeys(item.owner for item in self._pending.get(network, {}).values()))
 
     def pending(self, network: str) -> int:
         """How many leases of a network have waited for the whole grace period and still do."""
         with self._lock:
             now = self._clock()
-            return sum(now - since >= self.grace_seconds for since, _key in self._pending.get(network, {}).values())
+            waiting = self._pending.get(network, {}).values()
+            return sum(item.counts and now - item.since >= self.grace_seconds for item in waiting)

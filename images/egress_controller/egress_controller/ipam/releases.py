@@ -17,6 +17,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_statu
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
     DEFAULT_RELEASE_BRAKE_PERCENT,
 )
+from ansible_collections.avi.egress.plugins.module_utils.ipam.release_confirmation import is_confirmed
 
 from egress_controller.cache.caches import BY_NETWORK
 from egress_controller.cache.context import Context
@@ -97,13 +98,18 @@ class Releases:
 
     def _ask(self, network: str, lease: KubeObject, owner: Key) -> Verdict:
         _held, recent, most = self._figures(network)
+        if is_confirmed(lease, utc_now()):
+            most = None
         return self._brake.ask(network, lease["metadata"]["name"], owner, recent, most)
 
     def _figures(self, network: str) -> tuple[int, int, int | None]:
-        """Leases held, those given up a short while ago, and how many may be at once."""
+        """Leases held, those given up a short while ago by nobody's word, and how many may be at once."""
         leases = self._caches.leases.of(BY_NETWORK, network)
-        since = utc_now() - RECENT
-        recent = sum(_was_given_up(lease) and lease_status.released_at(lease) > since for lease in leases)
+        now = utc_now()
+        recent = sum(
+            _was_given_up(lease) and lease_status.released_at(lease) > now - RECENT and not is_confirmed(lease, now)
+            for lease in leases
+        )
         held = sum(lease_status.is_bound(lease) for lease in leases) + recent
         return held, recent, limit(held, self._percent(network))
 

@@ -11,7 +11,11 @@ from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_NETWORK,
+    RELEASES_CONDITION,
+    KubeObject,
+)
 from ansible_collections.avi.egress.plugins.module_utils.ipam.address_pool import AddressPool
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import is_bound, is_released
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import in_conflict
@@ -26,7 +30,6 @@ from egress_controller.runtime.keys import Key
 from egress_controller.runtime.status import write_status
 
 AVAILABLE = "AddressesAvailable"
-RELEASES_ALLOWED = "ReleasesAllowed"
 IN_POOL = "LeasesInPool"
 NO_OVERLAP = "NoOverlap"
 NO_CONFLICTS = "NoConflicts"
@@ -77,8 +80,8 @@ class NetworkReconciler:
     def _report(self, obj: KubeObject, found: Mapping[str, Condition], figures: dict[str, int]) -> None:
         wanted = dict(found)
         stopped = self._releases.condition(obj["metadata"]["name"])
-        if stopped or conditions.find(obj, RELEASES_ALLOWED):
-            wanted[RELEASES_ALLOWED] = stopped or Condition(
+        if stopped or conditions.find(obj, RELEASES_CONDITION):
+            wanted[RELEASES_CONDITION] = stopped or Condition(
                 True, Reason.RELEASES_ALLOWED, "no lease waits to be given up"
             )
         write_status(self._client, EGRESS_NETWORK, obj, wanted, figures)

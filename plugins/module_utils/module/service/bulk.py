@@ -13,11 +13,13 @@ from time import monotonic
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ...api.errors import EgressError, Forbidden
-from ...api.resources import READY_CONDITION, SERVICE, KubeObject
+from ...api.resources import EGRESS_LEASE, READY_CONDITION, SERVICE, KubeObject
+from ...api.timestamps import utc_now
 from ...api.writes import Write
 from ...client.apply import Change, settle
 from ...client.fan_out import each, fan_out
 from ...client.kube_client import KubeClient, Selection
+from ...ipam.release_confirmation import confirmation
 from .. import waiting
 from ..item_errors import SHOWN, after_changes, of_item, some
 from ..waiting import Awaited, Objects, ServiceName, TimedOut
@@ -135,6 +137,22 @@ def carry_out(cluster: KubeClient, steps: Sequence[Step], decided: Decide, check
         if check_mode:
             return tried
     return _all_taken(cluster, steps, decided, dry_run=False)
+
+
+def confirm_releases(cluster: KubeClient, steps: Sequence[Step]) -> None:
+    """Say of the leases of listed Services that are to go that this is meant, so that many at once are no accident.
+
+    It is an administrator's to say: for whoever may not write leases, the brake holds as ever.
+    """
+    gone = [step.request.name for step in steps if not step.request.present and step.request.number is not None]
+    if not gone:
+        return
+    try:
+        leases = {item["metadata"]["name"]: item for item in cluster.list(EGRESS_LEASE)}
+        body = {"metadata": {"annotations": confirmation(utc_now())}}
+        each(lambda name: cluster.patch(EGRESS_LEASE, name, body), list(waiting.bound_leases(leases, gone)))
+    except Forbidden:
+        return
 
 
 def wait(cluster: KubeClient, places: Places, steps: Sequence[Step], seconds: float) -> tuple[list[Step], list[str]]:

@@ -103,6 +103,8 @@ def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Result
     if not installed and any(step.request.present for step in due):
         raise EgressError(NOT_INSTALLED)
     precheck.refuse_unavailable(cluster, steps)
+    if installed and waits:
+        bulk.confirm_releases(cluster, steps)
     steps = bulk.carry_out(cluster, steps, _decide, check_mode)
     before, after = shown(*(step.before for step in steps)), shown(*(step.after for step in steps))
     changed = any(step.write for step in steps)

@@ -102,3 +102,18 @@ def test_a_lease_that_somebody_else_gave_up_no_longer_counts() -> None:
 )
 def test_ten_always_may_and_a_hundred_percent_is_no_brake(held: int, percent: int, most: int | None) -> None:
     assert limit(held, percent) == most
+
+
+def test_what_is_confirmed_goes_and_is_none_of_the_others_mass() -> None:
+    world = Gone(FLOOR, held=0)
+    confirmed = [f"dmz.green.c{number}.0" for number in range(3 * FLOOR)]
+
+    def look_at_confirmed() -> set[Verdict]:
+        return {world.brake.ask("dmz", name, service_key("green", name), 0, None) for name in confirmed}
+
+    assert look_at_confirmed() == {Verdict.LATER}
+    world.look()
+    world.clock.advance(GRACE)
+    assert set(world.look()) == {Verdict.GO}
+    assert look_at_confirmed() == {Verdict.GO}
+    assert world.brake.pending("dmz") == 0
