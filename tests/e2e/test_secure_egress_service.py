@@ -110,6 +110,23 @@ def test_a_playbook_waits_until_the_destination_answers(green: Project, cluster:
         green.delete("tried")
 
 
+def test_a_name_that_leads_to_a_service_is_refused_by_the_pod(green: Project, source: str) -> None:
+    """Nobody has named the cluster's networks: the cluster has shown them."""
+    inside = "where the cluster's nodes, pods or Services are"
+
+    def log() -> str:
+        pods = green.egress_pods("inward")
+        name = pods[0]["metadata"]["name"] if pods else ""
+        return green.kubectl.run("-n", green.name, "logs", name, check=False) if name else ""
+
+    green.create_service("inward", {"destination_ip": "kubernetes.default.svc.cluster.local"})
+    try:
+        wait_for("the pod to say it", lambda: inside in log())
+        assert green.condition("inward")["status"] == "False"
+    finally:
+        green.delete("inward")
+
+
 def test_a_malformed_annotation_is_told_and_stops_no_traffic(green: Project, source: str) -> None:
     broken = '{"destination_ip" "10.10.10.200"}'
     green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={broken}")
