@@ -49,6 +49,12 @@ def pod(owner: str | None, **metadata: Any) -> dict[str, Any]:
     return {"metadata": head, "spec": {"serviceAccountName": f"avivantage-{UUID}"}}
 
 
+def looked(reason: str | None) -> dict[str, Any]:
+    """What a preflight has found at a node."""
+    words = {"message": "the gateway is silent", "remedy": "wake it"} if reason else {"message": None, "remedy": None}
+    return {"node": "worker-1", "network": "lan", "subnet": "10.70.112.0/24", "reason": reason, **words}
+
+
 FIGURES = {"name": "lan", "error": None, "capacity": 100, "bound": 1, "released": 0, "available": 99, "families": []}
 HEALTHY: dict[str, Any] = {
     "version": "0.2.0",
@@ -63,7 +69,7 @@ HEALTHY: dict[str, Any] = {
     "pods": [pod("shop-avi-egress-pod")],
     "network_policies": [],
     "all_services": [],
-    "nodes": [],
+    "nodes": [looked(None)],
 }
 DEGRADED = {"type": "EgressReady", "status": "True", "reason": "Degraded", "message": "1 of 2"}
 WAITING = {"type": "EgressReady", "status": "False", "reason": "WaitingForPod", "message": "pod x: ImagePullBackOff"}
@@ -104,6 +110,7 @@ def test_a_cluster_without_the_custom_resources_has_one() -> None:
 @pytest.mark.parametrize(
     ("changes", "kind", "subject"),
     [
+        ({"nodes": [looked("GatewaySilent")]}, "GatewaySilent", "Node worker-1"),
         ({"controllers": []}, "ControllerMissing", "Deployment avi-egress/avi-egress-controller"),
         ({"controllers": [deployment(1)]}, "ControllerNotReady", "Deployment avi-egress/avi-egress-controller"),
         ({"controllers": [deployment(version=None)]}, "VersionDiffers", "Deployment avi-egress/avi-egress-controller"),
