@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
@@ -68,3 +69,8 @@ def changed(results: list[dict[str, Any]]) -> list[bool]:
     failures = [item["msg"] for item in results if item.get("failed")]
     assert not failures
     return [item["changed"] for item in results]
+
+
+def service_options(items: Sequence[Mapping[str, Any]], *, wait: bool = False) -> dict[str, Any]:
+    """The options of ``avi_egress_service`` for a list of Services, as the module has them after Ansible's defaults."""
+    return {"services": items, "wait": wait, "wait_for": "ready", "wait_timeout": 60}

@@ -26,6 +26,7 @@ from tests.support.module_tasks import (
     checked,
     lease,
     service_item,
+    service_options,
     services,
 )
 from tests.support.namespaces import allow_tenant
@@ -95,7 +96,7 @@ def test_what_rights_do_not_reach_to_is_null_with_a_warning(
 
 def test_a_hundred_services_cost_four_lists(api: ApiServer, cluster: KubeClient, project: str) -> None:
     items = [as_given(service_item(project, f"s{number}")) for number in range(100)]
-    egress_service.reconcile(cluster, {"services": items, "wait": False}, False)
+    egress_service.reconcile(cluster, service_options(items), False)
     reader = api.cluster()
 
     found = egress_service_info.report(

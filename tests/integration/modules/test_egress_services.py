@@ -28,6 +28,7 @@ from tests.support.module_tasks import (
     lease,
     service,
     service_item,
+    service_options,
     services,
 )
 from tests.support.namespaces import allow_tenant, other_project
@@ -96,12 +97,12 @@ def test_a_hundred_that_are_ready_cost_one_list_and_no_write(api: ApiServer, clu
     items = [as_given(service_item(*name)) for name in names]
     first, second, third = api.cluster(), api.cluster(), api.cluster()
 
-    made = egress_service.reconcile(first, {"services": items, "wait": False}, False)
+    made = egress_service.reconcile(first, service_options(items), False)
     for namespace, name in names:
         set_condition(cluster, namespace, "EgressReady", ready=True, name=name)
-    same = egress_service.reconcile(second, {"services": items, "wait": True, "wait_timeout": 60}, False)
+    same = egress_service.reconcile(second, service_options(items, wait=True), False)
     items[7] = {**items[7], "labels": {"svc": "7"}}
-    one = egress_service.reconcile(third, {"services": items, "wait": False}, False)
+    one = egress_service.reconcile(third, service_options(items), False)
 
     assert (made.changed, same.changed, one.changed) == (True, False, True)
     # The list, whether the product is installed, and each creation, tried before the first is made.
@@ -190,6 +191,6 @@ def test_rights_in_the_projects_alone_are_enough(api: ApiServer, cluster: KubeCl
     items = [as_given(service_item(namespace, "x")) for namespace in projects]
     tenant = api.cluster(TENANT_TOKEN)
 
-    made = egress_service.reconcile(tenant, {"services": items, "wait": False}, False)
+    made = egress_service.reconcile(tenant, service_options(items), False)
 
     assert [item["changed"] for item in made.values["services"]] == [True, True]

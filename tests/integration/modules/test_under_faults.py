@@ -30,6 +30,7 @@ from tests.support.module_tasks import (
     changed,
     service,
     service_item,
+    service_options,
 )
 
 
@@ -44,7 +45,7 @@ def test_many_services_are_made_though_others_are_faster(faults: FaultProxy, clu
     creates = Rule(CONFLICT, WRITES, path="/services", skip=30, times=4)
     faults.use(dry_runs, creates)
 
-    made = egress_service.reconcile(through(faults), {"services": items, "wait": False}, False)
+    made = egress_service.reconcile(through(faults), service_options(items), False)
 
     assert faults.journal.count(fault="Conflict") == 8
     assert [item["changed"] for item in made.values["services"]] == [True] * 20
@@ -86,14 +87,14 @@ def test_a_failure_in_the_middle_tells_what_was_changed_and_the_next_run_does_th
     faults.use(Rule(INTERNAL_ERROR, {"create"}, skip=60, times=1))
 
     with pytest.raises(EgressError) as caught:
-        egress_service.reconcile(through(faults), {"services": items, "wait": False}, False)
+        egress_service.reconcile(through(faults), service_options(items), False)
 
     there = {item["metadata"]["name"] for item in cluster.list(SERVICE, project)}
     assert 0 < len(there) < 40
     assert caught.value.changed
     told = str(caught.value).partition("; changed already: ")[2]
     assert told.endswith(f" and {len(there) - 5} more")
-    again = egress_service.reconcile(through(faults), {"services": items, "wait": False}, False)
+    again = egress_service.reconcile(through(faults), service_options(items), False)
     assert {item["name"] for item in again.values["services"] if not item["changed"]} == there
 
 
