@@ -167,21 +167,19 @@ def _create(
 
 
 def _play_the_controller(cluster: KubeClient, namespace: str, name: str) -> None:
-    """Say that the service is ready."""
+    """Say that the service is ready, and that its destinations answer."""
     pod = f"{name}-avi-egress-pod"
-    condition = {
-        "type": "EgressReady",
-        "status": "True",
-        "reason": "EgressReady",
-        "message": f"traffic leaves from {SOURCE}",
-        "lastTransitionTime": "2026-11-23T06:31:00Z",
-    }
+    said = {"EgressReady": f"traffic leaves from {SOURCE}", "DestinationsReachable": "10.10.10.200 80/TCP is Open"}
+    since = {"lastTransitionTime": "2026-11-23T06:31:00Z"}
+    conditions = [
+        {"type": kind, "status": "True", "reason": kind, "message": message, **since} for kind, message in said.items()
+    ]
     annotated = {
         "metadata": {"annotations": {"egress.avi.dev/source-ips": SOURCE}},
         "spec": {"selector": {"name": pod}},
     }
     service = cluster.patch(SERVICE, name, annotated, namespace)
-    cluster.patch(SERVICE, name, {"status": {"conditions": [condition]}}, namespace, subresource="status")
+    cluster.patch(SERVICE, name, {"status": {"conditions": conditions}}, namespace, subresource="status")
     owner = {"apiVersion": "v1", "kind": "Service", "name": name, "uid": service["metadata"]["uid"]}
     template = {
         "metadata": {"labels": {"name": pod}},
