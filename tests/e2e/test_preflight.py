@@ -23,6 +23,8 @@ from tests.support.router_lab.namespaces import links, tables
 from tests.support.waiting import wait_for
 
 NAMESPACE = "avi-egress-preflight"
+OUTSIDE = ("-e", json.dumps({"egress_preflight_networks": ["outside"]}))
+"""Other tests have networks of their own."""
 ALL_LOOKS = ["uplink", "route", "proxy", "address", "kernel", "gateway", "departure"]
 
 
@@ -77,7 +79,7 @@ def test_what_is_in_the_way_at_one_node_is_told_after_a_run_that_was_killed(
     before = on_nodes(cluster)
     environment = {**os.environ, "K8S_AUTH_KUBECONFIG": str(ansible.kubeconfig)}
     with subprocess.Popen(
-        ["ansible-playbook", "avi.egress.preflight"],
+        ["ansible-playbook", "avi.egress.preflight", *OUTSIDE],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -86,12 +88,13 @@ def test_what_is_in_the_way_at_one_node_is_told_after_a_run_that_was_killed(
         wait_for("its address", lambda: "Bound" in leased(kubectl))
         os.killpg(killed.pid, signal.SIGKILL)
 
-    run = ansible.playbook("avi.egress.preflight")
+    run = ansible.playbook("avi.egress.preflight", *OUTSIDE)
 
     assert "found something in the way: NodeFirewall" in run.failure
     found = by_node(run)
     assert sorted(found) == sorted((node, one.subnet) for node in NODES for one in (outside, outside_v6))
     obstacle = found.pop((filtered, outside.subnet))
+    assert obstacle["reason"] == "NodeFirewall", found
     assert obstacle["address"] in obstacle["message"]
     assert "nftables" in obstacle["remedy"]
     assert [(item["reason"], item["looks"]) for item in found.values()] == [(None, ALL_LOOKS)] * 3
@@ -100,10 +103,10 @@ def test_what_is_in_the_way_at_one_node_is_told_after_a_run_that_was_killed(
 
 def test_nodes_as_they_should_be_pass(cluster: Cluster, kubectl: Kubectl, ansible: Ansible) -> None:
     before = on_nodes(cluster)
-    variables = json.dumps({"egress_audit_preflight": True, "egress_preflight_node_selector": "{}"})
+    variables = ("-e", json.dumps({"egress_audit_preflight": True, "egress_preflight_node_selector": "{}"}))
 
-    foreseen = ansible.playbook("avi.egress.preflight", "avi.egress.audit", "--check", "-e", variables)
-    run = ansible.playbook("avi.egress.preflight")
+    foreseen = ansible.playbook("avi.egress.preflight", "avi.egress.audit", "--check", *variables, *OUTSIDE)
+    run = ansible.playbook("avi.egress.preflight", *OUTSIDE)
 
     assert (foreseen.stats["failures"], foreseen.stats["changed"]) == (0, 0)
     assert {item["reason"] for item in by_node(foreseen).values()} == {None}

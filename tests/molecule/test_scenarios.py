@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.avi.egress.plugins.plugin_utils.given import given
 
 from images.build import REPOSITORY
 from tests.cluster import Cluster
@@ -45,7 +46,7 @@ def test_every_scenario_holds_and_the_product_is_left_as_it_was_found(cluster: C
     kubectl = Kubectl(cluster.kubeconfig)
 
     def installed() -> list[Any]:
-        return [kubectl.json("get", *what)["spec"] for what in INSTALLED]
+        return [given(kubectl.json("get", *what)["spec"]) for what in INSTALLED]
 
     before = installed()
     variables = tmp_path / "site.json"

@@ -82,8 +82,8 @@ class Router:
         self._events = Events(pod, node, config.family)
         self._link = Link(config, pod, node)
         self._uplinks = Uplinks(config, node.netlink())
-        wait, is_stopping = self._events.wait_for_neighbours, lambda: self._events.stopping
-        self._detection = ConflictDetection(config, node, wait, is_stopping)
+        wait = self._events.wait_for_neighbours
+        self._detection = ConflictDetection(config, node, wait, lambda: self._events.stopping)
         # Asked for now so that a node without the network ends the router with a sentence instead of a retry.
         with suppress(Faulty):
             self._uplinks.find()

@@ -27,8 +27,8 @@ PAY_OPEN = ("8443/tcp", "pay.example.org:443", "Open")
 WEB_OPEN = ("80/tcp", "10.10.20.20:80", "Open")
 
 
-def said(asked: dict[str, Asked], egress_pod: Any = TWO, sources: tuple[str, ...] = (SOURCE,)) -> Condition | None:
-    (found,) = reachability(service(egress_pod), sources, asked).values()
+def said(asked: dict[str, Asked], egress_pod: Any = None, sources: tuple[str, ...] = (SOURCE,)) -> Condition | None:
+    (found,) = reachability(service(TWO if egress_pod is None else egress_pod), sources, asked).values()
     return found
 
 
