@@ -85,7 +85,7 @@ def test_what_is_in_the_way_at_one_node_is_told_after_a_run_that_was_killed(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as killed:
-        wait_for("its address", lambda: "Bound" in leased(kubectl))
+        wait_for("its address", lambda: "Bound" in leased(kubectl), 120)
         os.killpg(killed.pid, signal.SIGKILL)
 
     run = ansible.playbook("avi.egress.preflight", *OUTSIDE)
