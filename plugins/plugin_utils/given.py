@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
+LABELS = "matchLabels"
+"""Taken as they are: a label without a value is a condition, too, and without it a selector is one for all."""
+
 
 def given(value: Any) -> Any:
     """The value without those of its keys, at any depth, that are null, or an empty text, dictionary or list.
@@ -14,7 +17,7 @@ def given(value: Any) -> Any:
     null, which the API server refuses then, and a list that loses its last item goes, and is back with the next run.
     """
     if isinstance(value, dict):
-        items = {key: given(item) for key, item in value.items()}
+        items = {key: item if key == LABELS else given(item) for key, item in value.items()}
         return {key: item for key, item in items.items() if item not in (None, "", {}, [])}
     if isinstance(value, list):
         return [given(item) for item in value]

@@ -124,9 +124,9 @@ def _shown(run: Run, task: str, side: str) -> str:
 
 
 def test_an_empty_include_means_all_and_other_labels_replace_the_former(ansible: Ansible, cluster: KubeClient) -> None:
-    site(
-        ansible, {**LESS, "egress_include": {"matchLabels": {"a": "1"}}, "egress_exclude": {"matchLabels": {"b": "1"}}}
-    )
+    former = {"include": {"matchLabels": {"a": "1"}}, "exclude": {"matchLabels": {"b": ""}}}
+    site(ansible, {**LESS, "egress_include": former["include"], "egress_exclude": former["exclude"]})
+    assert cloud_of(cluster)["projects"] == former, "a label without a value is a condition, too"
 
     site(ansible, {**LESS, "egress_include": {}, "egress_exclude": {"matchLabels": {"c": "1"}}})
 

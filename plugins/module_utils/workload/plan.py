@@ -9,7 +9,7 @@ is in place. Nothing here talks to a server: a plan is carried out by ``apply``,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Iterable, Sequence
+from typing import Callable, Iterable, Sequence
 
 from ..annotations.egress_service import EgressService
 from ..api.conditions import Condition
@@ -90,8 +90,8 @@ def serve(
     """
     for part in observed.parts():
         _check_ours(service, cloud, part)
-    render = manifests.stateful_set if service.egress_pod.ha else manifests.replication_controller
     cloud = _as_told(service, cloud, network, sources, observed)
+    render, found = _kept_controller(service, observed)
     rendered = render(service, cloud, network, sources)
     running = [pod for pod in observed.pods if not is_finished(pod)]
     outdated = [pod for pod in running if manifests.is_outdated(pod, rendered)]
@@ -102,7 +102,7 @@ def serve(
         *account_writes(cloud.uuid, service.namespace, observed),
         *ensure(manifests.network_policy(service, asked_from), observed.network_policy),
         *_end(observed.controller if service.egress_pod.ha else observed.stateful_set, observed.pods),
-        *_controller_writes(rendered, observed.stateful_set if service.egress_pod.ha else observed.controller),
+        *_controller_writes(rendered, found),
         *_budget_writes(service, observed.disruption_budget),
         *_service_writes(_service_part(service, sources, observed.service), observed.service),
     ]
@@ -117,18 +117,20 @@ def _as_told(
 
     A node that comes or goes replaces no pod; a pod that is replaced anyway hears of all there are then.
     """
-    ha = service.egress_pod.ha
-    controller, render = (
-        (observed.stateful_set, manifests.stateful_set)
-        if ha
-        else (observed.controller, manifests.replication_controller)
-    )
+    render, controller = _kept_controller(service, observed)
     told = manifests.told_networks(controller)
     if controller is None or told is None:
         return cloud
     as_told = replace(cloud, told=told)
     rendered = render(service, as_told, network, sources)
     return as_told if manifests.is_same_rendering(rendered, controller) else cloud
+
+
+def _kept_controller(service: EgressService, observed: Observed) -> tuple[Callable[..., KubeObject], KubeObject | None]:
+    """How the object that keeps the service's pods is rendered, and as it is; None if it is not there yet."""
+    if service.egress_pod.ha:
+        return manifests.stateful_set, observed.stateful_set
+    return manifests.replication_controller, observed.controller
 
 
 def withdraw(namespace: str, name: str, observed: Observed) -> Plan:

@@ -60,4 +60,6 @@ def test_an_entry_that_has_nothing_left_goes() -> None:
 
 def test_only_values_are_given() -> None:
     empty = {"a": None, "b": "", "c": [], "d": {"e": {"f": None}}}
+    labels = {"matchLabels": {"quarantined": ""}}
+    assert given({"include": labels, "exclude": {"names": []}}) == {"include": labels}
     assert given({**empty, "g": False, "h": 0, "i": [{"j": "", "k": 1}]}) == {"g": False, "h": 0, "i": [{"k": 1}]}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from ...api.errors import EgressError, Forbidden
+from ...api.errors import EgressError, Forbidden, NotFound
 from ...api.resources import EGRESS_LEASE, READY_CONDITION, SERVICE, KubeObject
 from ...api.timestamps import utc_now
 from ...api.writes import Write
@@ -151,7 +151,7 @@ def confirm_releases(cluster: KubeClient, steps: Sequence[Step]) -> None:
         leases = {item["metadata"]["name"]: item for item in cluster.list(EGRESS_LEASE)}
         body = {"metadata": {"annotations": confirmation(utc_now())}}
         each(lambda name: cluster.patch(EGRESS_LEASE, name, body), list(waiting.bound_leases(leases, gone)))
-    except Forbidden:
+    except (Forbidden, NotFound):
         return
 
 
