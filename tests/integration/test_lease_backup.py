@@ -97,8 +97,8 @@ def test_leases_come_over_as_they_were(
     repeated = play(ansible, other, "import", egress_leases_file=str(exported))
     play(ansible, other, "export", egress_leases_file=str(again))
 
-    stats = [(run.stats["failures"], run.stats["changed"]) for run in (first, second, foreseen, imported, repeated)]
-    assert stats == [(0, 1), (0, 0), (0, 1), (0, 1), (0, 0)]
+    stats = [(run.failure, run.stats["changed"]) for run in (first, second, foreseen, imported, repeated)]
+    assert stats == [("", 1), ("", 0), ("", 1), ("", 1), ("", 0)]
     assert nothing == {}
     assert again.read_bytes() == exported.read_bytes()
     assert statuses(other, "Bound", "Released", "Expired") == statuses(api, "Bound", "Released")
@@ -114,9 +114,9 @@ def test_the_file_stands_where_the_playbook_was_started(ansible: Ansible, api: A
     run = play(ansible, api, "export", egress_export_expired=True)
     imported = play(ansible, api, "import")
 
-    assert run.stats["failures"] == 0
+    assert run.failure == ""
     assert "phase: Expired" in (ansible.folder / "egress-leases.yml").read_text()
-    assert (imported.stats["failures"], imported.stats["changed"]) == (0, 0)
+    assert (imported.failure, imported.stats["changed"]) == ("", 0)
 
 
 @pytest.mark.parametrize(

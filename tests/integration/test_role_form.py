@@ -67,7 +67,7 @@ def test_where_that_is_served_the_role_makes_the_articles(ansible: Ansible, clus
 
     run = ansible.playbook("avi.egress.site", "-e", json.dumps(VARIABLES))
 
-    assert run.stats["failures"] == 0, run.failure
+    assert run.failure == ""
     made = cluster.get(OPENSHIFTS, "avirole")
     assert made is not None
     assert made["rules"] == AVIROLE["rules"]

@@ -59,7 +59,7 @@ def installed(ansible: Ansible) -> None:
 
 def site(ansible: Ansible, variables: dict[str, Any], *arguments: str, tags: str = "configuration,controller") -> Run:
     run = ansible.playbook("avi.egress.site", "-e", json.dumps(variables), "--tags", tags, *arguments)
-    assert run.stats["failures"] == 0, json.dumps([task for task in run.tasks if task.get("failed")])
+    assert run.failure == ""
     return run
 
 

@@ -35,7 +35,9 @@ class Run:
 
     @property
     def failure(self) -> str:
-        """What the task that ended the run had to say."""
+        """What the task that ended the run had to say; empty if all went well."""
+        if not self.stats["failures"]:
+            return ""
         return next(str(item["msg"]) for item in reversed(self.tasks) if item.get("failed"))
 
 
