@@ -18,6 +18,7 @@ from egress_controller.cache.caches import Caches
 from egress_controller.cache.context import Context
 from egress_controller.cache.event_handlers import EventHandlers
 from egress_controller.cache.listers import Listers
+from egress_controller.cache.shares import share_of
 from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam import lease_metrics
 from egress_controller.ipam.brake import Brake
@@ -66,7 +67,7 @@ class Controller:
         self._client = KubeClient(connection)
         outages = Outages(advice={API_GROUP: "its definitions are missing; run avi.egress.site"})
         self._metrics = Metrics(METRICS_PREFIX)
-        self._queue: WorkQueue[Key] = WorkQueue()
+        self._queue: WorkQueue[Key] = WorkQueue(share_of=share_of)
         waiting = WaitingServices()
         handlers = EventHandlers(self._queue, waiting)
         self._caches = Caches(self._client, outages, handlers)
@@ -100,7 +101,7 @@ class Controller:
 
     def _publish(self) -> None:
         metrics = self._metrics
-        metrics.gauge("queue_depth", "Keys that could be worked on now.", lambda: self._queue.depth)
+        metrics.gauge("queue_depth", "Keys that wait to be worked on.", lambda: self._queue.depth)
         metrics.gauge("leader", "Whether this replica leads.", lambda: self._elector.leading)
         metrics.gauge(
             "api_requests", "Requests to the API server, the election's aside.", lambda: self._client.requests

@@ -3,7 +3,9 @@
 """A keyed work queue, after client-go's ``util/workqueue``.
 
 A key is in it once however often it is added; a key that is being worked on is handed out again only when that is
-done; failing keys come back later and later, and all together not faster than a bucket allows.
+done; failing keys come back later and later. Beyond client-go's, nobody is delayed by another's abuse: keys belong to
+shares, which take turns, and each share's failing keys together come back not faster than a bucket allows; a key that
+is added without end is handed out a few times a second.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ import heapq
 import itertools
 import threading
 import time
-from collections import deque
 from typing import Callable, Generic, Hashable, TypeVar
+
+from egress_controller.runtime.fair_order import FairOrder
+from egress_controller.runtime.token_buckets import TokenBuckets
 
 K = TypeVar("K", bound=Hashable)
 
@@ -21,22 +25,37 @@ BASE_DELAY_SECONDS = 0.01
 MAX_DELAY_SECONDS = 60.0
 RETRIES_PER_SECOND = 50.0
 RETRY_BURST = 100
+"""Of the failing keys of one share."""
+PASSES_PER_SECOND = 2.0
+PASS_BURST = 30
+"""Of one key: more than anything takes that goes through all of its states at once."""
+
+
+def one_share(key: Hashable) -> Hashable:
+    """The share of each key where all are of one."""
+    return None
 
 
 class WorkQueue(Generic[K]):
-    """Thread-safe. ``clock`` gives seconds and never goes back."""
+    """Thread-safe. ``clock`` gives seconds and never goes back; ``share_of`` tells in whose turn a key is given."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, share_of: Callable[[K], Hashable] = one_share
+    ) -> None:
         self._clock = clock
+        self._share_of = share_of
         self._changed = threading.Condition()
-        self._ready: deque[K] = deque()
+        self._ready = FairOrder(share_of)
         self._dirty: set[K] = set()
         self._working: set[K] = set()
+        self._paced: list[tuple[float, int, K]] = []
+        """Dirty keys that were handed out too often, and when they may be again."""
         self._due: dict[K, float] = {}
         self._timers: list[tuple[float, int, K]] = []
         self._order = itertools.count()
         self._failures: dict[K, int] = {}
-        self._bucket = _Bucket(RETRIES_PER_SECOND, RETRY_BURST, clock)
+        self._retries: TokenBuckets[Hashable] = TokenBuckets(RETRIES_PER_SECOND, RETRY_BURST, clock)
+        self._passes: TokenBuckets[K] = TokenBuckets(PASSES_PER_SECOND, PASS_BURST, clock)
         self._shut = False
 
     def add(self, key: K) -> None:
@@ -59,7 +78,7 @@ class WorkQueue(Generic[K]):
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
             backoff = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2.0 ** min(failures, 30))
-            delay = max(backoff, self._bucket.reserve())
+            delay = max(backoff, self._retries.take(self._share_of(key)))
         self.add_after(key, delay)
         return delay
 
@@ -78,6 +97,7 @@ class WorkQueue(Generic[K]):
                     key = self._ready.popleft()
                     self._dirty.discard(key)
                     self._working.add(key)
+                    self._passes.take(key)
                     return key
                 waiting = self._until(end)
                 if waiting is not None and waiting <= 0:
@@ -89,8 +109,7 @@ class WorkQueue(Generic[K]):
         with self._changed:
             self._working.discard(key)
             if key in self._dirty:
-                self._ready.append(key)
-                self._changed.notify()
+                self._put(key)
 
     def shut_down(self) -> None:
         """Wake every ``get``; no key is handed out any more."""
@@ -100,7 +119,7 @@ class WorkQueue(Generic[K]):
 
     @property
     def depth(self) -> int:
-        """How many keys could be worked on now."""
+        """How many keys wait to be worked on."""
         with self._changed:
             return len(self._dirty)
 
@@ -109,8 +128,15 @@ class WorkQueue(Generic[K]):
             return
         self._dirty.add(key)
         if key not in self._working:
+            self._put(key)
+
+    def _put(self, key: K) -> None:
+        """To be handed out as soon as its pace allows."""
+        if wait := self._passes.wait(key):
+            heapq.heappush(self._paced, (self._clock() + wait, next(self._order), key))
+        else:
             self._ready.append(key)
-            self._changed.notify()
+        self._changed.notify()
 
     def _collect_due(self) -> None:
         now = self._clock()
@@ -119,30 +145,14 @@ class WorkQueue(Generic[K]):
             if self._due.get(key) == due:
                 del self._due[key]
                 self._add(key)
+        while self._paced and self._paced[0][0] <= now:
+            self._ready.append(heapq.heappop(self._paced)[2])
 
     def _until(self, end: float | None) -> float | None:
         return None if end is None else end - self._clock()
 
     def _pause(self, waiting: float | None) -> float | None:
         """How long to sleep: until the next timer, or the caller's patience ends."""
-        next_timer = self._timers[0][0] - self._clock() if self._timers else None
-        pauses = [max(0.0, pause) for pause in (waiting, next_timer) if pause is not None]
+        timers = [queue[0][0] - self._clock() for queue in (self._timers, self._paced) if queue]
+        pauses = [max(0.0, pause) for pause in (waiting, *timers) if pause is not None]
         return min(pauses) if pauses else None
-
-
-class _Bucket:
-    """A token bucket: ``reserve`` takes a token, lent from the future if need be, and gives how far ahead that is."""
-
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float]) -> None:
-        self._rate = rate
-        self._burst = float(burst)
-        self._clock = clock
-        self._tokens = float(burst)
-        self._at = clock()
-
-    def reserve(self) -> float:
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        self._tokens -= 1
-        return max(0.0, -self._tokens / self._rate)

@@ -96,7 +96,8 @@ def test_an_unexpected_error_is_shown_whole_once_and_told_to_the_owner(caplog: p
 def test_an_outage_is_logged_once_a_step(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     with caplog.at_level(logging.WARNING):
+        bench.failure = ConnectionFailed("away")
         for _tenth in range(70):  # seven seconds: steps end after 1, 3 and 7
-            bench.handle(ConnectionFailed("away"))
+            bench.workers.handle(KEY)
             bench.clock.advance(0.1)
     assert len(caplog.records) == 3
