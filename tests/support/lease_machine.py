@@ -37,6 +37,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Lease
 from egress_controller.cache.context import Context
 from egress_controller.cache.listers import Lister
 from egress_controller.cache.lock_cache import LockCache
+from egress_controller.cache.written_leases import WrittenLeases
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.suspects import Suspects
 from egress_controller.reconcilers.address import AddressReconciler
@@ -481,6 +482,7 @@ class LeaseMachine(RuleBasedStateMachine):
         for lock in known_locks.all():
             known.update("ADDED", lock)
         caches: Any = SimpleNamespace(leases=known_leases, addresses=known_locks, networks=networks, lock_cache=known)
+        caches.written_leases = WrittenLeases(self)
         listers: Any = SimpleNamespace(networks=Lister(networks, read_network))
         store: Any = self.store
         events: Any = Silent()

@@ -13,6 +13,7 @@ import random
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Callable, Container, Iterable, Iterator
 
 from ..api.addresses import IPV4, family_of
@@ -91,19 +92,29 @@ def claim(store: LeaseStore, network: EgressNetwork, asked: Claim, draw: Draw, n
 
     A lease that is not Bound gets a new address where its own is not what is asked for, is not leased any more or is
     in conflict. Its former one stays locked for the slot, which may take it up again until its quarantine is over.
+
+    What is refused makes no lease, and where that is known beforehand no write at all.
     """
     slot = asked.slot
-    lease = ensure(store, slot, asked.claimed_by)
+    lease, candidates = store.get(EGRESS_LEASE, slot.lease), _candidates(store, network, asked, draw)
+    if is_new := lease is None:
+        _check_quota_of(store, network, asked)
+        candidates = _require_any(store, network, asked, candidates)
+        lease = _create(store, slot, asked.claimed_by)
     held = address_to_keep(lease, asked.wanted, asked.ip_family)
     if held and lease_status.is_bound(lease):
         return lease
-    if not lease_status.is_released(lease) and network.quota(slot.namespace) is not None:
-        check_quota(network, slot, store.list(EGRESS_LEASE, labels=project_labels(slot)))
+    if not is_new and not lease_status.is_released(lease):
+        _check_quota_of(store, network, asked)
     lease = begin(store, lease, asked.claimed_by)
     if held and network.leases(held, slot.namespace) and locks.lock(store, lease, held) is None:
         address = held
     else:
-        address = _find_address(store, network, asked, lease, draw)
+        try:
+            address = _lock_one(store, network, asked, lease, candidates)
+        except (PoolExhausted, Refused):
+            _delete_unless_used(store, lease)
+            raise
     try:
         return write_status(store, lease, lease_status.bound(lease, address, now))
     except Conflict:
@@ -137,8 +148,11 @@ def address_to_keep(lease: KubeObject, wanted: str | None, ip_family: str) -> st
 
 def ensure(store: LeaseStore, slot: Slot, claimed_by: str) -> KubeObject:
     """The lease of a slot, made if there is none."""
-    if found := store.get(EGRESS_LEASE, slot.lease):
-        return found
+    return store.get(EGRESS_LEASE, slot.lease) or _create(store, slot, claimed_by)
+
+
+def _create(store: LeaseStore, slot: Slot, claimed_by: str) -> KubeObject:
+    """The lease of a slot, which somebody else may have made by now."""
     with suppress(AlreadyExists):
         return store.create(EGRESS_LEASE, lease_object(slot, claimed_by))
     if found := store.get(EGRESS_LEASE, slot.lease):
@@ -231,14 +245,49 @@ def check_wanted(network: EgressNetwork, namespace: str, wanted: str) -> None:
 def check_quota(network: EgressNetwork, slot: Slot, leases: Iterable[KubeObject]) -> None:
     """Refused where the slot's project holds as many of the network's addresses as it may."""
     quota = network.quota(slot.namespace)
-    others = [lease for lease in leases if is_kin(lease, slot)]
-    held = sum(lease_status.is_bound(lease) or lease_status.is_released(lease) for lease in others)
+    held = sum(_counts(lease) for lease in leases if is_kin(lease, slot))
     if quota is not None and held >= quota:
+        # A number that changed while nothing else does would have each of very many conditions written again.
+        shown = quota if held == quota else f"more than {quota}"
         raise Refused(
             QUOTA_EXCEEDED,
-            f"EgressNetwork {network.name}: project {slot.namespace} holds {held} addresses, those in quarantine "
+            f"EgressNetwork {network.name}: project {slot.namespace} holds {shown} addresses, those in quarantine "
             f"included, and may hold {quota}; release one, or raise its spec.quotas",
         )
+
+
+def check_share(network: EgressNetwork, slot: Slot, ip_family: str, leases: Iterable[KubeObject]) -> None:
+    """Refused where the services of the slot's project have drawn as much of the network as one project may."""
+    drawn = sum(
+        _counts(lease) and claimed_by(lease) == CONTROLLER and family_of(lease_status.address(lease) or "") == ip_family
+        for lease in leases
+        if is_kin(lease, slot)
+    )
+    if drawn >= network.share(ip_family):
+        raise Refused(
+            QUOTA_EXCEEDED,
+            f"EgressNetwork {network.name}: services of project {slot.namespace} hold {network.share(ip_family)} "
+            f"{ip_family} addresses, those in quarantine included, which is the part of the network that one project "
+            "may draw; release one, or give the project its number in spec.quotas",
+        )
+
+
+def _check_quota_of(store: LeaseStore, network: EgressNetwork, asked: Claim) -> None:
+    """Refused by the quota of the claim's project or, if it has none, by its share, which holds for services alone."""
+    slot, has_quota = asked.slot, network.quota(asked.slot.namespace) is not None
+    draws = asked.claimed_by == CONTROLLER and not asked.wanted
+    if not (has_quota or draws) or not network.limits(slot.namespace, asked.ip_family):
+        return
+    known = store.list(EGRESS_LEASE, labels=project_labels(slot))
+    if has_quota:
+        check_quota(network, slot, known)
+    else:
+        check_share(network, slot, asked.ip_family, known)
+
+
+def _counts(lease: KubeObject) -> bool:
+    """Whether a lease keeps an address from other projects."""
+    return lease_status.is_bound(lease) or lease_status.is_released(lease)
 
 
 def is_kin(lease: KubeObject, slot: Slot) -> bool:
@@ -283,24 +332,55 @@ def slot_of(lease: KubeObject) -> Slot:
     return Slot(spec["network"], spec["namespace"], spec["service"], spec["slot"])
 
 
-def _find_address(store: LeaseStore, network: EgressNetwork, asked: Claim, lease: KubeObject, draw: Draw) -> str:
+def _candidates(store: LeaseStore, network: EgressNetwork, asked: Claim, draw: Draw) -> Iterator[str]:
+    """The addresses that a claim may try, in their order; nothing is looked up before the first is asked for."""
     slot, wanted, ip_family = asked.slot, asked.wanted, asked.ip_family
     if wanted:
         check_wanted(network, slot.namespace, wanted)
-        if lock := locks.lock(store, lease, wanted):
-            raise taken_by(network, lock)
-        return wanted
+        yield wanted
+        return
     for orphan in locks.locks_of(store, slot.lease):
         # Locked before a crash, a lost lease or a change of family: taking it up again is sticky, and nothing leaks.
         address = str(orphan["spec"]["address"])
-        mine = family_of(address) == ip_family and network.leases(address, slot.namespace)
-        if mine and locks.lock(store, lease, address) is None:
+        if family_of(address) == ip_family and network.leases(address, slot.namespace):
+            yield address
+    yield from draw(network.drawn.of(ip_family))
+
+
+def _require_any(store: LeaseStore, network: EgressNetwork, asked: Claim, candidates: Iterator[str]) -> Iterator[str]:
+    """The same candidates; PoolExhausted where there are none, Refused where the wanted one is another's."""
+    first = next(candidates, None)
+    if first is None:
+        raise _exhausted(network, asked)
+    if asked.wanted:
+        lock = store.get(EGRESS_ADDRESS, address_name(network.name, first))
+        if lock and (lock["spec"]["lease"] != asked.slot.lease or locks.in_conflict(lock)):
+            raise taken_by(network, lock)
+    return chain([first], candidates)
+
+
+def _lock_one(
+    store: LeaseStore, network: EgressNetwork, asked: Claim, lease: KubeObject, candidates: Iterator[str]
+) -> str:
+    """The first of the candidates that the lease could lock."""
+    for address in candidates:
+        lock = locks.lock(store, lease, address)
+        if lock is None:
             return address
-    pool = network.drawn.of(ip_family)
-    for address in draw(pool):
-        if locks.lock(store, lease, address) is None:
-            return address
-    raise PoolExhausted(network.name, ip_family, pool.size)
+        if asked.wanted:
+            raise taken_by(network, lock)
+    raise _exhausted(network, asked)
+
+
+def _exhausted(network: EgressNetwork, asked: Claim) -> PoolExhausted:
+    return PoolExhausted(network.name, asked.ip_family, network.drawn.of(asked.ip_family).size)
+
+
+def _delete_unless_used(store: LeaseStore, lease: KubeObject) -> None:
+    """A lease that a claim has made in vain goes: another claim that is at it meets a Conflict, and makes its own."""
+    if lease_status.phase(lease) is None and lease_status.address(lease) is None:
+        with suppress(Conflict):
+            store.delete(EGRESS_LEASE, lease)
 
 
 def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, address: str) -> None:

@@ -23,6 +23,10 @@ DEFAULT_QUARANTINE_SECONDS = 24 * 60 * 60
 DEFAULT_RELEASE_BRAKE_PERCENT = 25
 DEFAULT_HISTORY_SECONDS = 90 * 24 * 60 * 60
 DEFAULT_ALMOST_EXHAUSTED_PERCENT = 90
+SHARE_PERCENT = 50
+"""What of a network one project's services may draw where no quota says more or less."""
+SMALLEST_SHARE = 16
+"""As many they may draw of any network: a network of so few is shared by people who know each other."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,14 @@ class EgressNetwork:
     def quota(self, namespace: str) -> int | None:
         """How many addresses a project may hold, those in quarantine included; None for any number."""
         return self.quotas.get(namespace, self.addresses_per_namespace)
+
+    def share(self, ip_family: str) -> int:
+        """How many addresses of a family the services of a project without a quota may hold, as for ``quota``."""
+        return max(SMALLEST_SHARE, self.drawn.of(ip_family).size * SHARE_PERCENT // 100)
+
+    def limits(self, namespace: str, ip_family: str) -> bool:
+        """Whether a project's services may not have all addresses of a family."""
+        return self.quota(namespace) is not None or self.share(ip_family) < self.drawn.of(ip_family).size
 
     def leases(self, address: str, namespace: str) -> bool:
         """Whether a project may have an address of it."""

@@ -23,6 +23,7 @@ from tests.support.controller_process import (
     LEADS_SECONDS,
     ControllerProcess,
     Replica,
+    wait_quiet,
 )
 from tests.support.waiting import wait_for
 from tests.support.world import World
@@ -231,7 +232,10 @@ def test_a_project_holds_no_more_addresses_than_its_quota(world: World, controll
         return [name for name in names if world.condition(name).get("reason") == reason]
 
     wait_for("3 to be served", lambda: (len(those("WaitingForPod")), len(those("QuotaExceeded"))) == (3, 5))
-    assert world.bound() == 3
+    assert len(world.leases()) == 3, "what is refused has none"
+    asked = wait_quiet(controller)
+    time.sleep(2)
+    assert controller.metric("api_requests") == asked, "and asks nothing until something changes"
     served = those("WaitingForPod")[0]
     address = world.address(served)
     world.delete(served)
@@ -239,6 +243,8 @@ def test_a_project_holds_no_more_addresses_than_its_quota(world: World, controll
     wait_for("another to be served in its place", lambda: len(those("WaitingForPod")) == 3)
     assert world.bound() == 3
     assert address in {world.address(name) for name in names}, "of one project: no quarantine between"
+    world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"addressesPerNamespace": 5}})
+    wait_for("two more to be served when the quota is raised", lambda: len(those("WaitingForPod")) == 5)
 
 
 def test_a_reserved_address_is_for_the_service_that_names_it(world: World, controller: ControllerProcess) -> None:

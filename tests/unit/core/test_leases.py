@@ -30,8 +30,14 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
 from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND, RELEASED
-from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import ADMINISTRATOR, Claim, Slot, at_random
-from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import (
+    ADMINISTRATOR,
+    CONTROLLER,
+    Claim,
+    Slot,
+    at_random,
+)
+from ansible_collections.avi.egress.plugins.module_utils.ipam.network import SMALLEST_SHARE, EgressNetwork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -347,6 +353,85 @@ def test_a_project_holds_as_many_addresses_as_its_quota_says() -> None:
     given_back = address_of(leases.release(store, found[1], NOW, "Tested"))
     assert address_of(take(store, some, slot("c"))) == given_back
     take(store, some, slot(project="red"))
+
+
+def test_what_is_refused_makes_nothing_and_writes_nothing() -> None:
+    store = MemoryStore()
+    taken = address_of(claim(store, 1, slot("first")))
+    quota = network(addressesPerNamespace=1)
+    requests: list[str] = []
+    store.between = requests.append
+    with pytest.raises(PoolExhausted):
+        claim(store, 1, slot("exhausted"), {taken})
+    with pytest.raises(Refused, match="may hold 1"):
+        take(store, quota, slot("beyond"))
+    with pytest.raises(Refused, match="is held by"):
+        leases.claim(store, quota, Claim(slot(project="blue"), taken), at_random(()), NOW)
+    with pytest.raises(Refused, match="none of its leasable addresses"):
+        leases.claim(store, pool_of(1), Claim(slot("outside"), "10.0.0.1"), at_random(()), NOW)
+    assert len(store.leases()) == 1
+    assert set(requests) <= {"get", "list"}
+
+
+def test_a_lease_that_was_made_in_vain_goes() -> None:
+    """Its claim knew of a free address, and somebody else was faster."""
+    store = MemoryStore()
+    claim(store, 1, slot("first"))
+    with pytest.raises(PoolExhausted):
+        claim(store, 1, slot("second"))
+    assert [lease["metadata"]["name"] for lease in store.leases()] == ["outside.green.first.0"]
+
+
+def test_a_quota_says_the_same_however_many_more_are_held() -> None:
+    store = MemoryStore()
+    for number in range(5):
+        take(store, network(), slot(f"s{number}"))
+    lowered = network(addressesPerNamespace=2)
+    for number in range(3, 5):
+        with pytest.raises(Refused, match=r"holds more than 2 addresses, .* and may hold 2"):
+            take(store, lowered, slot("more"))
+        leases.free(store, leases.release(store, store.leases()[number], NOW, "Tested"))
+
+
+def draw_for(store: MemoryStore, of: EgressNetwork, which: Slot, ip_family: str = "IPv4") -> KubeObject:
+    """As the controller claims for a service."""
+    asked = Claim(which, ip_family=ip_family, claimed_by=CONTROLLER)
+    return transfers.claim(store, of, asked, at_random(()), store.leases, NOW)
+
+
+def test_one_projects_services_draw_half_of_a_network_at_most() -> None:
+    store, some = MemoryStore(), pool_of(50)
+    for number in range(10):
+        take(store, some, slot(f"ahead{number}"))
+    drawn = [draw_for(store, some, slot(f"s{number}")) for number in range(25)]
+    with pytest.raises(Refused, match="services of project green hold 25 IPv4 addresses") as caught:
+        draw_for(store, some, slot("more"))
+    assert caught.value.reason == "QuotaExceeded"
+    assert draw_for(store, some, slot("s0")) == drawn[0]
+    take(store, some, slot("administrators-may"))
+    given_back = address_of(leases.release(store, drawn[1], NOW, "Tested"))
+    assert address_of(draw_for(store, some, slot("more"))) == given_back
+    draw_for(store, some, slot(project="blue"))
+    quotas = [{"namespace": "green", "addresses": 40}]
+    block = {"begin": "10.70.112.1", "end": "10.70.112.50"}
+    generous = network(subnets=[{"cidr": "10.70.112.0/24", "ranges": [block]}], quotas=quotas)
+    draw_for(store, generous, slot("beyond"))
+
+
+def test_of_a_small_network_and_by_its_own_quota_a_project_may_have_all() -> None:
+    store = MemoryStore()
+    for number in range(SMALLEST_SHARE):
+        draw_for(store, pool_of(SMALLEST_SHARE), slot(f"s{number}"))
+    assert len(store.locks()) == SMALLEST_SHARE
+
+
+def test_a_family_of_which_there_are_many_does_not_make_up_for_the_other() -> None:
+    store, some = MemoryStore(), both(34, 200)
+    for number in range(17):
+        draw_for(store, some, slot(f"four{number}"))
+    with pytest.raises(Refused, match="hold 17 IPv4 addresses"):
+        draw_for(store, some, slot("more"))
+    draw_for(store, some, slot("six"), "IPv6")
 
 
 def test_a_reserved_address_is_for_its_project_by_name_only() -> None:

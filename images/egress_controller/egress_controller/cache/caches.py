@@ -40,6 +40,7 @@ from egress_controller.cache.cluster_networks import SeenNetworks
 from egress_controller.cache.lock_cache import LockCache
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.cache.packed_lock import PackedLock
+from egress_controller.cache.written_leases import WrittenLeases
 from egress_controller.runtime.informer import AS_IT_IS, Form, Indexes, Informer
 from egress_controller.runtime.outages import Outages
 
@@ -82,6 +83,7 @@ class Caches:
         self.seen_networks = SeenNetworks()
         self.changed_locks = ChangedLocks()
         self.lock_cache = LockCache()
+        self.written_leases = WrittenLeases()
         self.nodes = self._informer(Selection(NODE))
         self.namespaces = self._informer(Selection(NAMESPACE))
         self.clouds = self._informer(Selection(EGRESS_CLOUD))
@@ -148,6 +150,10 @@ class Caches:
         """Every service that asks for egress, or carries a trace of it."""
         return [service for service in self.services.all() if is_marked(service)]
 
+    def project_leases(self, network: str, namespace: str) -> list[KubeObject]:
+        """The leases that a project has of a network, with what this process has done to them a moment ago."""
+        return self.written_leases.over((network, namespace), self.leases.of(BY_PROJECT, (network, namespace)))
+
     def _static(self) -> tuple[Informer, ...]:
         return (
             self.nodes,
@@ -168,6 +174,8 @@ class Caches:
             if selection.resource is EGRESS_ADDRESS:
                 self.changed_locks.add(obj["metadata"]["name"])
                 self.lock_cache.update(event, obj)
+            if selection.resource is EGRESS_LEASE:
+                self.written_leases.update(event, obj)
             if selection.resource is NODE:
                 # Both are asked: each keeps a book of its own.
                 news = [self.node_addresses.update(event, obj), self.seen_networks.update_node(event, obj)]

@@ -7,7 +7,7 @@ They run in the informers' threads, so they only enqueue.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CLOUD_LABEL,
@@ -103,7 +103,7 @@ class EventHandlers:
     def _node(self, caches: Caches, event: str, node: KubeObject) -> None:
         """Called only when its networks changed; its addresses are what the networks do not lease."""
         self._add_networks(caches)
-        self._add_waiting()
+        self._add_all(self._waiting.all())
         self._inside_changed(caches)
 
     def _service_cidr(self, caches: Caches, event: str, obj: KubeObject) -> None:
@@ -141,8 +141,9 @@ class EventHandlers:
             self._queue.add(service_key(spec["namespace"], spec["service"]))
         self._queue.add_after(Key("network", spec["network"]), STATUS_DELAY_SECONDS)
         self._queue.add(Key("lease", lease["metadata"]["name"]))
-        if lease_status.is_released(lease):
-            self._add_waiting(spec["namespace"])  # Its own project may take the address over.
+        if event == DELETED or lease_status.is_released(lease) or lease_status.is_expired(lease):
+            # Its own project may take the address over, or has one less of its quota.
+            self._add_all(self._waiting.of(spec["namespace"]))
         for address in caches.addresses.of(BY_LEASE, lease["metadata"]["name"]):
             self._queue.add(Key("address", address["metadata"]["name"]))
 
@@ -152,7 +153,7 @@ class EventHandlers:
         if event == DELETED:
             self._queue.add(Key("lease", address["spec"]["lease"]))  # Which may still need it.
             self._add_networks(caches)  # It may have been in the way of any.
-            self._add_waiting()
+            self._add_all(self._waiting.all())
 
     def _part(self, caches: Caches, event: str, part: KubeObject) -> None:
         label = (part["metadata"].get("labels") or {}).get(NAME_LABEL) or ""
@@ -170,10 +171,9 @@ class EventHandlers:
         for network in caches.networks.all():
             self._queue.add_after(Key("network", network["metadata"]["name"]), STATUS_DELAY_SECONDS)
 
-    def _add_waiting(self, namespace: str | None = None) -> None:
-        for key in self._waiting.all():
-            if namespace in (None, key.namespace):
-                self._queue.add(key)
+    def _add_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._queue.add(key)
 
     def _add_services(self, caches: Caches) -> None:
         for service in caches.marked_services():

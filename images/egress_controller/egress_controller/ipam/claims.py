@@ -22,7 +22,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONT
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
 
-from egress_controller.cache.caches import BY_LEASE, BY_PROJECT, BY_SERVICE, Caches
+from egress_controller.cache.caches import BY_LEASE, BY_SERVICE, Caches
 
 
 class Claims:
@@ -32,8 +32,8 @@ class Claims:
         self._client = client
         self._caches = caches
         self._now = now
-        self._counting = threading.Lock()
-        """Held by claims of projects with a quota: none of them counts while another is about to add one."""
+        self._counting: dict[tuple[str, str], threading.Lock] = {}
+        """By network and project, held by its claims: none counts its leases while another is about to add one."""
 
     def of_service(self, namespace: str, name: str) -> list[KubeObject]:
         return self._caches.leases.of(BY_SERVICE, (namespace, name))
@@ -60,15 +60,16 @@ class Claims:
 
         ``annotated``: the addresses in the service's annotation; only for those is the cache believed.
         """
-        store = self._store(slot.lease, annotated)
         project = (slot.network, slot.namespace)
-        with self._counting if network.quota(slot.namespace) is not None else nullcontext():
+        store = _Store(self._client, self._caches, slot.lease, annotated, project)
+        limited = network.limits(slot.namespace, ip_family)
+        with self._counting.setdefault(project, threading.Lock()) if limited else nullcontext():
             lease = transfers.claim(
                 store,
                 network,
                 leases.Claim(slot, wanted, ip_family, CONTROLLER),
                 self._caches.lock_cache.draw(network.name),
-                lambda: self._caches.leases.of(BY_PROJECT, project),
+                lambda: self._caches.project_leases(*project),
                 self._now(),
             )
         return leases.hand_over(store, lease, CONTROLLER) if claimed_by(lease) == IMPORT else lease
@@ -79,31 +80,35 @@ class Claims:
 
     def give_up(self, lease: KubeObject, reason: str) -> None:
         """Release a lease; one that is not Bound yet is as it was before the claim, or gone."""
-        store = self._store(lease["metadata"]["name"])
+        store = self._store(lease)
         if lease_status.is_bound(lease):
             leases.release(store, lease, self._now(), reason)
         else:
             leases.free(store, lease)
 
     def free(self, lease: KubeObject) -> None:
-        leases.free(self._store(lease["metadata"]["name"]), lease)
+        leases.free(self._store(lease), lease)
 
     def relock(self, lease: KubeObject) -> bool:
         """Lock the lease's address again; False where it is another lease's by now."""
-        return leases.relock(self._store(lease["metadata"]["name"]), lease)
+        return leases.relock(self._store(lease), lease)
 
-    def _store(self, lease: str, annotated: Collection[str] = ()) -> LeaseStore:
-        return _Store(self._client, self._caches, lease, annotated)
+    def _store(self, lease: KubeObject) -> LeaseStore:
+        spec = lease["spec"]
+        return _Store(self._client, self._caches, lease["metadata"]["name"], (), (spec["network"], spec["namespace"]))
 
 
 class _Store:
     """The LeaseStore of one lease."""
 
-    def __init__(self, client: KubeClient, caches: Caches, lease: str, annotated: Collection[str]) -> None:
+    def __init__(
+        self, client: KubeClient, caches: Caches, lease: str, annotated: Collection[str], project: tuple[str, str]
+    ) -> None:
         self._client = client
         self._caches = caches
         self._lease = lease
         self._annotated = annotated
+        self._project = project
         self._asked = False
 
     def get(self, resource: Resource, name: str) -> KubeObject | None:
@@ -127,9 +132,9 @@ class _Store:
         return found
 
     def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]:
-        """The EgressAddresses that this lease holds, as far as they are known here; leases as the server has them."""
+        """The project's leases and the EgressAddresses that this lease holds, as far as they are known here."""
         if resource is EGRESS_LEASE:
-            return self._client.list(resource, labels=labels)
+            return self._caches.project_leases(*self._project)
         return self._caches.lock_cache.assumed(self._lease) + self._caches.addresses.of(BY_LEASE, self._lease)
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
@@ -139,7 +144,10 @@ class _Store:
         return stored
 
     def replace(self, resource: Resource, body: KubeObject, subresource: str | None = None) -> KubeObject:
-        return self._client.replace(resource, body, subresource)
+        stored = self._client.replace(resource, body, subresource)
+        if resource is EGRESS_LEASE:
+            self._caches.written_leases.add(stored)
+        return stored
 
     def delete(self, resource: Resource, obj: KubeObject) -> None:
         self._client.delete(resource, obj)

@@ -9,7 +9,9 @@ from typing import Collection, Sequence
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     PoolExhausted,
+    Refused,
 )
+from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     KubeObject,
 )
@@ -20,6 +22,9 @@ from ansible_collections.avi.egress.plugins.module_utils.workload import source_
 from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam.claims import Claims
 from egress_controller.runtime.keys import service_key
+
+SHORT = (Reason.POOL_EXHAUSTED, Reason.QUOTA_EXCEEDED)
+"""Why a network has no address for a service that another may have one for."""
 
 
 class ServiceLeases:
@@ -37,20 +42,22 @@ class ServiceLeases:
         key = service_key(desired.namespace, desired.name)
         self._waiting.add(key)  # Before the attempt, so that an address coming free meanwhile is not missed.
         wanted = dict(enumerate(desired.egress_pod.source_ips))
-        exhausted: list[PoolExhausted] = []
+        refused: list[PoolExhausted | Refused] = []
         for network in self._preferred(desired, networks):
             try:
                 leases = [
                     self._claims.claim(network, slot, desired.ip_family, annotated, wanted.get(slot.number))
                     for slot in source_ips.slots(desired, network)
                 ]
-            except PoolExhausted as error:
-                exhausted.append(error)
+            except (PoolExhausted, Refused) as error:
+                if error.reason not in SHORT:
+                    raise
+                refused.append(error)
             else:
                 self._waiting.discard(key)
                 return network, leases
         # A network that has none of this family is reported only where no other has.
-        raise next((error for error in exhausted if error.size), exhausted[0])
+        raise next((error for error in refused if not isinstance(error, PoolExhausted) or error.size), refused[0])
 
     def _reserving(self, desired: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
         """The one in which the addresses of ``source_ip`` are its own or its project's; all if it names none."""
