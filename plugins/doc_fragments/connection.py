@@ -14,13 +14,14 @@ options:
     description:
       - Path to a kubeconfig file, or several with C(:) between them.
       - What such a file would hold can be given as a dictionary.
-      - Without it and without O(host), the file that E(KUBECONFIG) names is used, else C(~/.kube/config), else the
-        account of the pod that the module runs in.
+      - Without it, without O(context), and without O(host) and a user, the account of the pod that the module runs in
+        is used; outside of pods the file that E(KUBECONFIG) names, else C(~/.kube/config). This is the order of
+        C(kubernetes.core), so that both mean one cluster.
       - If not set, the value of E(K8S_AUTH_KUBECONFIG) is used.
     type: raw
   context:
     description:
-      - The context of the kubeconfig to use; its current context by default.
+      - The context of the kubeconfig to use; its current context by default. Refused beside O(host).
       - If not set, the value of E(K8S_AUTH_CONTEXT) is used.
     type: str
   host:
@@ -30,7 +31,8 @@ options:
     type: str
   api_key:
     description:
-      - Bearer token, such as that of a ServiceAccount.
+      - Bearer token, such as that of a ServiceAccount. It goes before the user of a kubeconfig and before the account
+        of a pod. Refused beside O(client_cert).
       - If not set, the value of E(K8S_AUTH_API_KEY) is used.
     type: str
   username:

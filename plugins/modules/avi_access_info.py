@@ -79,6 +79,13 @@ message:
   returned: success
   type: str
   sample: this account may not create, patch namespaces in the cluster; create services in namespace green
+other_user:
+  description:
+    - By what C(kubernetes.core), with the same connection options, would be known beside the user that they give; null
+      if by nothing.
+  returned: success
+  type: str
+  sample: api_key is given, and the kubeconfig's user has a client certificate, which would go before it
 reason:
   description: One word for what went wrong.
   returned: failure

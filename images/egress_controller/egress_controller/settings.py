@@ -20,7 +20,7 @@ class Settings:
     """All times are in seconds."""
 
     kubeconfig: str | None
-    """None means KUBECONFIG, or the pod's own account."""
+    """None means the pod's own account, or KUBECONFIG."""
     namespace: str
     """Where the leader Lease lives."""
     identity: str
@@ -54,7 +54,7 @@ def read_settings(arguments: Sequence[str] | None = None, environment: Mapping[s
     """The settings; a wrong flag ends the process with a usage message."""
     environment = os.environ if environment is None else environment
     parser = argparse.ArgumentParser(prog="egress_controller", description="Reconciles secure egress services.")
-    parser.add_argument("--kubeconfig", help="default: KUBECONFIG, or the pod's own account")
+    parser.add_argument("--kubeconfig", help="default: the pod's own account, or KUBECONFIG")
     parser.add_argument("--namespace", default=environment.get("POD_NAMESPACE", "default"))
     parser.add_argument("--identity", default=environment.get("POD_NAME") or socket.gethostname())
     parser.add_argument("--lease-name", default="avi-egress-controller")

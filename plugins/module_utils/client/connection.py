@@ -80,9 +80,10 @@ class Connection:
     def api_client(self) -> kubernetes.client.ApiClient:
         """A client of the API server; ConnectionFailed if no configuration says which, or a given file is not there."""
         self._refuse_what_leads_nowhere()
-        configuration = kubernetes.client.Configuration()
-        if not (self.host and (self.api_key or self.client_cert or self.username)):
-            self._load(configuration)
+        self._refuse_contradictions()
+        configuration = self._found()
+        if self._user_is_given():
+            _forget_user(configuration)
         for ours, theirs in _SETTINGS.items():
             value = getattr(self, ours)
             if value is not None:
@@ -96,6 +97,18 @@ class Connection:
         configuration.retries = False
         configuration.connection_pool_maxsize = max(configuration.connection_pool_maxsize, AT_A_TIME)
         return kubernetes.client.ApiClient(configuration)
+
+    def other_user(self) -> str | None:
+        """By what kubernetes.core, given the same, would be known beside the user that is given; None if by nothing.
+
+        It lets what it finds in a kubeconfig stand, and the API server looks at a certificate before a token.
+        """
+        found = self._found()
+        if self.api_key and found.cert_file:
+            return "api_key is given, and the kubeconfig's user has a client certificate, which would go before it"
+        if self.client_cert and found.api_key:
+            return "client_cert is given, and the kubeconfig's user has a token, which would be sent beside it"
+        return None
 
     @property
     def impersonation(self) -> list[tuple[str, str]]:
@@ -115,20 +128,38 @@ class Connection:
                 f"impersonate_groups is {', '.join(self.impersonate_groups)!r}; give impersonate_user too"
             )
 
-    def _load(self, configuration: kubernetes.client.Configuration) -> None:
-        """The kubeconfig where one is given or found, else the pod's own account (in-cluster)."""
+    def _refuse_contradictions(self) -> None:
+        if self.api_key and self.client_cert:
+            raise ConnectionFailed("api_key and client_cert are given, which may be two users; give one of them")
+        if self.host and self.context:
+            raise ConnectionFailed(
+                f"host is {self.host!r} and context is {self.context!r}, which may be two clusters; give one of them"
+            )
+
+    def _user_is_given(self) -> bool:
+        return bool(self.api_key or self.client_cert or self.username)
+
+    def _found(self) -> kubernetes.client.Configuration:
+        """Server and user where the options don't say all, in kubernetes.core's order, so that both mean one cluster.
+
+        A kubeconfig or context that is given; the account of the pod that this runs in; a kubeconfig that is found.
+        """
+        configuration = kubernetes.client.Configuration()
+        if self.host and (self.api_key or (self.client_cert and self.client_key) or (self.username and self.password)):
+            return configuration
+        if self.kubeconfig or self.kubeconfig_content or self.context or not _load_pod_account(configuration):
+            self._load_kubeconfig(configuration)
+        return configuration
+
+    def _load_kubeconfig(self, configuration: kubernetes.client.Configuration) -> None:
         path = os.path.expandvars(self.kubeconfig or os.environ.get("KUBECONFIG") or "")
         try:
             if self.kubeconfig_content:
                 given = json.loads(self.kubeconfig_content)
                 kubernetes.config.load_kube_config_from_dict(given, self.context, configuration, **self._keeping())
-            elif path or pathlib.Path("~/.kube/config").expanduser().exists():
+            elif path or not self.host or pathlib.Path("~/.kube/config").expanduser().exists():
                 _refuse_missing(path)
                 kubernetes.config.load_kube_config(path or None, self.context, configuration, **self._keeping())
-            elif self.host:
-                configuration.host = self.host
-            else:
-                kubernetes.config.load_incluster_config(configuration)
         except kubernetes.config.ConfigException as error:
             raise ConnectionFailed(self._why_unusable(path, str(error))) from error
         except (TypeError, ValueError, LookupError, AttributeError, OSError, YAMLError) as error:
@@ -147,6 +178,23 @@ class Connection:
             f"no usable Kubernetes configuration ({told}); give kubeconfig, or host with api_key, "
             "or set K8S_AUTH_KUBECONFIG"
         )
+
+
+def _load_pod_account(configuration: kubernetes.client.Configuration) -> bool:
+    """Whether this runs in a pod with an account, which is taken then."""
+    try:
+        kubernetes.config.load_incluster_config(configuration)
+    except kubernetes.config.ConfigException:
+        return False
+    return True
+
+
+def _forget_user(configuration: kubernetes.client.Configuration) -> None:
+    """Nothing stays by which a kubeconfig's user, or a pod's account, could be taken for the one that is given."""
+    configuration.api_key = {}
+    configuration.refresh_api_key_hook = None
+    configuration.cert_file = configuration.key_file = None
+    configuration.username = configuration.password = None
 
 
 def secrets_of(kubeconfig: Any) -> set[str]:

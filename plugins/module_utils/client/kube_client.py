@@ -44,6 +44,7 @@ class KubeClient:
     """
 
     def __init__(self, connection: Connection, patience: float = 0) -> None:
+        self.connection = connection
         self._client = connection.api_client()
         self._impersonation = connection.impersonation
         self._patience = patience

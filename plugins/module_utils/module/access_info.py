@@ -46,7 +46,8 @@ def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """The rights that are missing; nothing is ever changed. Who may do everything is known by one request."""
     missing = [] if _may(cluster, "*", "*.*") else list(_missing(cluster, options["rights"]))
     message = f"this account may not {'; '.join(map(_sentence, missing))}" if missing else None
-    return Result(False, {}, {}, {"missing": missing, "message": message})
+    other_user = cluster.connection.other_user()
+    return Result(False, {}, {}, {"missing": missing, "message": message, "other_user": other_user})
 
 
 def _missing(cluster: KubeClient, rights: Iterable[Options]) -> Iterable[dict[str, Any]]:

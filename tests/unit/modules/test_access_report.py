@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.module import access_info
 
@@ -20,6 +21,7 @@ class Server:
     def __init__(self, *granted: str, served: tuple[str, ...] = ()) -> None:
         self.granted, self.served = granted, served
         self.asked: list[str] = []
+        self.connection = Connection(host="https://api.example:6443", api_key="token")
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
         spec = body["spec"]["resourceAttributes"]
@@ -40,7 +42,7 @@ def report(server: Server, *rights: dict[str, Any]) -> dict[str, Any]:
 def test_who_may_do_everything_is_asked_once() -> None:
     server = Server("* */* -")
 
-    assert report(server, PODS, SETS) == {"missing": [], "message": None}
+    assert report(server, PODS, SETS) == {"missing": [], "message": None, "other_user": None}
     assert server.asked == ["* */* -"]
 
 
@@ -53,6 +55,7 @@ def test_missing_rights_are_told_with_verb_resource_and_namespace() -> None:
             {"resource": "statefulsets.apps", "namespace": None, "verbs": ["list"]},
         ],
         "message": "this account may not delete pods in namespace green; list statefulsets.apps in the cluster",
+        "other_user": None,
     }
 
 
