@@ -19,6 +19,8 @@ description:
   - Variables often say by V(null) or an empty text that something is not asked for. The API server takes these for
     values, or refuses them.
   - A dictionary or list that is empty, or becomes so, is left out too.
+  - C(allowedDestinations) and its C(namespaces) stay where they are empty, for the API server to refuse them. Without
+    them everything would be allowed.
   - The labels of C(matchLabels) stay as they are, for a label may have an empty value.
 options:
   _input:

@@ -9,6 +9,9 @@ from typing import Any
 LABELS = "matchLabels"
 """Taken as they are: a label without a value is a condition, too, and without it a selector is one for all."""
 
+REFUSED_EMPTY = frozenset({"allowedDestinations", "namespaces"})
+"""Stay where they are there and empty, for without them all is allowed: the API server refuses them then."""
+
 
 def given(value: Any) -> Any:
     """The value without those of its keys, at any depth, that are null, or an empty text, dictionary or list.
@@ -18,7 +21,11 @@ def given(value: Any) -> Any:
     """
     if isinstance(value, dict):
         items = {key: item if key == LABELS else given(item) for key, item in value.items()}
-        return {key: item for key, item in items.items() if item not in (None, "", {}, [])}
+        return {
+            key: item
+            for key, item in items.items()
+            if item not in (None, "", {}, []) or (key in REFUSED_EMPTY and value[key] not in (None, ""))
+        }
     if isinstance(value, list):
         return [given(item) for item in value]
     return value

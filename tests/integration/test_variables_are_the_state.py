@@ -30,6 +30,7 @@ MORE: dict[str, Any] = {
             **LAN,
             "uplink": "eth0",
             "allowedNamespaces": {"names": ["green"]},
+            "allowedDestinations": [{"destinations": ["*.example.com", "::/0"], "namespaces": {"names": ["green"]}}],
             "addressesPerNamespace": 2,
             "quotas": [{"namespace": "green", "addresses": 1}],
             "reservations": [{"address": "10.70.112.102", "namespace": "green"}],
@@ -85,7 +86,7 @@ def _spec(found: KubeObject | None) -> dict[str, Any]:
 def optional(cluster: KubeClient) -> dict[str, Any]:
     """All that ``MORE`` sets and ``LESS`` does not."""
     network, cloud, pods = network_of(cluster), cloud_of(cluster), pods_of(cluster)
-    keys = ("uplink", "allowedNamespaces", "addressesPerNamespace", "quotas", "reservations")
+    keys = ("uplink", "allowedNamespaces", "allowedDestinations", "addressesPerNamespace", "quotas", "reservations")
     return {
         **{key: network.get(key) for key in keys},
         "clusterCIDRs": cloud.get("clusterCIDRs") or None,

@@ -9,6 +9,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ..api import addresses
 from ..api.errors import InvalidAnnotation
+from ..api.host_names import DNS_LABEL, is_host_name
 from ..api.resources import AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, KubeObject
 from . import service_type
 from .avi_proxy import Policy, parse_avi_proxy
@@ -18,16 +19,13 @@ from .service_port import ServicePort
 
 MAX_DESTINATIONS = 64
 
-_DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_HOST_NAME = re.compile(rf"(?=.{{1,253}}\.?\Z){_DNS_LABEL}(\.{_DNS_LABEL})*\.?", re.I | re.A)
 _LABEL_KEY = re.compile(
-    rf"((?=[^/]{{1,253}}/){_DNS_LABEL}(\.{_DNS_LABEL})*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{{0,61}}[A-Za-z0-9])?"
+    rf"((?=[^/]{{1,253}}/){DNS_LABEL}(\.{DNS_LABEL})*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{{0,61}}[A-Za-z0-9])?"
 )
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
-_NAME = re.compile(_DNS_LABEL)
+_NAME = re.compile(DNS_LABEL)
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]{0,254}")
 _PORT_KEY = re.compile(r"([0-9]{1,5})(?:/(tcp|udp))?", re.I | re.A)
-_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*", re.I | re.A)
 
 
 def read_service(service: KubeObject) -> EgressService | None:
@@ -138,7 +136,7 @@ class _Reader(FieldReader):
                 if what:
                     self.refuse(field, value, f"this is {what}; give the address of an application outside the cluster")
                 return address
-            if _HOST_NAME.fullmatch(value) and not _looks_numeric(value):
+            if is_host_name(value):
                 return self._outside_name(field, value.lower())
         self.refuse(field, value, "give an IPv4 or IPv6 address or a host name")
 
@@ -209,11 +207,6 @@ class _Reader(FieldReader):
 
     def _resolve(self, field: str, value: Any) -> str:
         return self.one_of(field, value, ("ttl", "once"))
-
-
-def _looks_numeric(name: str) -> bool:
-    """A name whose last label is a number would be read as an address by resolvers (WHATWG URL, "ends in a number")."""
-    return bool(_NUMERIC_LABEL.fullmatch(name.rstrip(".").rsplit(".", 1)[-1]))
 
 
 def _service_ports(egress_pod: EgressPod, ports: Sequence[Mapping[str, Any]], subject: str) -> tuple[ServicePort, ...]:

@@ -7,6 +7,7 @@ One IPv6 range may be 252 blocks, and a set of blocks is put in order anew by ea
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from contextlib import suppress
 from typing import Iterable, NamedTuple, Tuple
 
@@ -38,3 +39,11 @@ def spans(blocks: Iterable[netaddr.IPNetwork | netaddr.IPRange]) -> Spans:
         else:
             found.append(each)
     return tuple(found)
+
+
+def has(found: Spans, address: str) -> bool:
+    """Whether a canonical address is in a set."""
+    parsed = netaddr.IPAddress(address)
+    one = Span(parsed.version, int(parsed), int(parsed))
+    place = bisect_right(found, (one.version, one.first, ALL[-1].last))
+    return place > 0 and found[place - 1].version == one.version and one.last <= found[place - 1].last

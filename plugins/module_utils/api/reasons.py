@@ -56,6 +56,7 @@ class Reason(StrEnum):
     ADDRESS_TAKEN = ("AddressTaken", True)
     ALREADY_BOUND = ("AlreadyBound", True)
     AMBIGUOUS_CLOUD = ("AmbiguousCloud", True)
+    DESTINATION_NOT_ALLOWED = ("DestinationNotAllowed", True)
     IMAGE_NOT_ALLOWED = ("ImageNotAllowed", True)
     IN_USE = ("InUse", True)
     INVALID_ANNOTATION = ("InvalidAnnotation", True)

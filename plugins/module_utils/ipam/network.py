@@ -15,6 +15,7 @@ from ..api.resources import KubeObject
 from ..api.selectors import NamespaceSelector, read_selector
 from . import address_pool
 from .address_pool import AddressPool
+from .allowed_destinations import AllowedDestinations, first_excluded, read_allowed_destinations
 
 with suppress(ImportError):  # ``addresses`` tells of it
     import netaddr
@@ -65,6 +66,8 @@ class EgressNetwork:
     subnets: Sequence[Subnet] = ()
     is_routed: bool = False
     """Whether its addresses are on no link of the nodes, and found by the routes that the nodes offer."""
+    destinations: tuple[AllowedDestinations, ...] | None = None
+    """Where its addresses may lead; None for everywhere outside the cluster."""
 
     def subnet_of(self, address: str) -> Subnet | None:
         """The smallest of the subnets that an address is in; None for an address that it no longer offers."""
@@ -77,6 +80,10 @@ class EgressNetwork:
 
     def allows(self, namespace: KubeObject) -> bool:
         return self.allowed.empty or self.allowed.matches(namespace)
+
+    def excluded(self, namespace: KubeObject, hosts: Sequence[str]) -> str | None:
+        """The first of some destinations that the project may not reach from it; None if it may reach all."""
+        return None if self.destinations is None else first_excluded(self.destinations, namespace, hosts)
 
     def quota(self, namespace: str) -> int | None:
         """How many addresses a project may hold, those in quarantine included; None for any number."""
@@ -128,7 +135,14 @@ def read_network(obj: KubeObject) -> EgressNetwork:
         created=obj["metadata"].get("creationTimestamp", ""),
         subnets=tuple(subnets),
         is_routed=is_routed,
+        destinations=_read_destinations(f"EgressNetwork {name}", spec.get("allowedDestinations")),
     )
+
+
+def _read_destinations(
+    subject: str, items: Sequence[Mapping[str, Any]] | None
+) -> tuple[AllowedDestinations, ...] | None:
+    return None if items is None else read_allowed_destinations(subject, items)
 
 
 def _read_reservations(subject: str, items: Sequence[Mapping[str, str]]) -> Mapping[str, str]:

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Collection, Iterable, Mapping, Sequence
 
-from ..annotations.egress_service import EgressService
+from ..annotations.egress_service import Destination, EgressService
 from ..api import addresses
-from ..api.errors import InvalidAnnotation, InvalidInput, Refused
+from ..api.errors import InvalidAnnotation, InvalidInput, Refused, shown
 from ..api.reasons import Reason
 from ..api.resources import EGRESS_POD_ANNOTATION, KubeObject, longest_service_name
 from ..ipam.cloud import EgressCloud, choose_network
@@ -86,6 +87,60 @@ def check_stays(service: EgressService, networks: Iterable[EgressNetwork], held:
         f"which project {service.namespace} may not lease from any more; allow it there again, or send the service to "
         "another one by egress_pod.network",
     )
+
+
+def leading_there(
+    service: EgressService,
+    networks: Sequence[EgressNetwork],
+    namespace: KubeObject,
+    held: Collection[str] = (),
+) -> Sequence[EgressNetwork]:
+    """Those of some networks whose ``spec.allowedDestinations`` let the project reach all that the service names.
+
+    Refused where that leaves none of those that it can be in: the ones that it ``held`` addresses of, those that have
+    what it asks for by ``source_ip``, or all.
+    """
+    hosts, wish = service.egress_pod.hosts, service.egress_pod
+    excluded = {network.name: network.excluded(namespace, hosts) for network in networks}
+    holding = [network for network in networks if network.name in held and not (wish.network or wish.source_ips)]
+    asked = [network for network in networks if wish.source_ips and all(ip in network.pool for ip in wish.source_ips)]
+    possible = holding or asked or networks
+    if possible and all(excluded[network.name] for network in possible):
+        raise _not_leading_there(service, possible[0], excluded[possible[0].name])
+    return [network for network in networks if not excluded[network.name]]
+
+
+def _not_leading_there(service: EgressService, network: EgressNetwork, host: str | None) -> Refused:
+    return Refused(
+        Reason.DESTINATION_NOT_ALLOWED,
+        f"Service {service.namespace}/{service.name}: {EGRESS_POD_ANNOTATION} leads to {shown(host)}, which "
+        f"EgressNetwork {network.name} does not allow to project {service.namespace}; name a destination of its "
+        "spec.allowedDestinations, or have this one added there",
+    )
+
+
+def as_allowed(service: EgressService, network: EgressNetwork) -> EgressService:
+    """The service as it is carried out in a network: names that a list allows are absolute.
+
+    A search list would let a project answer for an allowed name that is nobody's, by a Service of its own.
+    """
+    if network.destinations is None:
+        return service
+    wish = service.egress_pod
+    named = replace(
+        wish,
+        destination_ip=wish.destination_ip and _absolute(wish.destination_ip),
+        destinations=_all_absolute(wish.destinations),
+    )
+    return replace(service, egress_pod=named, routes=_all_absolute(service.routes))
+
+
+def _all_absolute(routes: Iterable[Destination]) -> tuple[Destination, ...]:
+    return tuple(replace(route, host=_absolute(route.host)) for route in routes)
+
+
+def _absolute(host: str) -> str:
+    return host if addresses.canonical(host) or host.endswith(".") else f"{host}."
 
 
 def _check_outside(service: EgressService, cloud: EgressCloud, subject: str) -> None:

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_LEASE,
@@ -71,6 +73,48 @@ def test_no_edit_of_its_network_sends_a_service_to_another(
     assert world.address("shop") == address
     assert (world.controller("shop") or {})["spec"] == (before or {})["spec"]
     assert world.cluster.get(EGRESS_LEASE, f"{second}.{world.namespace}.shop.0") is None
+
+
+def test_a_list_that_excludes_a_running_service_is_told_and_what_runs_goes_on(
+    world: World, controller: ControllerProcess
+) -> None:
+    """The address stays, and the egress pod's rules, until the destination is allowed again; so does a new one's."""
+    world.set_up()
+    world.serve("shop", {"destination_ip": "10.10.10.200"})
+    world.wait_served("shop")
+    address, before = world.address("shop"), world.controller("shop")
+    only = {"allowedDestinations": [{"destinations": ["198.51.100.0/24"], "namespaces": {"names": [world.namespace]}}]}
+    world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": only})
+    told = world.wait_reason("shop", "DestinationNotAllowed")["message"]
+    assert told.startswith(f"Service {world.namespace}/shop: egress_pod leads to '10.10.10.200', which EgressNetwork")
+    assert (world.address("shop"), world.phase("shop")) == (address, "Bound")
+    assert (world.controller("shop") or {})["spec"] == (before or {})["spec"]
+    world.serve("other", {"destination_ip": "api.example.com"})
+    world.wait_reason("other", "DestinationNotAllowed")
+    assert world.lease("other") is None
+    assert world.controller("other") is None
+    more = {"allowedDestinations": [{"destinations": ["10.10.10.200", "*.example.com"]}]}
+    world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": more})
+    world.wait_reason("shop", "WaitingForPod")
+    assert (world.controller("shop") or {})["spec"] == (before or {})["spec"]
+    world.wait_served("other")
+    assert "api.example.com.:80" in str(world.controller("other"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ([], "spec.allowedDestinations"),
+        ([{"destinations": []}], "spec.allowedDestinations[0].destinations"),
+        ([{"destinations": ["http://api.example.com"]}], "spec.allowedDestinations[0].destinations[0]"),
+        ([{"destinations": ["*"], "namespaces": {}}], "spec.allowedDestinations[0].namespaces"),
+        ([{"destinations": ["*"], "namespaces": {"names": []}}], "spec.allowedDestinations[0].namespaces.names"),
+    ],
+)
+def test_the_definition_refuses_a_list_that_says_nothing(world: World, wrong: object, field: str) -> None:
+    world.set_up()
+    with pytest.raises(ApiError, match=re.escape(field)):
+        world.cluster.patch(EGRESS_NETWORK, world.name, {"spec": {"allowedDestinations": wrong}})
 
 
 @pytest.mark.parametrize("gateway", ["10.191.0.1", "fd00::1"])

@@ -72,6 +72,7 @@ HEALTHY: dict[str, Any] = {
     "nodes": [looked(None)],
 }
 DEGRADED = {"type": "EgressReady", "status": "True", "reason": "Degraded", "message": "1 of 2"}
+EXCLUDED = {"type": "EgressReady", "status": "False", "reason": "DestinationNotAllowed", "message": "leads to x"}
 WAITING = {"type": "EgressReady", "status": "False", "reason": "WaitingForPod", "message": "pod x: ImagePullBackOff"}
 TENANT = "system:serviceaccount:green:default"
 OWN = f"system:serviceaccount:green:avivantage-{UUID}"
@@ -121,6 +122,7 @@ def test_a_cluster_without_the_custom_resources_has_one() -> None:
         ),
         ({"services": [service(ready=False, condition=None)]}, "NotSeen", "Service green/shop"),
         ({"services": [service(ready=False, condition=WAITING)]}, "WaitingForPod", "Service green/shop"),
+        ({"services": [service(ready=False, condition=EXCLUDED)]}, "DestinationNotAllowed", "Service green/shop"),
         ({"services": [service(condition=DEGRADED)]}, "Degraded", "Service green/shop"),
         ({"services": [service(error="line 1, column 3")]}, "InvalidAnnotation", "Service green/shop"),
         ({"leases": [lease(), lease(service="gone")]}, "OrphanedLease", "EgressLease lan.green.gone.0"),

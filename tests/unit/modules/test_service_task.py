@@ -20,6 +20,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
+    NAMESPACE,
     REPLICATION_CONTROLLER,
     SERVICE,
     KubeObject,
@@ -320,6 +321,23 @@ def test_what_is_not_there_for_the_project_keeps_all_from_being_written(
 
     assert str(error).startswith("services[1], Service green/b: egress_pod.")
     assert (error.reason, sentence in str(error)) == (reason, True), str(error)
+    assert not [request for request in with_networks.log if request.split()[0] in ("try", "create")]
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_destination_that_the_network_named_excludes_is_refused_before(
+    with_networks: Server, check_mode: bool
+) -> None:
+    some = network("partners", "10.1.3.0/24")
+    some["spec"]["allowedDestinations"] = [{"destinations": ["198.51.100.0/24"], "namespaces": {"names": ["green"]}}]
+    with_networks.found[EGRESS_NETWORK]["partners"] = some
+    with_networks.found[NAMESPACE] = {name: {"metadata": {"name": name}} for name in ("green", "blue")}
+    led = {"network": "partners", "destination_ip": "198.51.100.7"}
+
+    error = failure(with_networks, item("green", "a", **led), item("blue", "b", **led), check_mode=check_mode)
+
+    assert error.reason == "DestinationNotAllowed"
+    assert "services[1], Service blue/b: egress_pod leads to '198.51.100.7', which EgressNetwork partners" in str(error)
     assert not [request for request in with_networks.log if request.split()[0] in ("try", "create")]
 
 

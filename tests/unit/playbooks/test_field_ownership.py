@@ -62,4 +62,9 @@ def test_only_values_are_given() -> None:
     empty = {"a": None, "b": "", "c": [], "d": {"e": {"f": None}}}
     labels = {"matchLabels": {"quarantined": ""}}
     assert given({"include": labels, "exclude": {"names": []}}) == {"include": labels}
+    allowed = [{"destinations": ["*"], "namespaces": {"names": []}}, {"destinations": ["*"], "namespaces": None}]
+    refused = [{"destinations": ["*"], "namespaces": {}}, {"destinations": ["*"]}]
+    assert given({"allowedDestinations": allowed}) == {"allowedDestinations": refused}, "which the API server refuses"
+    assert given({"allowedDestinations": []}) == {"allowedDestinations": []}
+    assert given({"allowedDestinations": None}) == {}
     assert given({**empty, "g": False, "h": 0, "i": [{"j": "", "k": 1}]}) == {"g": False, "h": 0, "i": [{"k": 1}]}

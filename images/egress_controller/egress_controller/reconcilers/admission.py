@@ -73,13 +73,20 @@ class ServiceAdmission:
             admission.check_stays(desired, allowed, held)
         except Refused as error:
             raise self._refusal(service, seen, error, self._unreadable_networks(held)) from None
-        return cloud, allowed
+        try:
+            return cloud, admission.leading_there(desired, allowed, namespace, held)
+        except Refused as error:
+            raise self._refusal(service, seen, error, self._unreadable(error, desired, namespace)) from None
 
     def _unreadable(self, error: Refused, desired: EgressService, namespace: KubeObject) -> list[InvalidInput]:
         """What is wrong with a cloud or network that was missing because it can't be read, for that must be mended."""
         if error.reason == Reason.PROJECT_NOT_INCLUDED:
             return self._clouds.errors()
-        if error.reason not in (Reason.NETWORK_NOT_FOUND, Reason.NETWORK_NOT_ALLOWED):
+        if error.reason not in (
+            Reason.NETWORK_NOT_FOUND,
+            Reason.NETWORK_NOT_ALLOWED,
+            Reason.DESTINATION_NOT_ALLOWED,
+        ):
             return []
         if wanted := desired.egress_pod.network:
             return self._unreadable_networks([wanted])

@@ -34,6 +34,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
 from ansible_collections.avi.egress.plugins.module_utils.workload import plan
+from ansible_collections.avi.egress.plugins.module_utils.workload.admission import as_allowed
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from egress_controller.cache.caches import BY_NAME_LABEL, NAME_LABEL, PARTS
@@ -109,6 +110,7 @@ class ServiceReconciler:
             raise NotYet(f"the pods of EgressCloud {cloud.name} are not listed yet")
         network, leases = self._leases.claim(desired, networks, annotated_addresses(service))
         self._releases.needed(leases)
+        desired = as_allowed(desired, network)
         sources = [lease["status"]["address"] for lease in leases]
         label = egress_pod_name(desired.name)
         observed = replace(

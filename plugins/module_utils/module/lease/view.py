@@ -72,15 +72,20 @@ class LeasingView:
     def admitting(self, slot: Slot) -> EgressNetwork:
         """The slot's network; Refused if its project may have none of its addresses."""
         network = self.network(slot.network)
-        namespace = self._namespaces.get(slot.namespace)
-        if namespace is None:
-            raise NotFound(404, f"project {slot.namespace} does not exist; create the namespace first")
+        namespace = self.namespace(slot.namespace)
         if not network.allows(namespace):
             raise Refused(
                 Reason.NETWORK_NOT_ALLOWED,
                 f"EgressNetwork {network.name} does not allow project {slot.namespace}; see spec.allowedNamespaces",
             )
         return network
+
+    def namespace(self, name: str) -> KubeObject:
+        """A project's namespace; NotFound if there is none."""
+        namespace = self._namespaces.get(name)
+        if namespace is None:
+            raise NotFound(404, f"project {name} does not exist; create the namespace first")
+        return namespace
 
     @cached_property
     def readable(self) -> Mapping[str, EgressNetwork]:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The controller's refusals, made before a Service is written: networks and addresses that options name."""
+"""The controller's refusals, made before a Service is written: networks and addresses that options name.
+
+And destinations that the network so named does not allow.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from .bulk import ServiceRequest, Step, naming_item
 def refuse_unavailable(cluster: KubeClient, steps: Iterable[Step]) -> None:
     """Refused where ``network`` is none, or an address of ``source_ip`` is not for the project.
 
-    Two lists at most, and none for Services that name neither or stay as they are. Whoever may not read them hears it
-    from the controller, after the write.
+    Two lists at most, and none for Services that name neither or stay as they are; one more where such a network has
+    ``spec.allowedDestinations``. Whoever may not read them hears it from the controller, after the write.
     """
     naming = [step for step in steps if step.write and _names_something(step.request)]
     view = LeasingView(cluster, {step.request.options["namespace"] for step in naming})
@@ -37,8 +40,11 @@ def _names_something(request: ServiceRequest) -> bool:
 def _check(view: LeasingView, step: Step) -> None:
     service = definition.intent(step.request.options, step.before)
     admission.check_named(service, view.network_objects)
+    wanted = service.egress_pod.network
+    possible = [network for network in view.readable.values() if wanted in (None, network.name)]
+    if any(network.destinations is not None for network in possible):
+        admission.leading_there(service, possible, view.namespace(service.namespace))
     if not service.egress_pod.source_ips:
         return
-    wanted = service.egress_pod.network
-    networks = [view.network(wanted)] if wanted else list(view.readable.values())
+    networks = [view.network(wanted)] if wanted else possible
     source_ips.network_of(service, networks, view.holds)
