@@ -464,3 +464,18 @@ def delete_service(project: Project) -> None:
     project.kubectl.run("-n", project.name, "delete", "service", SERVICE)
     wait_for("nothing of it is left", lambda: not parts(project), SLOW)
     wait_for("its lease is released", lambda: phase(project.kubectl, project) == "Released", SLOW)
+
+
+def test_a_refused_pod_is_told_in_the_servers_words_and_comes_when_the_quota_goes(
+    project: Project, outside: Outside
+) -> None:
+    quota = ("resourcequota", "no-pods")
+    project.kubectl.run("-n", project.name, "create", *quota, "--hard=pods=0")
+    try:
+        project.create_service(SERVICE, {"destination_ip": outside.destination})
+        told(project, "PodRefused", "no-pods")
+    finally:
+        project.kubectl.run("-n", project.name, "delete", *quota)
+    project.wait_ready(SERVICE)
+    project.kubectl.run("-n", project.name, "delete", "service", SERVICE)
+    wait_for("nothing of it is left", lambda: not parts(project), SLOW)

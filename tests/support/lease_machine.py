@@ -37,6 +37,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.store import Lease
 from egress_controller.cache.context import Context
 from egress_controller.cache.listers import Lister
 from egress_controller.cache.lock_cache import LockCache
+from egress_controller.cache.refused_services import RefusedServices
 from egress_controller.cache.written_leases import WrittenLeases
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.suspects import Suspects
@@ -487,7 +488,7 @@ class LeaseMachine(RuleBasedStateMachine):
         store: Any = self.store
         events: Any = Silent()
         nothing: Any = None
-        context = Context(store, caches, listers, WorkQueue(self), events, nothing, "here")
+        context = Context(store, caches, listers, WorkQueue(self), events, nothing, "here", RefusedServices())
         of_leases, unfinished, of_locks = self.suspects
         claims = Claims(store, caches, lambda: self.now)
         return (

@@ -8,6 +8,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Iterable
+from datetime import timedelta
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SERVICE,
     KubeObject,
 )
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.support.waiting import wait_for
@@ -169,6 +171,14 @@ class World:
         pod = str(metadata["name"])
         self.cluster.patch(POD, pod, {"status": {"phase": "Running", **status}}, self.namespace, subresource="status")
         return pod
+
+    def refuse_pod(self, name: str, message: str | None) -> None:
+        """Play the RC's controller whose pods have been refused for a minute; None: they are not any more."""
+        failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
+        failure["lastTransitionTime"] = timestamp(utc_now() - timedelta(minutes=1))
+        status = {"status": {"conditions": [failure] if message else []}}
+        rc = f"{name}-avi-egress-pod"
+        self.cluster.patch(REPLICATION_CONTROLLER, rc, status, self.namespace, subresource="status")
 
     def end_pod(self, pod: str) -> None:
         """Play kubelet: the pod is gone at once."""

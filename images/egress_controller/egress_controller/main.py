@@ -18,6 +18,7 @@ from egress_controller.cache.caches import Caches
 from egress_controller.cache.context import Context
 from egress_controller.cache.event_handlers import EventHandlers
 from egress_controller.cache.listers import Listers
+from egress_controller.cache.refused_services import RefusedServices
 from egress_controller.cache.shares import share_of
 from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam import lease_metrics
@@ -68,15 +69,22 @@ class Controller:
         outages = Outages(advice={API_GROUP: "its definitions are missing; run avi.egress.site"})
         self._metrics = Metrics(METRICS_PREFIX)
         self._queue: WorkQueue[Key] = WorkQueue(share_of=share_of)
-        waiting = WaitingServices()
-        handlers = EventHandlers(self._queue, waiting)
+        waiting, refused = WaitingServices(), RefusedServices()
+        handlers = EventHandlers(self._queue, waiting, refused)
         self._caches = Caches(self._client, outages, handlers)
         handlers.attach(self._caches)
         self._events = EventRecorder(self._client, COMPONENT, settings.identity)
         self._watches: LineWatches[Key] = LineWatches(self._queue.add)
         listers = Listers.of(self._caches)
         context = Context(
-            self._client, self._caches, listers, self._queue, self._events, self._watches, settings.namespace
+            client=self._client,
+            caches=self._caches,
+            listers=listers,
+            queue=self._queue,
+            events=self._events,
+            watches=self._watches,
+            namespace=settings.namespace,
+            refused=refused,
         )
         reconcilers = reconcilers_of(context, settings, waiting)
         self._workers = Workers(self._queue, reconcilers, outages, self._metrics, self._emit_error)

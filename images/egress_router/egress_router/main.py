@@ -59,12 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(told, file=sys.stderr)
         return EX_TEMPFAIL
     except ConfigError as error:
-        print(error, file=sys.stderr)
-        return EX_CONFIG
+        return _failed(options, str(error), EX_CONFIG)
     except (LinkError, NetlinkError, OSError) as error:
-        print(f"egress router: {error}.", file=sys.stderr)
-        return EX_OSERR
+        return _failed(options, f"egress router: {error}.", EX_OSERR)
     return 0
+
+
+def _failed(options: argparse.Namespace, words: str, code: int) -> int:
+    """Told to the log and, as the pod's last words, to the kubelet: the Service's condition repeats them."""
+    print(words, file=sys.stderr)
+    with suppress(OSError), options.termination_log.open("r+", encoding="utf-8") as file:
+        file.write(words)
+    return code
 
 
 def _preflight(options: argparse.Namespace) -> int:

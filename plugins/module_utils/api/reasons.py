@@ -67,6 +67,7 @@ class Reason(StrEnum):
     NETWORK_NOT_FOUND = ("NetworkNotFound", True)
     NOT_RELEASED = ("NotReleased", True)
     NOTHING_TO_GIVE = ("NothingToGive", True)
+    POD_REFUSED = ("PodRefused", True)
     POLICY_NOT_SUPPORTED = ("PolicyNotSupported", True)
     POOL_EXHAUSTED = ("PoolExhausted", True)
     PROJECT_NOT_INCLUDED = ("ProjectNotIncluded", True)

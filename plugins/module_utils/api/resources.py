@@ -28,6 +28,8 @@ MASS_RELEASE_ANNOTATION = f"{API_GROUP}/mass-release"
 RELEASE_CONFIRMED_ANNOTATION = f"{API_GROUP}/release-confirmed"
 """Of a lease: when an administrator said that it may go, see ``ipam.release_confirmation``."""
 """On an EgressNetwork: ``allow`` confirms that many of its leases are to be given up at once."""
+RETRIED_ANNOTATION = f"{API_GROUP}/retried-at"
+"""On a ReplicationController or StatefulSet: when its refused pods were last asked for again."""
 
 NETWORK_LABEL = f"{API_GROUP}/network"
 """On leases and locks: their EgressNetwork."""
@@ -83,6 +85,8 @@ SERVICE_ACCOUNT = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 SECRET = Resource("", "v1", "Secret", "secrets")
 POD = Resource("", "v1", "Pod", "pods")
 EVENT = Resource("", "v1", "Event", "events")
+RESOURCE_QUOTA = Resource("", "v1", "ResourceQuota", "resourcequotas")
+LIMIT_RANGE = Resource("", "v1", "LimitRange", "limitranges")
 REPLICATION_CONTROLLER = Resource("", "v1", "ReplicationController", "replicationcontrollers")
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 STATEFUL_SET = Resource("apps", "v1", "StatefulSet", "statefulsets")

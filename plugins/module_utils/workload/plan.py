@@ -37,7 +37,7 @@ from ..ipam.cloud import EgressCloud
 from ..ipam.network import EgressNetwork
 from . import manifests, node_ports, pod_template
 from .accounts import scc_users, security_context_constraints, service_account
-from .pods import is_finished, made_by, readiness
+from .pods import Refusal, is_finished, made_by, readiness
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Observed:
     service_account: KubeObject | None = None
     pods: tuple[KubeObject, ...] = ()
     """Pods that carry the egress pod's label, terminating ones too."""
+    refusal: Refusal | None = None
+    """Why pods that are missing can't be made."""
     scc: KubeObject | None = None
     has_scc: bool = False
     """Whether the platform serves SecurityContextConstraints at all."""
@@ -106,7 +108,7 @@ def serve(
         *_budget_writes(service, observed.disruption_budget),
         *_service_writes(_service_part(service, sources, observed.service), observed.service),
     ]
-    condition = readiness(observed.pods, in_the_way, sources)
+    condition = readiness(observed.pods, in_the_way, sources, observed.refusal)
     return Plan(tuple(writes), condition, settled=not outdated)
 
 

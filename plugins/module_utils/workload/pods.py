@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
 
 from ..api.conditions import Condition, find, is_true
 from ..api.reasons import Reason
@@ -13,7 +14,20 @@ from .termination_message import fault_of
 
 WAITING_MESSAGE_LENGTH = 120
 """Characters of a container's waiting message that a condition repeats."""
+SENTENCE_LENGTH = 512
+"""Characters of what scheduler and router say that a condition repeats."""
+REPORT_EXIT_CODE = 75
+"""Of a router that ended only to report what is wrong on its LAN, which ``termination_message`` reads (EX_TEMPFAIL)."""
 WAITS_FOR = "its log says whether it waits for the name of a destination to resolve or for its source address"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the API server does not let an egress pod be made, in its own words."""
+
+    message: str
+    is_lasting: bool
+    """Whether it has stood so long that only somebody's change will end it."""
 
 
 def made_by(pod: KubeObject) -> str | None:
@@ -22,8 +36,16 @@ def made_by(pod: KubeObject) -> str | None:
     return next((str(owner["kind"]) for owner in owners if owner.get("controller")), None)
 
 
-def readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], sources: Sequence[str]) -> Condition:
-    """What the pods of a service come to; ``outdated`` are those of an older rendering that have to end first."""
+def readiness(
+    pods: Sequence[KubeObject],
+    outdated: Sequence[KubeObject],
+    sources: Sequence[str],
+    refusal: Refusal | None = None,
+) -> Condition:
+    """What the pods of a service come to; ``outdated`` are those of an older rendering that have to end first.
+
+    ``refusal`` is why those that are missing can't be made, if that is known.
+    """
     if outdated:
         return Condition(False, Reason.REPLACING, "the egress pod of the former configuration is ending")
     ready = [pod for pod in pods if is_ready(pod)]
@@ -31,8 +53,11 @@ def readiness(pods: Sequence[KubeObject], outdated: Sequence[KubeObject], source
         return Condition(True, Reason.EGRESS_READY, f"traffic leaves from {','.join(sources)}")
     if ready:
         waiting = [pod for pod in pods if pod not in ready]
-        told = f"{len(ready)} of {len(sources)} egress pods are ready; {_why_waiting(waiting)}"
-        return Condition(True, Reason.DEGRADED, told)
+        why = _told(refusal) if refusal else _why_waiting(waiting)
+        return Condition(True, Reason.DEGRADED, f"{len(ready)} of {len(sources)} egress pods are ready; {why}")
+    if refusal:
+        reason = Reason.POD_REFUSED if refusal.is_lasting else Reason.WAITING_FOR_POD
+        return Condition(False, reason, _told(refusal))
     fault = next(filter(None, map(fault_of, pods)), None)
     return Condition(False, fault.reason if fault else Reason.WAITING_FOR_POD, _why_waiting(pods))
 
@@ -50,6 +75,10 @@ def is_ready(pod: KubeObject) -> bool:
     return is_true(pod, "Ready") and not pod["metadata"].get("deletionTimestamp")
 
 
+def _told(refusal: Refusal) -> str:
+    return f"the egress pod can't be made: {refusal.message}"
+
+
 def _why_waiting(pods: Sequence[KubeObject]) -> str:
     """What router, kubelet or scheduler say about the pod that is not ready, so that nobody has to look for it."""
     for pod in pods:
@@ -60,12 +89,26 @@ def _why_waiting(pods: Sequence[KubeObject]) -> str:
         for container in status.get("containerStatuses") or ():
             waiting = (container.get("state") or {}).get("waiting")
             if waiting and waiting.get("reason") != "ContainerCreating":
-                message = str(waiting.get("message", ""))[:WAITING_MESSAGE_LENGTH]
+                message = _ending(container) or str(waiting.get("message", ""))[:WAITING_MESSAGE_LENGTH]
                 return f"pod {pod['metadata']['name']}: {waiting.get('reason')}: {message}"
         scheduled = find(pod, "PodScheduled")
         if scheduled and scheduled["status"] == "False":
-            message = str(scheduled.get("message", ""))[:WAITING_MESSAGE_LENGTH]
+            message = str(scheduled.get("message", ""))[:SENTENCE_LENGTH]
             return f"pod {pod['metadata']['name']}: {scheduled.get('reason')}: {message}"
+        if ending := next(filter(None, map(_ending, status.get("containerStatuses") or ())), None):
+            return f"pod {pod['metadata']['name']} ended: {ending}"
         if any("running" in (item.get("state") or {}) for item in status.get("containerStatuses") or ()):
             return f"pod {pod['metadata']['name']} runs and is not ready: {WAITS_FOR}"
     return "the egress pod is starting"
+
+
+def _ending(container: Mapping[str, Any]) -> str | None:
+    """How a container ended that has not started since: its exit code and its last words, which may be anything."""
+    if container.get("started"):
+        return None
+    states = (container.get("state") or {}, container.get("lastState") or {})
+    ended = next((state["terminated"] for state in states if state.get("terminated")), None)
+    if ended is None or ended.get("exitCode") == REPORT_EXIT_CODE:
+        return None
+    words = " ".join("".join(char if char.isprintable() else " " for char in str(ended.get("message", ""))).split())
+    return f"exit code {ended.get('exitCode')}: {words[:SENTENCE_LENGTH]}" if words else None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from datetime import timedelta
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
@@ -15,10 +16,13 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EVENT,
     NETWORK_POLICY,
     REPLICATION_CONTROLLER,
+    RETRIED_ANNOTATION,
     SERVICE,
     SERVICE_ACCOUNT,
+    STATEFUL_SET,
     account_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 
 from tests.support.controller_process import (
     ControllerProcess,
@@ -226,3 +230,44 @@ def test_services_that_wait_for_an_address_ask_nothing_until_one_is_free(
     assert storm < 100, "each that waited looked once or twice, and one was served"
     time.sleep(3)
     assert controller.metric("api_requests") == quiet
+
+
+def test_a_refused_pod_is_told_and_asked_for_again(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    words = 'pods "shop-avi-egress-pod-x2y3z" is forbidden: exceeded quota: small'
+    world.refuse_pod("shop", words)
+    told = world.wait_reason("shop", "PodRefused")
+    words = 'pods "shop-avi-egress-pod" is forbidden: exceeded quota: small'
+    assert told["message"] == f"the egress pod can't be made: {words}"
+
+    def annotations() -> dict[str, str]:
+        return (world.controller("shop") or {})["metadata"].get("annotations") or {}
+
+    wait_for("another try", lambda: RETRIED_ANNOTATION in annotations())
+    world.run_pod("shop")
+    world.refuse_pod("shop", None)
+    world.wait_reason("shop", "EgressReady")
+
+
+def test_a_refused_pod_of_two_is_told_by_an_event(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("pair", {"destination_ip": "10.10.10.200", "ha": True})
+    world.wait_served("pair")
+    name = "pair-avi-egress-pod"
+    made = world.cluster.get(STATEFUL_SET, name, world.namespace)
+    assert made is not None
+    moment = timestamp(utc_now() - timedelta(minutes=1))
+    event = {
+        **{"apiVersion": "v1", "kind": "Event", "reason": "FailedCreate", "type": "Warning"},
+        "metadata": {"name": f"{name}.1", "namespace": world.namespace},
+        "involvedObject": {
+            **{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "namespace": world.namespace},
+            "uid": made["metadata"]["uid"],
+        },
+        "message": f"create Pod {name}-0 in StatefulSet {name} failed error: webhook is down",
+        **{"firstTimestamp": moment, "lastTimestamp": moment},
+    }
+    world.cluster.create(EVENT, event)
+    assert world.wait_reason("pair", "PodRefused")["message"] == "the egress pod can't be made: webhook is down"

@@ -299,6 +299,9 @@ def test_a_terminating_outdated_pod_still_counts() -> None:
     assert not served(replace(observed, pods=(ending,)), {"destination_ip": "10.10.24.99"}).settled
 
 
+CRASHED = {"lastState": {"terminated": {"exitCode": 78, "message": "EGRESS_SOURCE is\n missing.\0"}}}
+
+
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -318,7 +321,19 @@ def test_a_terminating_outdated_pod_still_counts() -> None:
                     {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "y" * 999}
                 ]
             },
-            "pod pod-1: Unschedulable: " + "y" * 120,
+            "pod pod-1: Unschedulable: " + "y" * 512,
+        ),
+        (
+            {"containerStatuses": [{**CRASHED, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "z"}}}]},
+            "pod pod-1: CrashLoopBackOff: exit code 78: EGRESS_SOURCE is missing.",
+        ),
+        (
+            {"containerStatuses": [{**CRASHED, "state": {"running": {}}}]},
+            "pod pod-1 ended: exit code 78: EGRESS_SOURCE is missing.",
+        ),
+        (
+            {"containerStatuses": [{**CRASHED, "started": True, "state": {"running": {}}}]},
+            f"pod pod-1 runs and is not ready: {pods.WAITS_FOR}",
         ),
     ],
 )

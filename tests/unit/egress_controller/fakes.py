@@ -11,6 +11,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from egress_controller.cache.context import Context
 from egress_controller.cache.listers import Lister
+from egress_controller.cache.refused_services import RefusedServices
 
 
 class Store:
@@ -61,7 +62,7 @@ def context(client: Any, known: Any, networks: Any = None, events: Any = None, q
     """What a reconciler works with: ``networks`` is the lister of networks."""
     listers: Any = SimpleNamespace(networks=networks)
     watches: Any = None
-    return Context(client, known, listers, queue, events, watches, "here")
+    return Context(client, known, listers, queue, events, watches, "here", RefusedServices())
 
 
 def caches(**stores: Store) -> Any:

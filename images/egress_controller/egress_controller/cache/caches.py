@@ -15,6 +15,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
     EGRESS_POD_ANNOTATION,
+    EVENT,
+    LIMIT_RANGE,
     NAMESPACE,
     NETWORK_POLICY,
     NODE,
@@ -22,6 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     POD_DISRUPTION_BUDGET,
     READY_CONDITION,
     REPLICATION_CONTROLLER,
+    RESOURCE_QUOTA,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -34,6 +37,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     egress_pod_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
+from ansible_collections.avi.egress.plugins.module_utils.workload.pod_refusals import FAILED_CREATE
 
 from egress_controller.cache.changed_locks import ChangedLocks
 from egress_controller.cache.cluster_networks import SeenNetworks
@@ -51,6 +55,7 @@ BY_SERVICE = "service"
 BY_LEASE = "lease"
 BY_CLOUD = "cloud"
 BY_NAME_LABEL = "name-label"
+BY_NAME = "name"
 
 NAME_LABEL = "name"
 """The article's one label on RC, NetworkPolicy and pod; objects without it are none of ours."""
@@ -58,6 +63,12 @@ NAME_LABEL = "name"
 
 PARTS = (REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
 """What a service is made of, all of one name: its controller, its NetworkPolicy and its disruption budget."""
+LIMITS = (RESOURCE_QUOTA, LIMIT_RANGE)
+"""What may refuse a project's pods; only that it changed is of interest."""
+FAILED_CREATES = f"reason={FAILED_CREATE}" + "".join(
+    f",involvedObject.kind!={kind}" for kind in ("ReplicaSet", "Job", "DaemonSet")
+)
+"""The Events of refused pods, without those of the kinds that most pods of a cluster are made by."""
 
 
 class Listener(Protocol):
@@ -98,6 +109,8 @@ class Caches:
         )
         self.services = self._informer(Selection(SERVICE), {BY_NAMESPACE: _marked_namespace})
         self.parts = {part: self._informer(Selection(part, labels=NAME_LABEL)) for part in PARTS}
+        self.failed_creates = self._informer(Selection(EVENT, fields=FAILED_CREATES), {BY_NAME: _about})
+        self._limits = [self._informer(Selection(limit), form=HEAD_ONLY) for limit in LIMITS]
         self.accounts = self._informer(Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL), {BY_CLOUD: _cloud})
 
     def start(self) -> None:
@@ -164,6 +177,8 @@ class Caches:
             self.addresses,
             self.services,
             *self.parts.values(),
+            self.failed_creates,
+            *self._limits,
             self.accounts,
         )
 
@@ -226,6 +241,20 @@ def _trim_node(node: KubeObject) -> None:
         del node[key]
     for key in metadata.keys() - {"name", "uid", "resourceVersion"}:
         del metadata[key]
+
+
+def _head(obj: KubeObject) -> KubeObject:
+    metadata = obj["metadata"]
+    kept = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")}
+    return {"kind": obj["kind"], "metadata": kept}
+
+
+HEAD_ONLY = Form(_head, lambda kept: kept)
+
+
+def _about(event: KubeObject) -> Hashable:
+    about = event.get("involvedObject") or {}
+    return (about.get("namespace"), about.get("name"))
 
 
 def _served(lease: KubeObject) -> Hashable:

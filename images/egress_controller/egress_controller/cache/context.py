@@ -10,6 +10,7 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 
 from egress_controller.cache.caches import Caches
 from egress_controller.cache.listers import Listers
+from egress_controller.cache.refused_services import RefusedServices
 from egress_controller.runtime.event_recorder import EventRecorder
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.line_watches import LineWatches
@@ -30,3 +31,4 @@ class Context:
     """Of the egress pods of each service: what they tell by themselves."""
     namespace: str
     """The controller's own."""
+    refused: RefusedServices

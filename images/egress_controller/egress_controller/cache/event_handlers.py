@@ -15,6 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_LEASE,
     EGRESS_NETWORK,
+    EVENT,
     MASS_RELEASE_ANNOTATION,
     NAMESPACE,
     NODE,
@@ -35,11 +36,13 @@ from egress_controller.cache.caches import (
     BY_NAMESPACE,
     BY_NETWORK,
     BY_SERVICE,
+    LIMITS,
     NAME_LABEL,
     PARTS,
     Caches,
     is_marked,
 )
+from egress_controller.cache.refused_services import RefusedServices
 from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.runtime.keys import Key, service_key
 from egress_controller.runtime.work_queue import WorkQueue
@@ -53,9 +56,10 @@ _SUFFIX = egress_pod_name("")
 class EventHandlers:
     """The caches' listener."""
 
-    def __init__(self, queue: WorkQueue[Key], waiting: WaitingServices) -> None:
+    def __init__(self, queue: WorkQueue[Key], waiting: WaitingServices, refused: RefusedServices) -> None:
         self._queue = queue
         self._waiting = waiting
+        self._refused = refused
         self._caches: Caches | None = None
         self._seen: dict[tuple[str, str], Any] = {}
         self._handlers: dict[Resource, Callable[[Caches, str, KubeObject], None]] = {
@@ -70,7 +74,9 @@ class EventHandlers:
             POD: self._part,
             **dict.fromkeys(PARTS, self._part),
             SERVICE_ACCOUNT: self._account,
-            SECURITY_CONTEXT_CONSTRAINTS: self._account,
+            SECURITY_CONTEXT_CONSTRAINTS: self._scc,
+            EVENT: self._failed_create,
+            **dict.fromkeys(LIMITS, self._limit),
         }
 
     def attach(self, caches: Caches) -> None:
@@ -97,6 +103,7 @@ class EventHandlers:
         if not self._is_news(event, namespace, (metadata.get("labels"), "deletionTimestamp" in metadata)):
             return
         self._add_clouds(caches)
+        self._refused.cause_changed(metadata["name"])  # Its labels say what Pod Security lets in.
         for service in caches.services.of(BY_NAMESPACE, metadata["name"]):
             self._queue.add(service_key(metadata["name"], service["metadata"]["name"]))
 
@@ -162,6 +169,20 @@ class EventHandlers:
 
     def _account(self, caches: Caches, event: str, obj: KubeObject) -> None:
         self._queue.add(Key("cloud", obj["metadata"]["labels"][CLOUD_LABEL]))
+
+    def _scc(self, caches: Caches, event: str, scc: KubeObject) -> None:
+        self._account(caches, event, scc)
+        self._add_all(self._refused.cause_changed())
+
+    def _limit(self, caches: Caches, event: str, limit: KubeObject) -> None:
+        self._add_all(self._refused.cause_changed(limit["metadata"]["namespace"]))
+
+    def _failed_create(self, caches: Caches, event: str, failed: KubeObject) -> None:
+        """A StatefulSet says it nowhere else; that such an Event is forgotten is no news."""
+        about = failed.get("involvedObject") or {}
+        name = str(about.get("name", ""))
+        if event != DELETED and name.endswith(_SUFFIX):
+            self._queue.add(service_key(failed["metadata"]["namespace"], name.removesuffix(_SUFFIX)))
 
     def _add_clouds(self, caches: Caches) -> None:
         for cloud in caches.clouds.all():

@@ -47,11 +47,12 @@ from egress_controller.ipam.service_leases import ServiceLeases
 from egress_controller.reconcilers.accounts import Accounts
 from egress_controller.reconcilers.admission import ServiceAdmission, annotated_addresses
 from egress_controller.reconcilers.reachability import Reachability
+from egress_controller.reconcilers.refusals import Refusals
 from egress_controller.reconcilers.service_conditions import ServiceConditions
 from egress_controller.runtime.errors import NotYet
-from egress_controller.runtime.keys import Key
+from egress_controller.runtime.keys import Key, service_key
 from egress_controller.runtime.logs import line
-from egress_controller.runtime.reconciler import Result
+from egress_controller.runtime.reconciler import Result, soonest
 
 STILL_ENDING_SECONDS = 1.0
 """How soon a withdrawn service is looked at again while pods of it end, should their cloud be gone (no watch)."""
@@ -79,6 +80,7 @@ class ServiceReconciler:
         self._accounts = accounts
         self._conflicts = conflicts
         self._waiting = waiting
+        self._refusals = Refusals(context)
         self._admission = ServiceAdmission(context, claims)
         self._leases = ServiceLeases(claims, waiting)
         self._conditions = ServiceConditions(context)
@@ -118,15 +120,19 @@ class ServiceReconciler:
             service_account=self._accounts.ensure(cloud.uuid, desired.namespace),
             pods=tuple(pods.of(BY_NAME_LABEL, (desired.namespace, label))),
         )
+        kept = observed.stateful_set if desired.egress_pod.ha else observed.controller
+        refusal, retry = self._refusals.observe(service_key(desired.namespace, desired.name), kept, observed.pods)
+        observed = replace(observed, refusal=refusal)
         decided = plan.serve(desired, cloud, network, sources, observed, self._namespace)
         newest = self._carry_out(decided, service)
         conflicts, again = self._conflicts.observe(service, leases, observed.pods)
+        again = soonest(again, retry)
         if self._conflicts.reassign(desired, network, sources, conflicts):
             return again  # The change of its lease calls the service too.
         reachable = self._reachability.observe(desired, sources, observed.pods)
         self._conditions.write(newest, condition_with(conflicts, decided.condition), sources, reachable)
-        kept = {lease["metadata"]["name"] for lease in leases}
-        unwanted = self._claims.to_give_up(desired.namespace, desired.name, kept)
+        needed = {lease["metadata"]["name"] for lease in leases}
+        unwanted = self._claims.to_give_up(desired.namespace, desired.name, needed)
         if unwanted and decided.settled:
             live = replace(observed, pods=self._live_pods(desired.namespace, desired.name))
             if plan.serve(desired, cloud, network, sources, live, self._namespace).settled:
@@ -136,6 +142,7 @@ class ServiceReconciler:
 
     def _withdraw(self, key: Key, service: KubeObject | None) -> Result | None:
         self._waiting.discard(key)
+        self._refusals.forget(key)
         self._reachability.forget(key)
         namespace, name = key.namespace, key.name
         pods = self._live_pods(namespace, name)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Refused pods of a service: why, and another try when its time has come."""
+
+from __future__ import annotations
+
+import logging
+from typing import Sequence
+
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    RETRIED_ANNOTATION,
+    KubeObject,
+    resource_of,
+)
+from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
+from ansible_collections.avi.egress.plugins.module_utils.workload import pod_refusals
+from ansible_collections.avi.egress.plugins.module_utils.workload.pods import Refusal
+
+from egress_controller.cache.caches import BY_NAME
+from egress_controller.cache.context import Context
+from egress_controller.runtime.keys import Key
+from egress_controller.runtime.logs import line
+from egress_controller.runtime.reconciler import Result
+
+_log = logging.getLogger(__name__)
+
+
+class Refusals:
+    """Looks for them in what Kubernetes' controllers tell."""
+
+    def __init__(self, context: Context) -> None:
+        self._client = context.client
+        self._caches = context.caches
+        self._refused = context.refused
+
+    def observe(
+        self, key: Key, controller: KubeObject | None, pods: Sequence[KubeObject]
+    ) -> tuple[Refusal | None, Result | None]:
+        """Why the service's missing pods can't be made, and when to look again; has them tried when it is time."""
+        found = self._refusal(controller, pods)
+        if found is None or controller is None:
+            self._refused.forget(key)
+            return None, None
+        attempt = self._refused.refused(key)
+        if attempt.is_due:
+            self._try_again(controller)
+        again = attempt.again if found.is_lasting else min(attempt.again, pod_refusals.LASTING_SECONDS)
+        return found, Result(again)
+
+    def forget(self, key: Key) -> None:
+        self._refused.forget(key)
+
+    def _refusal(self, controller: KubeObject | None, pods: Sequence[KubeObject]) -> Refusal | None:
+        if controller is None:
+            return None
+        metadata = controller["metadata"]
+        events = self._caches.failed_creates.of(BY_NAME, (metadata["namespace"], metadata["name"]))
+        return pod_refusals.refusal_of(controller, pods, events, utc_now())
+
+    def _try_again(self, controller: KubeObject) -> None:
+        """Any change of it takes it out of the back-off of Kubernetes' controllers."""
+        metadata = controller["metadata"]
+        body = {"metadata": {"annotations": {RETRIED_ANNOTATION: timestamp(utc_now())}}}
+        self._client.patch(resource_of(controller), metadata["name"], body, metadata["namespace"])
+        _log.info(line("tried-again", what=f"{controller['kind']} {metadata['namespace']}/{metadata['name']}"))
