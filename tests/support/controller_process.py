@@ -77,6 +77,12 @@ class ControllerProcess:
             lines = answer.read().decode().splitlines()
         return float(next(line.split()[1] for line in lines if line.startswith(f"avi_egress_controller_{name} ")))
 
+    def peak_megabytes(self) -> float:
+        """The most memory that it has had at once."""
+        assert self._process is not None
+        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 1024
+
     @property
     def leads(self) -> bool:
         return self.probe("healthz") == 200 and self.metric("leader") == 1.0
@@ -113,7 +119,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_quiet(controller: ControllerProcess) -> float:
+def wait_quiet(controller: ControllerProcess, seconds: float = 30) -> float:
     """How many requests it has made, once it makes none for a moment; AssertionError if it never stops."""
 
     def made() -> float | None:
@@ -121,7 +127,7 @@ def wait_quiet(controller: ControllerProcess) -> float:
         time.sleep(1.5)
         return before if controller.metric("api_requests") == before else None
 
-    found = wait_for("an end of its requests", made)
+    found = wait_for("an end of its requests", made, seconds)
     assert found is not None
     return found
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import uuid
@@ -61,6 +62,13 @@ class World:
             {"uuid": self.uuid, "secureEgressMode": secure, "projects": include, "networks": [self.name]},
         )
         return self
+
+    def of_project(self, name: str) -> World:
+        """Another project with the same cloud and network."""
+        self.add_namespace(name)
+        other = copy.copy(self)
+        other.namespace = name
+        return other
 
     def add_namespace(self, name: str) -> None:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: self.name}}}

@@ -73,6 +73,11 @@ class ApiError(EgressError):
         super().__init__(message)
         self.status = status
 
+    @property
+    def is_verdict(self) -> bool:
+        """Whether the server refused the request itself (a quota, an invalid field), which its owner must know."""
+        return self.status in (400, 403, 422)
+
 
 class NotFound(ApiError):
     """There is no such object, or no such kind of object."""
@@ -80,6 +85,10 @@ class NotFound(ApiError):
 
 class Conflict(ApiError):
     """The object is gone, or not the one or not the version that the write was decided on."""
+
+    @property
+    def is_verdict(self) -> bool:
+        return False
 
 
 class AlreadyExists(ApiError):

@@ -138,6 +138,16 @@ def test_a_mass_release_stops_until_it_is_confirmed(world: World, controller: Co
     assert world.network_condition("ReleasesAllowed")["reason"] == "MassRelease"
     assert world.bound() == len(names), "no address is given up meanwhile"
 
+    asked = wait_quiet(controller)
+    time.sleep(2)
+    assert controller.metric("api_requests") == asked, "nor is anything asked"
+    other = world.of_project(f"{world.name}-other")
+    other.serve("shop")
+    other.wait_served("shop")
+    other.delete("shop")
+    wait_for("another project's lease to be given up", lambda: other.phase("shop") == "Released")
+    assert world.bound() == len(names)
+
     world.confirm_mass_release()
     wait_for("all to be given up", lambda: world.bound() == 0, 30)
     wait_for("the network to say so", lambda: world.network_condition("ReleasesAllowed")["status"] == "True")

@@ -138,6 +138,13 @@ class Caches:
             informers = list(self._pods.values())
         return [pod for informer in informers for pod in informer.all()]
 
+    def shows_pod(self, pod: KubeObject) -> bool:
+        """Whether a pod is an egress pod of a cloud that is there, so that its end is seen."""
+        metadata = pod["metadata"]
+        with self._lock:
+            informers = list(self._pods.values())
+        return any(informer.get(metadata["name"], metadata["namespace"]) for informer in informers)
+
     def scc(self, name: str) -> KubeObject | None:
         with self._lock:
             return self._sccs.get(name) if self._sccs else None

@@ -1,24 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Brake on releases: a lease is given up at the second sighting, and never too many of a network at once.
+"""Brake on releases: a lease is given up at the second sighting, and never too many at once.
 
 A restored backup, a wrong kubeconfig or a defect can make every service look gone at the same moment. An address that
 firewalls trust is not to be lost to that: a mass release stops until an administrator confirms it, or it is no mass
-any more. Pure: moments and counts in, verdicts out. Thread-safe.
+any more. What one project does holds its own releases alone. Pure: moments and counts in, verdicts out. Thread-safe.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Callable, Container
+from typing import Callable, Collection, Container, Mapping
 
 from egress_controller.runtime.keys import Key
 
 FLOOR = 10
-"""As many leases of a network may always be given up at once: a share of few is no mass."""
+"""As many leases of a project may always be given up at once: a share of few is no mass."""
 
 
 class Verdict(Enum):
@@ -31,9 +32,34 @@ class Verdict(Enum):
     """Too many at once."""
 
 
-def limit(held: int, percent: int) -> int | None:
-    """How many of the ``held`` leases of a network may be given up at once; None for any number."""
-    return None if percent >= 100 else max(FLOOR, held * percent // 100)
+@dataclass(frozen=True)
+class Figures:
+    """What a network's leases show; each count is by project."""
+
+    percent: int
+    """Of the leases held, how many may be given up at once; less than 100."""
+    held: Mapping[str, int]
+    """Those given up a short while ago included."""
+    recent: Mapping[str, int]
+    """Given up a short while ago."""
+
+
+def limit(held: int, percent: int) -> int:
+    """How many of the ``held`` leases may be given up at once."""
+    return max(FLOOR, held * percent // 100)
+
+
+def stopped(waiting: Mapping[str, int], figures: Figures) -> Collection[str]:
+    """The projects whose releases are stopped, by how many leases of each wait to be given up.
+
+    A project that loses too many is stopped by itself, and counts for nobody else. All are stopped where the others
+    together lose too many of theirs: but for the one that loses the most, for no single project can hold the others.
+    """
+    gone = Counter(waiting) + Counter(figures.recent)
+    masses = {project for project in waiting if gone[project] > limit(figures.held.get(project, 0), figures.percent)}
+    others = sorted((gone[project], figures.held.get(project, 0)) for project in {*gone, *figures.held} - masses)[:-1]
+    lost, held = sum(loss for loss, _held in others), sum(held for _loss, held in others)
+    return set(waiting) if lost > limit(held, figures.percent) else masses
 
 
 @dataclass(frozen=True)
@@ -48,6 +74,14 @@ class _Waiting:
     """Whether it is part of what could be a mass."""
 
 
+def most(projects: Collection[str], waiting: Mapping[str, int], figures: Figures) -> int:
+    """How many leases of those projects, which are stopped, might have been given up at once."""
+    limits = {project: limit(figures.held.get(project, 0), figures.percent) for project in projects}
+    if all(waiting.get(project, 0) + figures.recent.get(project, 0) > limits[project] for project in projects):
+        return sum(limits.values())
+    return limit(sum(figures.held.get(project, 0) for project in projects), figures.percent)
+
+
 class Brake:
     """Remembers which leases are waiting to be given up, by network."""
 
@@ -57,23 +91,41 @@ class Brake:
         self._lock = threading.Lock()
         self._pending: dict[str, dict[str, _Waiting]] = {}
         """By network and lease."""
+        self._stopped: dict[str, Collection[str]] = {}
+        """The projects that are known to be stopped, by network: each of their leases is answered without counting."""
 
-    def ask(self, network: str, lease: str, owner: Key, recent: int, most: int | None) -> Verdict:
-        """Whether a lease may be given up now.
+    def ask(self, network: str, lease: str, owner: Key, figures: Callable[[], Figures] | None) -> Verdict:
+        """Whether a lease may be given up now; of its owner, the namespace is the project.
 
-        ``recent``: leases of the network given up a short while ago; ``most``: how many may be at once, by ``limit``.
-        A lease for which there is no such limit is none of the others' mass either.
+        ``figures`` is asked only where they decide; None for a lease that no limit holds, which is none of the others'
+        mass either.
         """
         with self._lock:
             pending = self._pending.setdefault(network, {})
             since = pending[lease].since if lease in pending else self._clock()
-            pending[lease] = _Waiting(since, owner, counts=most is not None)
+            pending[lease] = _Waiting(since, owner, counts=figures is not None)
             if self._clock() - since < self.grace_seconds:
                 return Verdict.LATER
-            if most is not None and sum(item.counts for item in pending.values()) + recent > most:
+            if figures is not None and self._is_stopped(network, owner.namespace, figures):
                 return Verdict.STOPPED
             del pending[lease]
             return Verdict.GO
+
+    def review(self, network: str, figures: Figures | None) -> list[Key]:
+        """Count anew; the services of those projects that are stopped no longer. No figures: nothing is stopped."""
+        with self._lock:
+            former = self._stopped.pop(network, ())
+            now = stopped(self._count(network, 0.0), figures) if figures else ()
+            if now:
+                self._stopped[network] = now
+            waiting = self._pending.get(network, {}).values()
+            freed = (item.owner for item in waiting if item.owner.namespace in former)
+            return list(dict.fromkeys(owner for owner in freed if owner.namespace not in now))
+
+    def waits(self, network: str) -> bool:
+        """Whether a lease of a network is waiting to be given up."""
+        with self._lock:
+            return bool(self._pending.get(network))
 
     def forget(self, network: str, lease: str) -> bool:
         """The lease is needed after all; whether it was waiting to be given up."""
@@ -87,14 +139,20 @@ class Brake:
                 for lease in [name for name, item in pending.items() if item.owner == owner and name not in leases]:
                     del pending[lease]
 
-    def waiting(self, network: str) -> list[Key]:
-        """The services whose leases wait, each once."""
+    def pending(self, network: str) -> Mapping[str, int]:
+        """By project, how many leases of a network have waited for the whole grace period and still do."""
         with self._lock:
-            return list(dict.fromkeys(item.owner for item in self._pending.get(network, {}).values()))
+            return self._count(network, self.grace_seconds)
 
-    def pending(self, network: str) -> int:
-        """How many leases of a network have waited for the whole grace period and still do."""
-        with self._lock:
-            now = self._clock()
-            waiting = self._pending.get(network, {}).values()
-            return sum(item.counts and now - item.since >= self.grace_seconds for item in waiting)
+    def _is_stopped(self, network: str, project: str, figures: Callable[[], Figures]) -> bool:
+        if project not in self._stopped.get(network, ()):
+            found = stopped(self._count(network, 0.0), figures())
+            if project not in found:
+                return False
+            self._stopped[network] = found
+        return True
+
+    def _count(self, network: str, seconds: float) -> Mapping[str, int]:
+        now = self._clock()
+        waiting = self._pending.get(network, {}).values()
+        return Counter(item.owner.namespace for item in waiting if item.counts and now - item.since >= seconds)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import timedelta
 from typing import Sequence
 
@@ -21,7 +22,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.release_confirmati
 
 from egress_controller.cache.caches import BY_NETWORK
 from egress_controller.cache.context import Context
-from egress_controller.ipam.brake import Brake, Verdict, limit
+from egress_controller.ipam.brake import Brake, Figures, Verdict, most, stopped
 from egress_controller.ipam.claims import Claims
 from egress_controller.runtime.event_recorder import NORMAL
 from egress_controller.runtime.keys import Key
@@ -30,6 +31,7 @@ from egress_controller.runtime.reconciler import Result, soonest
 
 RECENT = timedelta(minutes=1)
 """Leases given up this short a while ago count as given up at once."""
+SHOWN_PROJECTS = 5
 MASS_RELEASE = Reason.MASS_RELEASE
 SERVICE_GONE = "ServiceGone"
 NOT_USED = "NotUsed"
@@ -60,8 +62,7 @@ class Releases:
             elif verdict is Verdict.LATER:
                 again = soonest(again, Result(self._brake.grace_seconds))
             else:
-                # Time alone may end it, as what was given up before is no longer recent. All else calls the service.
-                again = soonest(again, Result(RECENT.total_seconds()))
+                # Which calls the service when it is stopped no longer: very many may wait, and none asks by itself.
                 self._queue.add(Key("network", network))
         return again
 
@@ -70,8 +71,15 @@ class Releases:
         for lease in leases:
             network = str(lease["spec"]["network"])
             if self._brake.forget(network, lease["metadata"]["name"]):
-                for key in (Key("network", network), *self._brake.waiting(network)):
-                    self._queue.add(key)
+                self._queue.add(Key("network", network))
+
+    def review(self, network: str) -> Result | None:
+        """Call the services whose leases may be given up now; when to look again, as what was given up gets older."""
+        figures = self._figures(network)
+        for key in self._brake.review(network, figures):
+            self._queue.add(key)
+        is_stopped = figures and stopped(self._brake.pending(network), figures)
+        return Result(RECENT.total_seconds()) if is_stopped else None
 
     def give_up(self, lease: KubeObject, reason: str, why: str) -> None:
         """Release a lease, with an Event: ``reason`` in one word for its history, ``why`` in a sentence."""
@@ -82,36 +90,40 @@ class Releases:
 
     def condition(self, network: str) -> Condition | None:
         """The network's condition while releases are stopped; None where none is."""
-        pending = self._brake.pending(network)
-        if not pending:
+        figures, waiting = self._figures(network), self._brake.pending(network)
+        projects = sorted(stopped(waiting, figures)) if figures else []
+        if figures is None or not projects:
             return None
-        held, recent, most = self._figures(network)
-        if most is None or pending + recent <= most:
-            return None
+        gone, held = (sum(count[project] for project in projects) for count in (waiting, figures.held))
         return Condition(
             False,
             MASS_RELEASE,
-            f"EgressNetwork {network}: services of {pending} of {held} leases are gone at once, more than {most}; "
-            f"their addresses stay leased until the services are back or you allow it by "
+            f"EgressNetwork {network}: services of {gone} of {held} leases are gone at once, more than "
+            f"{most(projects, waiting, figures)}; they are of {_named(projects)}; their addresses stay leased until "
+            "the services are back or you allow it by "
             f"kubectl annotate egressnetwork {network} {MASS_RELEASE_ANNOTATION}=allow",
         )
 
     def _ask(self, network: str, lease: KubeObject, owner: Key) -> Verdict:
-        _held, recent, most = self._figures(network)
-        if is_confirmed(lease, utc_now()):
-            most = None
-        return self._brake.ask(network, lease["metadata"]["name"], owner, recent, most)
+        unlimited = is_confirmed(lease, utc_now()) or self._percent(network) >= 100
+        figures = None if unlimited else lambda: self._count(network)
+        return self._brake.ask(network, lease["metadata"]["name"], owner, figures)
 
-    def _figures(self, network: str) -> tuple[int, int, int | None]:
-        """Leases held, those given up a short while ago by nobody's word, and how many may be at once."""
-        leases = self._caches.leases.of(BY_NETWORK, network)
-        now = utc_now()
-        recent = sum(
-            _was_given_up(lease) and lease_status.released_at(lease) > now - RECENT and not is_confirmed(lease, now)
-            for lease in leases
-        )
-        held = sum(lease_status.is_bound(lease) for lease in leases) + recent
-        return held, recent, limit(held, self._percent(network))
+    def _figures(self, network: str) -> Figures | None:
+        """None where any number may be given up at once, or none waits to be."""
+        is_limited = self._brake.waits(network) and self._percent(network) < 100
+        return self._count(network) if is_limited else None
+
+    def _count(self, network: str) -> Figures:
+        """Leases held, and those of them given up a short while ago by nobody's word."""
+        now, held, recent = utc_now(), Counter[str](), Counter[str]()
+        for lease in self._caches.leases.of(BY_NETWORK, network):
+            project = str(lease["spec"]["namespace"])
+            held[project] += lease_status.is_bound(lease)
+            recent[project] += (
+                _was_given_up(lease) and lease_status.released_at(lease) > now - RECENT and not is_confirmed(lease, now)
+            )
+        return Figures(self._percent(network), held + recent, +recent)
 
     def _percent(self, name: str) -> int:
         annotations = (self._caches.networks.get(name) or {"metadata": {}})["metadata"].get("annotations") or {}
@@ -121,6 +133,11 @@ class Releases:
         if network is None or isinstance(network, InvalidInput):
             return DEFAULT_RELEASE_BRAKE_PERCENT
         return network.release_brake_percent
+
+
+def _named(projects: Sequence[str]) -> str:
+    more = f" and {len(projects) - SHOWN_PROJECTS} more" if len(projects) > SHOWN_PROJECTS else ""
+    return f"project{'s' if len(projects) > 1 else ''} {', '.join(projects[:SHOWN_PROJECTS])}{more}"
 
 
 def _was_given_up(lease: KubeObject) -> bool:

@@ -27,6 +27,7 @@ from egress_controller.cache.context import Context
 from egress_controller.ipam.releases import Releases
 from egress_controller.runtime.event_recorder import NORMAL, WARNING
 from egress_controller.runtime.keys import Key
+from egress_controller.runtime.reconciler import Result
 from egress_controller.runtime.status import write_status
 
 AVAILABLE = "AddressesAvailable"
@@ -51,8 +52,11 @@ class NetworkReconciler:
         self._events = context.events
         self._releases = releases
 
-    def reconcile(self, key: Key) -> None:
-        name = key.name
+    def reconcile(self, key: Key) -> Result | None:
+        self._tell(key.name)
+        return self._releases.review(key.name)
+
+    def _tell(self, name: str) -> None:
         obj, network = self._caches.networks.get(name), self._networks.look_up(name)
         if obj is None or network is None:
             return

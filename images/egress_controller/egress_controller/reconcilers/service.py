@@ -15,7 +15,6 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     ApiError,
-    Conflict,
     EgressError,
     InvalidInput,
     PoolExhausted,
@@ -49,13 +48,11 @@ from egress_controller.reconcilers.admission import ServiceAdmission, annotated_
 from egress_controller.reconcilers.reachability import Reachability
 from egress_controller.reconcilers.refusals import Refusals
 from egress_controller.reconcilers.service_conditions import ServiceConditions
-from egress_controller.runtime.errors import NotYet
+from egress_controller.runtime.errors import NotYet, StillWaiting
 from egress_controller.runtime.keys import Key, service_key
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.reconciler import Result, soonest
 
-STILL_ENDING_SECONDS = 1.0
-"""How soon a withdrawn service is looked at again while pods of it end, should their cloud be gone (no watch)."""
 CONTROLLERS = (REPLICATION_CONTROLLER, STATEFUL_SET)
 
 _log = logging.getLogger(__name__)
@@ -100,7 +97,7 @@ class ServiceReconciler:
         except (Refused, InvalidInput, PoolExhausted) as error:
             self._refuse(service, error)
         except ApiError as error:
-            if _is_verdict(error):
+            if error.is_verdict:
                 self._refuse(service, error)
             raise
         return None
@@ -151,7 +148,9 @@ class ServiceReconciler:
         newest = self._carry_out(decided, service)
         self._conditions.write(newest, None)
         if not decided.settled:
-            return Result(STILL_ENDING_SECONDS)
+            if all(self._caches.shows_pod(pod) for pod in pods):
+                return None  # The end of each calls the service.
+            raise StillWaiting(f"pods of Service {namespace}/{name} have not ended")
         if any(write.resource in CONTROLLERS for write in decided.writes):
             return None
         # The controller is gone and so are its pods: nothing can send from the addresses any more.
@@ -192,8 +191,3 @@ class ServiceReconciler:
             if write.resource is SERVICE:
                 newest = stored[0]
         return newest
-
-
-def _is_verdict(error: ApiError) -> bool:
-    """Whether the server refused the request itself (a quota, an invalid field), which its owner must know."""
-    return error.status in (400, 403, 422) and not isinstance(error, Conflict)

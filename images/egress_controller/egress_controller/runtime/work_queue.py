@@ -72,12 +72,12 @@ class WorkQueue(Generic[K]):
                 heapq.heappush(self._timers, (due, next(self._order), key))
                 self._changed.notify()
 
-    def retry(self, key: K) -> float:
-        """Add a key that failed again after its backoff, which doubles each time; gives the delay in seconds."""
+    def retry(self, key: K, longest: float = MAX_DELAY_SECONDS) -> float:
+        """Add a key that failed again after its backoff, which doubles up to ``longest``; gives the delay."""
         with self._changed:
             failures = self._failures.get(key, 0)
             self._failures[key] = failures + 1
-            backoff = min(MAX_DELAY_SECONDS, BASE_DELAY_SECONDS * 2.0 ** min(failures, 30))
+            backoff = min(longest, BASE_DELAY_SECONDS * 2.0 ** min(failures, 30))
             delay = max(backoff, self._retries.take(self._share_of(key)))
         self.add_after(key, delay)
         return delay

@@ -13,15 +13,17 @@ from typing import Callable, Mapping
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
 
-from egress_controller.runtime.errors import NotYet
+from egress_controller.runtime.errors import NotYet, StillWaiting
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.logs import line
 from egress_controller.runtime.metrics import Metrics
 from egress_controller.runtime.outages import Outages
 from egress_controller.runtime.reconciler import Reconciler
-from egress_controller.runtime.work_queue import WorkQueue
+from egress_controller.runtime.work_queue import MAX_DELAY_SECONDS, WorkQueue
 
 NOT_YET_SECONDS = 0.1
+REFUSED_SECONDS = 300.0
+"""How seldom a key comes back in the end that the API server refuses, by a quota of its own for instance."""
 
 _log = logging.getLogger(__name__)
 
@@ -87,8 +89,11 @@ class Workers:
     def _attempt(self, key: Key) -> str:
         try:
             result = self._reconcilers[key.kind].reconcile(key)
-        except NotYet:
-            self._queue.add_after(key, NOT_YET_SECONDS)
+        except NotYet as reason:
+            if isinstance(reason, StillWaiting):
+                self._queue.retry(key)
+            else:
+                self._queue.add_after(key, NOT_YET_SECONDS)
             return "deferred"
         except ConnectionFailed as error:
             self._outages.report(error)
@@ -100,7 +105,8 @@ class Workers:
             self._queue.retry(key)
             return "conflict"
         except ApiError as error:
-            _log.warning(line("refused", key=key, error=error, again_in=self._queue.retry(key)))
+            longest = REFUSED_SECONDS if error.is_verdict else MAX_DELAY_SECONDS
+            _log.warning(line("refused", key=key, error=error, again_in=self._queue.retry(key, longest)))
             return "error"
         except Exception as error:
             self._unexpected(key, error)

@@ -25,6 +25,9 @@ class Allowed:
     def condition(self, network: str) -> None:
         """No lease waits to be given up."""
 
+    def review(self, network: str) -> None:
+        """Nor has one waited."""
+
 
 class Silent:
     def emit(self, *_event: Any) -> None:

@@ -9,7 +9,7 @@ import logging
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, Conflict
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
-from egress_controller.runtime.errors import NotYet
+from egress_controller.runtime.errors import NotYet, StillWaiting
 from egress_controller.runtime.keys import Key
 from egress_controller.runtime.metrics import Metrics
 from egress_controller.runtime.outages import Outages
@@ -78,6 +78,22 @@ def test_a_key_comes_back_when_its_reconciler_says() -> None:
     assert bench.queue.get(timeout=0) is None
     bench.clock.advance(0.1)
     assert bench.queue.get(timeout=0) == KEY
+
+
+@pytest.mark.parametrize(
+    ("failure", "longest"),
+    [(StillWaiting("pods end"), 60.0), (ApiError(500, "down"), 60.0), (ApiError(403, "exceeded quota"), 300.0)],
+)
+def test_what_stays_as_it_is_comes_back_later_and_later(failure: Exception, longest: float) -> None:
+    bench = Bench()
+    for _attempt in range(20):
+        bench.handle(failure)
+        bench.clock.advance(longest)
+        assert bench.queue.get(timeout=0) == KEY
+        bench.queue.done(KEY)
+    bench.handle(failure)
+    bench.clock.advance(longest - 0.1)
+    assert bench.queue.get(timeout=0) is None
 
 
 def test_an_unexpected_error_is_shown_whole_once_and_told_to_the_owner(caplog: pytest.LogCaptureFixture) -> None:
