@@ -126,6 +126,7 @@ class EventHandlers:
             self._queue.add(Key("cloud", cloud["spec"]["uuid"]))
             self._add_networks(caches)  # Its bridges' addresses are none of theirs.
             self._add_services(caches)
+            self._add_holders(caches.leases.all())  # Its pods are watched no longer, should it be gone.
 
     def _network(self, caches: Caches, event: str, network: KubeObject) -> None:
         metadata = network["metadata"]
@@ -134,9 +135,8 @@ class EventHandlers:
             self._queue.add(Key("network", metadata["name"]))
             for lease in caches.leases.of(BY_NETWORK, metadata["name"]):
                 self._queue.add(Key("lease", lease["metadata"]["name"]))
-                # Services that are gone too: their leases may wait for the network's permission to be given up.
-                if not lease_status.is_expired(lease):
-                    self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
+            # Their leases may wait for the network's permission to be given up.
+            self._add_holders(caches.leases.of(BY_NETWORK, metadata["name"]))
             for address in caches.addresses.of(BY_NETWORK, metadata["name"]):
                 self._queue.add(Key("address", address["metadata"]["name"]))
             self._add_networks(caches)  # What it offers, a younger one on its link does not lease.
@@ -191,6 +191,12 @@ class EventHandlers:
     def _add_networks(self, caches: Caches) -> None:
         for network in caches.networks.all():
             self._queue.add_after(Key("network", network["metadata"]["name"]), STATUS_DELAY_SECONDS)
+
+    def _add_holders(self, leases: Iterable[KubeObject]) -> None:
+        """The services of leases, those that are gone too."""
+        for lease in leases:
+            if not lease_status.is_expired(lease):
+                self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
 
     def _add_all(self, keys: Iterable[Key]) -> None:
         for key in keys:

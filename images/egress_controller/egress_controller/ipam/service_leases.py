@@ -43,6 +43,7 @@ class ServiceLeases:
         self._waiting.add(key)  # Before the attempt, so that an address coming free meanwhile is not missed.
         wanted = dict(enumerate(desired.egress_pod.source_ips))
         refused: list[PoolExhausted | Refused] = []
+        in_use = self._in_use(desired, annotated)
         for network in self._preferred(desired, networks):
             try:
                 leases = [
@@ -50,8 +51,8 @@ class ServiceLeases:
                     for slot in source_ips.slots(desired, network)
                 ]
             except (PoolExhausted, Refused) as error:
-                if error.reason not in SHORT:
-                    raise
+                if error.reason not in SHORT or network.name in in_use:
+                    raise  # What runs stays in its network.
                 refused.append(error)
             else:
                 self._waiting.discard(key)
@@ -64,6 +65,11 @@ class ServiceLeases:
         if not desired.egress_pod.source_ips:
             return networks
         return [source_ips.network_of(desired, networks, self._claims.holds)]
+
+    def _in_use(self, desired: EgressService, annotated: Collection[str]) -> Collection[str]:
+        """The networks of the addresses that the service has been given."""
+        bound = filter(lease_status.is_bound, self._claims.of_service(desired.namespace, desired.name))
+        return {lease["spec"]["network"] for lease in bound if lease_status.address(lease) in annotated}
 
     def _preferred(self, desired: EgressService, networks: Sequence[EgressNetwork]) -> Sequence[EgressNetwork]:
         """The network that the service holds a lease of comes first, then one that it last held, then as given."""
