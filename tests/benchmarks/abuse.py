@@ -120,7 +120,7 @@ class Abuse:
         for number in itertools.count():
             if ended.wait(1 / FLIPS_PER_SECOND):
                 return
-            self._green.annotate("flipped", f'{{"destination_ip": "never-{number}"}}')
+            self._green.annotate("flipped", f'{{"destination_ip": "10.10.10.200", "hm_port": "never-{number}"}}')
 
 
 def measure(services: int) -> Results:
