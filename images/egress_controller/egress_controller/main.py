@@ -89,7 +89,7 @@ class Controller:
         reconcilers = reconcilers_of(context, settings, waiting)
         self._workers = Workers(self._queue, reconcilers, outages, self._metrics, self._emit_error)
         self._reachability = NodeReachability(self._client, self._caches)
-        self._elector = LeaderElector(connection, settings.election, self._lead, self._lost)
+        self._elector = LeaderElector(connection, settings.election, outages, self._lead, self._lost)
 
     def run(self) -> int:
         """Until SIGTERM, SIGINT or the loss of leadership; gives the exit code."""
@@ -120,7 +120,7 @@ class Controller:
             self._settings.health_address,
             self._settings.health_port,
             healthy=lambda: self._workers.alive,
-            ready=lambda: self._caches.synced,
+            ready=lambda: self._caches.synced and not self._elector.refused,
             metrics=metrics.text,
         ).start()
 

@@ -233,11 +233,7 @@ class KubeClient:
         if 200 <= response.status <= 299:
             return
         text = (response.read() or b"").decode("utf-8", "replace")
-        try:
-            message = str(json.loads(text).get("message") or text)
-        except (ValueError, AttributeError):
-            message = text.strip()
-        raise _error(response.status, message, method, resource)
+        raise refusal(response.status, text, method, resource)
 
 
 def typed(item: KubeObject, resource: Resource) -> KubeObject:
@@ -245,6 +241,15 @@ def typed(item: KubeObject, resource: Resource) -> KubeObject:
     item.setdefault("apiVersion", resource.api_version)
     item.setdefault("kind", resource.kind)
     return item
+
+
+def refusal(status: int, text: str, verb: str, resource: Resource) -> ApiError:
+    """What the body of an answer other than 2xx says."""
+    try:
+        message = str(json.loads(text).get("message") or text)
+    except (ValueError, AttributeError):
+        message = text.strip()
+    return _error(status, message, verb, resource)
 
 
 def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError:

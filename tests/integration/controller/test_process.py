@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     LEADER_LEASE,
+    Resource,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
@@ -24,6 +25,8 @@ from tests.support.definitions import CRDS, define
 from tests.support.door import Door
 from tests.support.waiting import wait_for
 from tests.support.world import World
+
+ROLE = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles")
 
 
 def test_killed_in_the_middle_it_converges_after_a_restart(world: World, replica: Replica) -> None:
@@ -139,3 +142,29 @@ def test_without_an_api_server_it_ends_with_one_sentence(tmp_path: Path) -> None
     lines = process.log().splitlines()
     assert len(lines) == 1
     assert "there is no such file" in lines[0]
+
+
+def test_a_replica_that_may_not_lead_says_so_and_is_not_ready(
+    cluster: KubeClient, world: World, replica: Replica
+) -> None:
+    process = replica()
+    role = cluster.get(ROLE, "avi-egress-controller", NAMESPACE_OF_CONTROLLER)
+    assert role
+    cluster.patch(ROLE, "avi-egress-controller", {"rules": []}, NAMESPACE_OF_CONTROLLER)
+    try:
+        process.start(ready=False)
+        wait_for("it to say so", lambda: "leases.coordination.k8s.io" in process.log())
+        assert process.probe("readyz") == 503
+        wait_for("it to say so again", lambda: process.log().count("event=trouble ") == 2)
+        assert "trouble-over" not in process.log(), "reading the Lease is no cure"
+    finally:
+        cluster.patch(ROLE, "avi-egress-controller", {"rules": role["rules"]}, NAMESPACE_OF_CONTROLLER)
+    wait_for("it to lead", lambda: process.leads, LEADS_SECONDS)
+    assert process.probe("readyz") == 200
+
+
+def test_a_replica_without_its_namespace_says_so_and_is_not_ready(world: World, replica: Replica) -> None:
+    process = replica("--namespace=nowhere")
+    process.start(ready=False)
+    wait_for("it to say so", lambda: "in the namespace" in process.log() and "nowhere" in process.log())
+    assert process.probe("readyz") == 503

@@ -3,7 +3,8 @@
 """Leader election on a Lease: the official client's, with what it lacks around it.
 
 The official one waits for an answer without end and lets a lost connection end its thread; here each request has a time
-limit and every failure is one that it knows how to handle. A leader that ends on purpose gives the Lease up.
+limit and every failure is one that it knows how to handle, and that is told: the official one logs none. A leader that
+ends on purpose gives the Lease up.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from http.client import CONFLICT, NOT_FOUND
 from typing import Any, Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, EgressError
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import LEADER_LEASE
-from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection, ConnectionFailed
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, refusal
 from kubernetes.client import CoordinationV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.leaderelection.electionconfig import Config
@@ -25,6 +27,7 @@ from kubernetes.leaderelection.resourcelock.leaselock import LeaseLock
 from urllib3.exceptions import HTTPError
 
 from egress_controller.runtime.logs import line
+from egress_controller.runtime.outages import Outages
 
 REQUEST_SECONDS = 4
 """Renew deadline + this stays below the lease's duration: a hanging request can't make two leaders."""
@@ -51,6 +54,7 @@ class LeaderElector:
         self,
         connection: Connection,
         config: ElectionConfig,
+        outages: Outages,
         on_started: Callable[[], None],
         on_stopped: Callable[[], None],
     ) -> None:
@@ -58,12 +62,17 @@ class LeaderElector:
         self._started = on_started
         self._stopped = on_stopped
         self._leading = threading.Event()
-        self._api = _Leases(CoordinationV1Api(connection.api_client()))
+        self._api = _Leases(CoordinationV1Api(connection.api_client()), outages)
         self._client = KubeClient(connection)
 
     @property
     def leading(self) -> bool:
         return self._leading.is_set()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the API server lets this replica neither lead nor follow: no right to the Lease, or no namespace."""
+        return self._api.refused
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="election", daemon=True).start()
@@ -119,29 +128,50 @@ class LeaderElector:
 
 
 class _Leases:
-    """The three requests of a LeaseLock, each with a time limit; a lost connection fails as any refusal does."""
+    """The three requests of a LeaseLock, each with a time limit; a lost connection fails as any refusal does.
 
-    def __init__(self, api: Any) -> None:
+    Its failures are reported, but for those that belong to an election: there is no Lease yet, or another was faster.
+    """
+
+    def __init__(self, api: Any, outages: Outages) -> None:
         self._api = api
+        self._outages = outages
         self._closed = threading.Event()
+        self._refused = ""
+        """The verb of which the API server has said that this replica may not do it; empty if there is none."""
+
+    @property
+    def refused(self) -> bool:
+        return bool(self._refused)
 
     def close(self) -> None:
         """From now on every request fails."""
         self._closed.set()
 
     def read_namespaced_lease(self, name: str, namespace: str) -> Any:
-        return self._request(self._api.read_namespaced_lease, name=name, namespace=namespace)
+        return self._request("get", self._api.read_namespaced_lease, name=name, namespace=namespace)
 
     def create_namespaced_lease(self, namespace: str, body: Any) -> Any:
-        return self._request(self._api.create_namespaced_lease, namespace=namespace, body=body)
+        return self._request("create", self._api.create_namespaced_lease, namespace=namespace, body=body)
 
     def replace_namespaced_lease(self, name: str, namespace: str, body: Any) -> Any:
-        return self._request(self._api.replace_namespaced_lease, name=name, namespace=namespace, body=body)
+        return self._request("update", self._api.replace_namespaced_lease, name=name, namespace=namespace, body=body)
 
-    def _request(self, send: Callable[..., Any], **arguments: Any) -> Any:
+    def _request(self, verb: str, send: Callable[..., Any], **arguments: Any) -> Any:
         if self._closed.is_set():
             raise ApiException(status=0, reason="the election is over")
         try:
-            return send(**arguments, _request_timeout=REQUEST_SECONDS)
+            answer = send(**arguments, _request_timeout=REQUEST_SECONDS)
         except (HTTPError, OSError) as error:
+            self._outages.report(ConnectionFailed(f"the election cannot reach the API server: {error}"))
             raise ApiException(status=0, reason=str(error)) from error
+        except ApiException as error:
+            if error.status != (NOT_FOUND if verb == "get" else CONFLICT):
+                self._refused = verb
+                self._outages.report(refusal(error.status, error.body or "", verb, LEADER_LEASE), LEADER_LEASE)
+            raise
+        # To read a Lease that is there says nothing of whether it may be renewed.
+        if verb != "get" or self._refused != "update":
+            self._refused = ""
+            self._outages.over(LEADER_LEASE)
+        return answer
