@@ -14,7 +14,10 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.pod_template i
 
 from tests.support.observed import carried_out, running, served
 
-TEMPLATE = {"metadata": {"labels": {"name": "x"}}, "spec": {"containers": [{"name": "c", "env": []}], "volumes": []}}
+TEMPLATE = {
+    "metadata": {"labels": {"name": "x"}},
+    "spec": {"containers": [{"name": "c", "env": [], "startupProbe": {}}], "volumes": []},
+}
 FOREIGN: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     (("spec",), {"initContainers": [{"name": "root", "securityContext": {"privileged": True}}]}),
     (("spec",), {"ephemeralContainers": [{"name": "root"}]}),
@@ -57,6 +60,7 @@ def test_what_the_server_adds_is_no_difference() -> None:
     del spec["volumes"]
     (container,) = spec["containers"]
     container.update(terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File", resources={})
+    container["startupProbe"]["successThreshold"] = 1
     assert is_exact(TEMPLATE, observed)
 
 
