@@ -167,13 +167,17 @@ services:
           slot: 0
     controllers:
       description:
-        - What keeps the egress pods. There are two while one takes over from the other, as C(ha) is changed, and none
-          before the first address is leased.
+        - What keeps the egress pods. There are two while one takes over from the other, as C(ha) or the placement is
+          changed, and none before the first address is leased.
         - Null if they can't be read.
       type: list
       elements: dict
       contains:
         kind: {description: V(ReplicationController) or V(StatefulSet)., type: str, sample: ReplicationController}
+        namespace:
+          description: Its namespace, the egress controller's where the cloud's placement is V(gateway).
+          type: str
+          sample: default
         name: {description: Its name., type: str, sample: secure-egress-service-avi-egress-pod}
         replicas: {description: How many egress pods it is to keep., type: int, sample: 1}
         ready_replicas: {description: How many of them are ready., type: int, sample: 1}

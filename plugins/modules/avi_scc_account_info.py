@@ -69,6 +69,12 @@ clouds:
     cloud: {description: The EgressCloud; null if none has the UUID that is asked for., type: str, sample: default}
     uuid: {description: Its UUID., type: str, sample: bfff9603-1ffd-4bcc-aef6-118268e5f2b5}
     error: {description: Why its spec can't be read; null if it can., type: str}
+    placement:
+      description:
+        - Where its egress pods are, V(project) or V(gateway), of which no project needs anything.
+        - Null if there is no EgressCloud, or it can't be read.
+      type: str
+      sample: project
     account:
       description: The name of the ServiceAccount in each project.
       type: str

@@ -191,9 +191,7 @@ def _of_pods(services: Sequence[Told], pods: Iterable[KubeObject]) -> Iterator[F
     """Pods that run as a project's privileged account and that the egress controller did not ask for."""
     if any(service["controllers"] is None for service in services):
         return  # What may not be read can't be compared.
-    asked = {
-        (service["namespace"], item["kind"], item["name"]) for service in services for item in service["controllers"]
-    }
+    asked = {(item["namespace"], item["kind"], item["name"]) for service in services for item in service["controllers"]}
     for pod in pods:
         metadata = pod["metadata"]
         owners = [owner for owner in metadata.get("ownerReferences") or () if owner.get("controller")]
@@ -207,16 +205,24 @@ def _of_exposure(facts: Told) -> Iterator[Finding]:
     """Ways to an egress pod, or to its addresses, past the rules of its service."""
     for service in facts["services"]:
         own_rules = AVI_PROXY_ANNOTATION in (service["service"]["metadata"].get("annotations") or {})
-        for name in widening(facts["network_policies"], service["namespace"], service["name"], own_rules=own_rules):
-            told = (
-                f"it lets others into the egress pod of Service {_name(service)}, past its own rules: except "
-                f"pods with the label name={egress_pod_name(service['name'])} by its podSelector"
-            )
-            yield Finding("PolicyWidened", f"NetworkPolicy {service['namespace']}/{name}", told)
+        for namespace, pods in _places(service):
+            known = own_rules or namespace != service["namespace"]  # Elsewhere, all that are let in are others.
+            for name in widening(facts["network_policies"], namespace, pods, own_rules=known):
+                told = (
+                    f"it lets others into the egress pod of Service {_name(service)}, past its own rules: except "
+                    f"pods with the label name={pods} by its podSelector"
+                )
+                yield Finding("PolicyWidened", f"NetworkPolicy {namespace}/{name}", told)
     leased = [lease["address"] for lease in facts["leases"] if lease["phase"] != "Expired" and lease["address"]]
     for name, address in external_ips(facts["all_services"], leased):
         told = f"nodes take traffic for {address} by its externalIPs, and that address is leased: take it out"
         yield Finding("LeasedExternalIP", f"Service {name}", told)
+
+
+def _places(service: Told) -> set[tuple[str, str]]:
+    """Where the egress pods of a service are, and the label that they have there."""
+    found = {(item["namespace"], item["name"]) for item in service["controllers"] or ()}
+    return found or {(service["namespace"], egress_pod_name(service["name"]))}
 
 
 def _of_nodes(nodes: Iterable[Told]) -> Iterator[Finding]:

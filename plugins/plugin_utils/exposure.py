@@ -10,16 +10,15 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, egress_pod_name
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 
 
-def widening(policies: Iterable[KubeObject], namespace: str, service: str, *, own_rules: bool) -> Iterator[str]:
-    """The names of the NetworkPolicies that let others into the service's egress pod.
+def widening(policies: Iterable[KubeObject], namespace: str, pod: str, *, own_rules: bool) -> Iterator[str]:
+    """The names of the NetworkPolicies that let others into a service's egress pods, which have the label ``pod``.
 
     ``own_rules``: whether the service has an ``avi_proxy`` annotation. Without one all pods of its project are
     admitted, and a policy that admits some of them adds nobody.
     """
-    pod = egress_pod_name(service)
     for policy in policies:
         metadata, spec = policy["metadata"], policy.get("spec") or {}
         if metadata["namespace"] != namespace or metadata["name"] == pod:

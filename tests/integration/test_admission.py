@@ -53,6 +53,7 @@ BEYOND = {
     "": ["pods/ephemeralcontainers", "pods/resize", "podtemplates", "replicationcontrollers/status"],
     "apps": ["statefulsets/status"],
     "policy": ["poddisruptionbudgets/status"],
+    "discovery.k8s.io": ["endpointslices"],
     "apps.openshift.io": ["deploymentconfigs"],
 }
 """Rights that the ClusterRoles for users lack, and that many clusters add."""
@@ -62,6 +63,7 @@ CORE, APPS, BATCH = "/api/v1/namespaces/green", "/apis/apps/v1/namespaces/green"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/green"
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/green/networkpolicies"
 BUDGETS = "/apis/policy/v1/namespaces/green/poddisruptionbudgets"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/green/endpointslices"
 RC, STS = f"{CORE}/replicationcontrollers", f"{APPS}/statefulsets"
 
 ACCOUNTS = "accounts named avivantage-* may run privileged pods; they are for the egress controller"
@@ -161,6 +163,7 @@ MARK = {"egress.avi.dev/managed-by": "egress-controller"}
 OWN_RC = workload("ReplicationController", pod_spec(), FORGED)
 ANY_POLICY = {"podSelector": {}, "ingress": [{}]}
 ANY_BUDGET = {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "sly"}}}
+ANY_SLICE = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "endpoints": []}
 TOKEN_SECRET = {
     "apiVersion": "v1",
     "kind": "Secret",
@@ -301,6 +304,16 @@ REFUSED: dict[str, tuple[str, Request, str]] = {
     "a budget by such a name": (
         "edit",
         create(BUDGETS, forged("policy/v1", "PodDisruptionBudget", FORGED, ANY_BUDGET)),
+        MANAGED,
+    ),
+    "a way to egress pods by such a name": (
+        "edit",
+        create(SLICES, {**ANY_SLICE, "metadata": {"name": FORGED}}),
+        MANAGED,
+    ),
+    "a way to egress pods with the controller's mark": (
+        "edit",
+        create(SLICES, {**ANY_SLICE, "metadata": {"name": "sly", "labels": MARK}}),
         MANAGED,
     ),
     "a policy with the controller's mark": (
@@ -472,6 +485,7 @@ ALLOWED: dict[str, tuple[str, Request]] = {
     "one's own template": ("edit", merge(f"{RC}/own", {"spec": {"template": {"spec": {"hostNetwork": False}}}})),
     "one's own policy": ("edit", create(POLICIES, forged("networking.k8s.io/v1", "NetworkPolicy", "own", ANY_POLICY))),
     "one's own budget": ("edit", create(BUDGETS, forged("policy/v1", "PodDisruptionBudget", "own", ANY_BUDGET))),
+    "one's own endpoints": ("edit", create(SLICES, {**ANY_SLICE, "metadata": {"name": "own"}})),
     "one's own account": (
         "edit",
         create(f"{CORE}/serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "own"}}),

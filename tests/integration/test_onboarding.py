@@ -8,7 +8,13 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, POD, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    NAMESPACE,
+    POD,
+    SERVICE_ACCOUNT,
+    KubeObject,
+    Resource,
+)
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden, KubeClient
 from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES
 
@@ -85,6 +91,21 @@ def test_the_clusters_own_default_is_held_where_it_is_given(ansible: Ansible, cl
     play(ansible, "onboard_project", egress_projects=["bare"], egress_pod_security_default="baseline")
     assert of(cluster, "bare") == ({ENFORCE: "privileged", HELD: "baseline"}, {BEFORE: ""})
     wait_for("the project to be held", lambda: not may_run_privileged(cluster, "bare"))
+
+
+def test_a_project_whose_egress_pods_are_elsewhere_admits_none(ansible: Ansible, cluster: KubeClient) -> None:
+    for _time in range(2):
+        run = play(ansible, "onboard_project", egress_projects=["plain", "apart"], egress_placement="gateway")
+        assert run.failure == ""
+    assert run.stats["changed"] == 0
+    assert of(cluster, "plain") == ({ENFORCE: "baseline"}, {})
+    assert of(cluster, "apart") == ({}, {})
+    assert (cluster.get(NAMESPACE, "apart") or {})["metadata"]["labels"]["egress.avi.dev/project"] == "included"
+    assert not any(
+        item["metadata"]["name"].startswith("avivantage-") for item in cluster.list(SERVICE_ACCOUNT, "apart")
+    )
+    play(ansible, "onboard_project", egress_projects=["plain"])
+    assert of(cluster, "plain") == ({ENFORCE: "privileged", HELD: "baseline"}, {BEFORE: "baseline"})
 
 
 def test_offboarding_restores_what_was_enforced(ansible: Ansible, cluster: KubeClient) -> None:

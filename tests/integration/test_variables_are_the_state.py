@@ -11,6 +11,8 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_NETWORK,
+    NAMESPACE,
+    SERVICE_ACCOUNT,
     KubeObject,
     Resource,
 )
@@ -132,6 +134,24 @@ def test_an_empty_include_means_all_and_other_labels_replace_the_former(ansible:
     site(ansible, {**LESS, "egress_include": {}, "egress_exclude": {"matchLabels": {"c": "1"}}})
 
     assert cloud_of(cluster)["projects"] == {"exclude": {"matchLabels": {"c": "1"}}}
+
+
+def test_a_cloud_keeps_the_placement_that_it_was_given(ansible: Ansible, cluster: KubeClient) -> None:
+    assert cloud_of(cluster)["placement"] == "project"
+    given = {"egress_placement": "gateway", "egress_image_pull_secrets": ["theirs"]}
+    site(ansible, {**LESS, **given}, tags="access,configuration")
+    uuid = cloud_of(cluster)["uuid"]
+    account = cluster.get(SERVICE_ACCOUNT, f"avivantage-{uuid}", "avi-egress")
+    assert account
+    assert account["imagePullSecrets"] == [{"name": "theirs"}]
+
+    site(ansible, LESS, tags="access,configuration")
+
+    assert cloud_of(cluster)["placement"] == "gateway"
+    assert not (cluster.get(SERVICE_ACCOUNT, f"avivantage-{uuid}", "avi-egress") or {}).get("imagePullSecrets")
+    labels = (cluster.get(NAMESPACE, "avi-egress") or {})["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+    assert labels["egress.avi.dev/pod-security"] == "restricted", "all pods but egress pods"
 
 
 @pytest.mark.parametrize("nothing", [None, ""])

@@ -22,6 +22,7 @@ FIELD_OF_KIND = {
     "StatefulSet": "stateful_set",
     "PodDisruptionBudget": "disruption_budget",
     "NetworkPolicy": "network_policy",
+    "EndpointSlice": "endpoint_slice",
     "ServiceAccount": "service_account",
     "SecurityContextConstraints": "scc",
 }

@@ -27,7 +27,11 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import GATEWAY, PROJECT
+from ansible_collections.avi.egress.plugins.module_utils.workload import placement
+from ansible_collections.avi.egress.plugins.module_utils.workload.placement import Place
 
+from tests.support.controller_process import NAMESPACE_OF_CONTROLLER
 from tests.support.waiting import wait_for
 
 LABEL = "tests.egress.avi.dev/world"
@@ -42,6 +46,7 @@ class World:
         self.name = f"w{uuid.uuid4().hex[:8]}"
         self.uuid = str(uuid.uuid4())
         self.namespace = self.name
+        self.placement = PROJECT
 
     def set_up(
         self, *, prefix: int = 28, secure: bool = True, quarantine: int = 3600, more: Iterable[str] = (), **fields: Any
@@ -69,6 +74,16 @@ class World:
         other = copy.copy(self)
         other.namespace = name
         return other
+
+    def change_placement(self, wanted: str) -> None:
+        """Where egress pods are to be from now on, and are looked for by this world."""
+        self.placement = wanted
+        self.cluster.patch(EGRESS_CLOUD, self.name, {"spec": {"placement": wanted}})
+
+    def place(self, name: str) -> Place:
+        if self.placement == GATEWAY:
+            return placement.in_gateway(NAMESPACE_OF_CONTROLLER, self.namespace, name)
+        return placement.in_project(self.namespace, name)
 
     def add_namespace(self, name: str) -> None:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: self.name}}}
@@ -98,7 +113,8 @@ class World:
         return found
 
     def controller(self, name: str) -> KubeObject | None:
-        return self.cluster.get(REPLICATION_CONTROLLER, f"{name}-avi-egress-pod", self.namespace)
+        place = self.place(name)
+        return self.cluster.get(REPLICATION_CONTROLLER, place.name, place.namespace)
 
     def condition(self, name: str, kind: str = "EgressReady") -> dict[str, Any]:
         conditions = self.service(name)["status"].get("conditions") or ()
@@ -162,11 +178,9 @@ class World:
         It is ready, or waits after its router has ended once with some last words.
         """
         template = (self.controller(name) or {})["spec"]["template"]
-        metadata = {
-            "name": f"{name}-avi-egress-pod-x",
-            "namespace": self.namespace,
-            **{"labels": template["metadata"]["labels"]},
-        }
+        place = self.place(name)
+        labels = template["metadata"]["labels"]
+        metadata = {"name": f"{place.name}-x", "namespace": place.namespace, "labels": labels}
         spec = {**template["spec"], "nodeName": "nowhere"}
         self.cluster.create(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
         status: dict[str, Any] = {"conditions": [{"type": "Ready", "status": str(last_words is None)}]}
@@ -177,7 +191,8 @@ class World:
         if address:
             status |= {"podIP": address, "podIPs": [{"ip": address}]}
         pod = str(metadata["name"])
-        self.cluster.patch(POD, pod, {"status": {"phase": "Running", **status}}, self.namespace, subresource="status")
+        patch = {"status": {"phase": "Running", **status}}
+        self.cluster.patch(POD, pod, patch, place.namespace, subresource="status")
         return pod
 
     def refuse_pod(self, name: str, message: str | None) -> None:
@@ -185,10 +200,10 @@ class World:
         failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}
         failure["lastTransitionTime"] = timestamp(utc_now() - timedelta(minutes=1))
         status = {"status": {"conditions": [failure] if message else []}}
-        rc = f"{name}-avi-egress-pod"
-        self.cluster.patch(REPLICATION_CONTROLLER, rc, status, self.namespace, subresource="status")
+        place = self.place(name)
+        self.cluster.patch(REPLICATION_CONTROLLER, place.name, status, place.namespace, subresource="status")
 
-    def end_pod(self, pod: str) -> None:
+    def end_pod(self, pod: str, namespace: str | None = None) -> None:
         """Play kubelet: the pod is gone at once."""
-        path = POD.path(self.namespace, pod)
+        path = POD.path(namespace or self.namespace, pod)
         self.cluster._request("DELETE", path, POD, None, {"gracePeriodSeconds": 0, "kind": "DeleteOptions"})

@@ -70,7 +70,7 @@ class Controller:
         self._metrics = Metrics(METRICS_PREFIX)
         self._queue: WorkQueue[Key] = WorkQueue(share_of=share_of)
         waiting, refused = WaitingServices(), RefusedServices()
-        handlers = EventHandlers(self._queue, waiting, refused)
+        handlers = EventHandlers(self._queue, waiting, refused, settings.namespace)
         self._caches = Caches(self._client, outages, handlers)
         handlers.attach(self._caches)
         self._events = EventRecorder(self._client, COMPONENT, settings.identity)

@@ -28,9 +28,10 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import Confl
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import POD, STATEFUL_SET, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL
 from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_ready, made_by
 
-from egress_controller.cache.caches import NAME_LABEL, Caches
+from egress_controller.cache.caches import Caches
 from egress_controller.runtime.logs import line
 
 ROUND_SECONDS = 0.5

@@ -34,7 +34,9 @@ RETRIED_ANNOTATION = f"{API_GROUP}/retried-at"
 NETWORK_LABEL = f"{API_GROUP}/network"
 """On leases and locks: their EgressNetwork."""
 NAMESPACE_LABEL = f"{API_GROUP}/namespace"
-"""On leases: their project."""
+"""On leases, and on what is in the controller's namespace for a project: their project."""
+SERVICE_LABEL = f"{API_GROUP}/service"
+"""On what is in the controller's namespace for a project: the service that it is for."""
 CLAIMED_BY_LABEL = f"{API_GROUP}/claimed-by"
 """On leases: whose they are, and so who gives them up."""
 
@@ -92,6 +94,7 @@ DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 STATEFUL_SET = Resource("apps", "v1", "StatefulSet", "statefulsets")
 POD_DISRUPTION_BUDGET = Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 SERVICE_CIDR = Resource("networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", namespaced=False)
 LEADER_LEASE = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 CUSTOM_RESOURCE_DEFINITION = Resource(

@@ -20,6 +20,9 @@ DEFAULT_BRIDGE_SUBNET = "172.18.0.1/16"
 
 
 DEFAULT_BRIDGE_SUBNET_V6 = "fd00:172:18::1/64"
+PROJECT = "project"
+GATEWAY = "gateway"
+"""Placements: where a cloud's egress pods are, see ``workload.placement``."""
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -56,6 +59,14 @@ class EgressCloud:
     """What the cluster shows of that by itself."""
     told: tuple[str, ...] | None = None
     """What of it the router is told; None for all that is known now."""
+    placement: str = PROJECT
+    controller_namespace: str | None = None
+    """The egress controller's own; None where that is not known."""
+
+    @property
+    def gateway(self) -> str | None:
+        """The namespace that the egress pods of all projects share; None if they are in the projects."""
+        return self.controller_namespace if self.placement == GATEWAY else None
 
     def includes(self, namespace: KubeObject) -> bool:
         if self.exclude.matches(namespace) or namespace["metadata"]["name"] in SYSTEM_NAMESPACES:
@@ -82,6 +93,7 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
         exclude=read_selector(projects.get("exclude")),
         networks=tuple(spec.get("networks") or ()),
         cluster_cidrs=_read_cluster_cidrs(subject, spec.get("clusterCIDRs") or ()),
+        placement=spec.get("placement", PROJECT),
     )
 
 

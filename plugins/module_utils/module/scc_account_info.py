@@ -18,7 +18,7 @@ from ..api.resources import (
     scc_name,
 )
 from ..client.kube_client import KubeClient
-from ..ipam.cloud import EgressCloud, read_cloud
+from ..ipam.cloud import GATEWAY, EgressCloud, read_cloud
 from ..workload.accounts import scc_projects
 from .argument_specs import ArgumentSpec, refuse_empty
 from .result import Result
@@ -106,10 +106,13 @@ def _cloud(
     accounts = _Accounts(cloud, having, frozenset(scc_projects(users, uuid)) if has_scc else None)
     included = {name for name, namespace in namespaces.items() if accounts.includes(namespace)}
     names = set(wanted) if wanted is not None else included | having | (accounts.users or set())
+    gateway = ((obj or {}).get("status") or {}).get("gateway")
+    names -= {gateway} - included - set(wanted or ())
     return {
         "cloud": obj["metadata"]["name"] if obj else None,
         "uuid": uuid,
         "error": error,
+        "placement": cloud.placement if cloud else None,
         "account": account_name(uuid),
         "scc": scc_name(uuid) if scc else None,
         "scc_users": users if has_scc else None,
@@ -129,7 +132,8 @@ def _project(accounts: _Accounts, name: str, namespace: KubeObject | None) -> To
     included = accounts.includes(namespace)
     label = ((namespace or {}).get("metadata", {}).get("labels") or {}).get(POD_SECURITY_LABEL)
     has = {"account": name in accounts.having, "scc_user": None if accounts.users is None else name in accounts.users}
-    needs = {**has, "pod_security": label == PRIVILEGED}
+    apart = accounts.cloud is not None and accounts.cloud.placement == GATEWAY
+    needs = {} if apart else {**has, "pod_security": label == PRIVILEGED}
     return {
         "namespace": name,
         "exists": namespace is not None,

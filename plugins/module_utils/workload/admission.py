@@ -48,7 +48,7 @@ def admit(
     _check_supported(service, subject)
     _check_outside(service, cloud, subject)
     manifests.router_image(cloud, service)
-    manifests.network_policy(service)
+    manifests.network_policy(service, cloud)
     check_named(service, networks)
     wanted = service.egress_pod.network
     allowed = choose_network(cloud, networks, namespace, wanted)

@@ -37,7 +37,9 @@ from ..api.resources import (
 )
 from ..ipam.cloud import EgressCloud
 from ..ipam.network import EgressNetwork
+from . import placement
 from .network_policy import ingress_rules, namespace_peer
+from .placement import Place
 
 CONTAINER_NAME = "avi-egress-router"
 HOST_NAMESPACES = "/proc/1/ns"
@@ -199,12 +201,12 @@ def replication_controller(
 
     ``replicas`` is 0 for as long as a pod of an older rendering is still there.
     """
-    name = egress_pod_name(service.name)
+    place = placement.of(service, cloud)
     return {
-        **_part(REPLICATION_CONTROLLER, service),
+        **part(REPLICATION_CONTROLLER, service, place),
         "spec": {
             "replicas": replicas,
-            "selector": {"name": name},
+            "selector": {"name": place.name},
             "template": _pod_template(service, cloud, network, sources),
         },
     }
@@ -222,9 +224,10 @@ def stateful_set(
     The pods run on different nodes and start side by side. A changed rendering replaces one after the other: a
     StatefulSet never has two pods of one ordinal, so no two ever hold one address.
     """
-    template = _pod_template(service, cloud, network, sources, affinity=_on_different_nodes(service))
+    place = placement.of(service, cloud)
+    template = _pod_template(service, cloud, network, sources, affinity=_on_different_nodes(place))
     return {
-        **_part(STATEFUL_SET, service),
+        **part(STATEFUL_SET, service, place),
         "spec": {
             "replicas": replicas,
             "serviceName": service.name,
@@ -235,31 +238,35 @@ def stateful_set(
     }
 
 
-def disruption_budget(service: EgressService) -> KubeObject:
+def disruption_budget(service: EgressService, cloud: EgressCloud) -> KubeObject:
     """Drains and upgrades take one egress pod at a time (``ha`` only: a budget on a single pod would block them)."""
+    place = placement.of(service, cloud)
     return {
-        **_part(POD_DISRUPTION_BUDGET, service),
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"name": egress_pod_name(service.name)}}},
+        **part(POD_DISRUPTION_BUDGET, service, place),
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"name": place.name}}},
     }
 
 
-def _part(resource: Resource, service: EgressService) -> KubeObject:
-    """The head of an object that belongs to the service and goes with it; all of them have one name."""
-    name = egress_pod_name(service.name)
+def part(resource: Resource, service: EgressService, place: Place) -> KubeObject:
+    """The head of an object that belongs to the service; all of them in one place have one name.
+
+    An owner is of the same namespace. Elsewhere the labels tell whose the object is, and the controller deletes it.
+    """
+    owned = {} if place.is_apart else {"ownerReferences": [owner_reference(service)]}
     return {
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": {
-            "name": name,
-            "namespace": service.namespace,
-            "labels": {"name": name, MANAGED_LABEL: MANAGER},
-            "ownerReferences": [owner_reference(service)],
+            "name": place.name,
+            "namespace": place.namespace,
+            "labels": {**place.labels, MANAGED_LABEL: MANAGER},
+            **owned,
         },
     }
 
 
-def _on_different_nodes(service: EgressService) -> KubeObject:
-    selector = {"matchLabels": {"name": egress_pod_name(service.name)}}
+def _on_different_nodes(place: Place) -> KubeObject:
+    selector = {"matchLabels": {"name": place.name}}
     term = {"labelSelector": selector, "topologyKey": "kubernetes.io/hostname"}
     return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
@@ -271,7 +278,7 @@ def _pod_template(
     sources: Sequence[str],
     affinity: KubeObject | None = None,
 ) -> KubeObject:
-    name, account = egress_pod_name(service.name), account_name(cloud.uuid)
+    place, account = placement.of(service, cloud), account_name(cloud.uuid)
     probe = {"tcpSocket": {"port": service.egress_pod.hm_port}, "timeoutSeconds": 1}
     container: dict[str, Any] = {
         "name": CONTAINER_NAME,
@@ -307,27 +314,26 @@ def _pod_template(
     if affinity:
         pod_spec["affinity"] = affinity
     container["env"] = [*container["env"], {"name": RENDERING_VARIABLE, "value": _digest(pod_spec)}]
-    return {"metadata": {"name": name, "labels": {"name": name}}, "spec": pod_spec}
+    return {"metadata": {"name": place.name, "labels": place.labels}, "spec": pod_spec}
 
 
-def network_policy(service: EgressService, asked_from: str | None = None) -> KubeObject:
+def network_policy(service: EgressService, cloud: EgressCloud) -> KubeObject:
     """Who reaches the egress pod: those whom ``avi_proxy`` admits, by default only pods of the project's own namespace.
 
-    (Article, "Access Patterns".) Refused where a rule of ``avi_proxy`` can't be expressed. ``asked_from`` is the
-    namespace of the egress controller, which asks the health port what has become of the destinations.
+    (Article, "Access Patterns".) Refused where a rule of ``avi_proxy`` can't be expressed. The egress controller is
+    let in too, to ask the health port what has become of the destinations.
     """
-    name = egress_pod_name(service.name)
-    ingress: list[KubeObject] = [{"from": [{"podSelector": {}}]}]
+    place = placement.of(service, cloud)
+    ingress: list[KubeObject] = [{"from": [place.project.pods]}]
     if service.policy is not None:
-        ingress = ingress_rules(
-            service.policy, service.namespace, service.ports, f"Service {service.namespace}/{service.name}"
-        )
-    if asked_from and tried_destinations(service):
-        ingress = [*ingress, _asked_by_controller(asked_from, service.egress_pod.hm_port)]
+        subject = f"Service {service.namespace}/{service.name}"
+        ingress = ingress_rules(service.policy, place.project, service.ports, subject)
+    if cloud.controller_namespace and tried_destinations(service):
+        ingress = [*ingress, _asked_by_controller(cloud.controller_namespace, service.egress_pod.hm_port)]
     return {
-        **_part(NETWORK_POLICY, service),
+        **part(NETWORK_POLICY, service, place),
         "spec": {
-            "podSelector": {"matchLabels": {"name": name}},
+            "podSelector": {"matchLabels": {"name": place.name}},
             "policyTypes": ["Ingress"],
             "ingress": ingress,
         },

@@ -53,7 +53,16 @@ class _Admitted:
         return bool(self.everybody or self.projects or self.blocks)
 
 
-def ingress_rules(policy: Policy, project: str, ports: Sequence[ServicePort], subject: str) -> list[KubeObject]:
+@dataclass(frozen=True)
+class Project:
+    """The project that a service is of."""
+
+    name: str
+    pods: KubeObject
+    """All of its pods, as a peer of a NetworkPolicy where the egress pods are."""
+
+
+def ingress_rules(policy: Policy, project: Project, ports: Sequence[ServicePort], subject: str) -> list[KubeObject]:
     """NetworkPolicy ``spec.ingress`` for a service of a project; Refused (PolicyNotSupported) names the rule."""
     rules = [rule for rule in policy.rules if rule.enable]
     for rule in rules:
@@ -178,14 +187,14 @@ def _not_supported(subject: str, rule: Rule, why: str) -> Refused:
     return Refused(Reason.POLICY_NOT_SUPPORTED, f"{subject}: avi_proxy {rule}: {why}")
 
 
-def _ingress_rule(admitted: _Admitted, project: str, ports: Sequence[ServicePort]) -> KubeObject:
+def _ingress_rule(admitted: _Admitted, project: Project, ports: Sequence[ServicePort]) -> KubeObject:
     """One ingress rule; without ``from`` it admits everybody, without ``ports`` to every port."""
-    own: list[KubeObject] = [{"podSelector": {}}] if project in admitted.projects else []
+    own = [project.pods] if project.name in admitted.projects else []
     rule: KubeObject = {}
     if not admitted.everybody:
         rule["from"] = [
             *own,
-            *(namespace_peer(name) for name in sorted(admitted.projects - {project})),
+            *(namespace_peer(name) for name in sorted(admitted.projects - {project.name})),
             *({"ipBlock": {"cidr": block}} for block in admitted.blocks),
         ]
     if ports:

@@ -35,7 +35,7 @@ from ..api.resources import (
 from ..api.writes import Write, delete, ensure
 from ..ipam.cloud import EgressCloud
 from ..ipam.network import EgressNetwork
-from . import manifests, node_ports, pod_template
+from . import endpoint_slice, manifests, node_ports, placement, pod_template
 from .accounts import scc_users, security_context_constraints, service_account
 from .pods import Refusal, is_finished, made_by, readiness
 
@@ -60,6 +60,7 @@ class Observed:
     stateful_set: KubeObject | None = None
     disruption_budget: KubeObject | None = None
     network_policy: KubeObject | None = None
+    endpoint_slice: KubeObject | None = None
     service_account: KubeObject | None = None
     pods: tuple[KubeObject, ...] = ()
     """Pods that carry the egress pod's label, terminating ones too."""
@@ -68,11 +69,24 @@ class Observed:
     scc: KubeObject | None = None
     has_scc: bool = False
     """Whether the platform serves SecurityContextConstraints at all."""
+    elsewhere: Observed | None = None
+    """What is there of its egress pods in the other placement, as long as they change it."""
 
     def parts(self) -> list[KubeObject]:
         """The objects that carry the egress pod's name and must be the service's own."""
         found = (self.controller, self.stateful_set, self.network_policy, self.disruption_budget)
         return [part for part in found if part]
+
+    @property
+    def running(self) -> list[KubeObject]:
+        """Pods that may hold an address."""
+        return [pod for pod in self.pods if not is_finished(pod)]
+
+    @property
+    def may_run(self) -> bool:
+        """Whether pods run, or are still asked for."""
+        controllers = filter(None, (self.controller, self.stateful_set))
+        return bool(self.running) or any(controller["spec"].get("replicas") for controller in controllers)
 
 
 def serve(
@@ -81,35 +95,38 @@ def serve(
     network: EgressNetwork,
     sources: Sequence[str],
     observed: Observed,
-    asked_from: str | None = None,
 ) -> Plan:
     """The writes that make an admitted service with its leased addresses work.
 
     Isolation comes before the pod, and the Service points to the pod last. A ReplicationController would start the
     new pod beside the old one, so it is held at 0 replicas while pods of an older rendering are there: no two
     pods are ever asked to hold one address. A StatefulSet sees to that by itself, ordinal by ordinal; only pods that
-    another controller made have to end first. ``asked_from``: see ``manifests.network_policy``.
+    another controller made have to end first, and all those in the other placement.
     """
-    for part in observed.parts():
+    for part in [*observed.parts(), *filter(None, [observed.endpoint_slice])]:
         _check_ours(service, cloud, part)
+    elsewhere = observed.elsewhere or Observed()
     cloud = _as_told(service, cloud, network, sources, observed)
     render, found = _kept_controller(service, observed)
     rendered = render(service, cloud, network, sources)
-    running = [pod for pod in observed.pods if not is_finished(pod)]
-    outdated = [pod for pod in running if manifests.is_outdated(pod, rendered)]
+    outdated = [pod for pod in observed.running if manifests.is_outdated(pod, rendered)]
     in_the_way = [pod for pod in outdated if not (service.egress_pod.ha and made_by(pod) == STATEFUL_SET.kind)]
-    if in_the_way:
+    in_the_way += elsewhere.running
+    if in_the_way or elsewhere.may_run:
         rendered = render(service, cloud, network, sources, replicas=0)
+    service_part = _service_part(service, sources, observed.service)
     writes = [
-        *account_writes(cloud.uuid, service.namespace, observed),
-        *ensure(manifests.network_policy(service, asked_from), observed.network_policy),
+        *account_writes(cloud.uuid, placement.of(service, cloud).namespace, observed),
+        *ensure(manifests.network_policy(service, cloud), observed.network_policy),
+        *_end_all(elsewhere, service.name),
         *_end(observed.controller if service.egress_pod.ha else observed.stateful_set, observed.pods),
         *_controller_writes(rendered, found),
-        *_budget_writes(service, observed.disruption_budget),
-        *_service_writes(_service_part(service, sources, observed.service), observed.service),
+        *_budget_writes(service, cloud, observed.disruption_budget),
+        *_slice_writes(service, cloud, service_part, observed),
+        *_service_writes(service_part, observed.service),
     ]
     condition = readiness(observed.pods, in_the_way, sources, observed.refusal)
-    return Plan(tuple(writes), condition, settled=not outdated)
+    return Plan(tuple(writes), condition, settled=not (outdated or elsewhere.may_run))
 
 
 def _as_told(
@@ -141,17 +158,25 @@ def withdraw(namespace: str, name: str, observed: Observed) -> Plan:
     The controller is scaled to 0, and deleted when its pods are gone (article, "Deleting the egress pod"); a
     Service that is still there loses only what this project had added to it.
     """
+    elsewhere = observed.elsewhere or Observed()
+    writes = _end_all(observed, name) + _end_all(elsewhere, name)
+    if observed.endpoint_slice and _is_marked(observed.endpoint_slice):
+        writes += [delete(observed.endpoint_slice)]
+    if observed.service:
+        writes += _service_writes(_service_without_egress(observed.service, namespace, name), observed.service)
+    return Plan(tuple(writes), None, settled=not (observed.running or elsewhere.running))
+
+
+def _end_all(observed: Observed, name: str) -> list[Write]:
+    """The writes that end the egress pods of one placement, and then what they were kept by."""
     writes: list[Write] = []
-    ended = all(is_finished(pod) for pod in observed.pods)
     for controller in (observed.controller, observed.stateful_set):
         if controller and (_is_marked(controller) or _owned_by_service(controller, name)):
             writes += _end(controller, observed.pods)
     for guard in (observed.network_policy, observed.disruption_budget):
-        if guard and (_is_marked(guard) or _owned_by_service(guard, name)) and ended:
+        if guard and (_is_marked(guard) or _owned_by_service(guard, name)) and not observed.running:
             writes += [delete(guard)]
-    if observed.service:
-        writes += _service_writes(_service_without_egress(observed.service, namespace, name), observed.service)
-    return Plan(tuple(writes), None, settled=ended)
+    return writes
 
 
 def wanted_parts(service: EgressService) -> tuple[Resource, ...]:
@@ -208,10 +233,24 @@ def _controller_writes(desired: KubeObject, observed: KubeObject | None) -> list
     return [_patch(observed, {**patch, "spec": spec})]
 
 
-def _budget_writes(service: EgressService, observed: KubeObject | None) -> list[Write]:
+def _budget_writes(service: EgressService, cloud: EgressCloud, observed: KubeObject | None) -> list[Write]:
     if service.egress_pod.ha:
-        return ensure(manifests.disruption_budget(service), observed)
+        return ensure(manifests.disruption_budget(service, cloud), observed)
     return [delete(observed)] if observed else []
+
+
+def _slice_writes(
+    service: EgressService, cloud: EgressCloud, service_part: KubeObject, observed: Observed
+) -> list[Write]:
+    """The way to egress pods that the Service's selector does not reach; one that has another family is made anew."""
+    found = observed.endpoint_slice
+    if not placement.of(service, cloud).is_apart:
+        return [delete(found)] if found else []
+    ports = service_part["spec"].get("ports") or (observed.service or {}).get("spec", {}).get("ports") or ()
+    desired = endpoint_slice.endpoint_slice(service, ports, observed.pods)
+    if found and found["addressType"] != desired["addressType"]:
+        return [delete(found)]
+    return ensure(desired, found)
 
 
 def _check_ours(service: EgressService, cloud: EgressCloud, obj: KubeObject) -> None:
@@ -220,7 +259,7 @@ def _check_ours(service: EgressService, cloud: EgressCloud, obj: KubeObject) -> 
     Releases before 0.2.0 set no mark. Their objects are known by owner, and those that make pods by the account too,
     which no tenant could give to an object of his.
     """
-    pod_spec = obj["spec"].get("template", {}).get("spec")
+    pod_spec = obj.get("spec", {}).get("template", {}).get("spec")
     account = account_name(cloud.uuid)
     unmarked = _owned_by_service(obj, service.name) and (not pod_spec or pod_spec.get("serviceAccountName") == account)
     if not (_is_marked(obj) or unmarked):

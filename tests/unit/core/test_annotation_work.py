@@ -20,7 +20,7 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.field_reader import MAX_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.annotations.service_port import ServicePort
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy import ingress_rules
+from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy import Project, ingress_rules
 
 MOST_CALLS = 400_000
 """Some 50 ms: what an annotation full of ranges takes to be compiled, and a little beyond."""
@@ -142,7 +142,7 @@ BRACKETS = "[" * (MAX_LENGTH // 2) + "]" * (MAX_LENGTH // 2)
 def compile_avi_proxy(text: str) -> None:
     policy = parse_avi_proxy(text)
     if policy is not None:
-        ingress_rules(policy, "green", PORTS, "Service green/web")
+        ingress_rules(policy, Project("green", {"podSelector": {}}), PORTS, "Service green/web")
 
 
 @pytest.mark.parametrize("name", AVI_PROXIES)

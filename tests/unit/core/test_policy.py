@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -15,11 +15,15 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy i
 from ansible_collections.avi.egress.plugins.module_utils.annotations.service_port import ServicePort
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation, Refused
 from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import network_policy
-from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy import MAX_BLOCKS, ingress_rules
+from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy import (
+    MAX_BLOCKS,
+    Project,
+    ingress_rules,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.builders import service
+from tests.support.builders import cloud, service
 
 from .samples import ALLOW_TENANT_DENY_ALL
 
@@ -58,6 +62,9 @@ def vs_port(*numbers: int, criteria: str = "IS_IN") -> dict[str, Any]:
     return {"vs_port": {"match_criteria": criteria, "ports": list(numbers)}}
 
 
+GREEN = Project("green", {"podSelector": {}})
+
+
 def text(*rules: dict[str, Any]) -> str:
     return json.dumps({"networksecuritypolicy": {"rules": rules}})
 
@@ -65,7 +72,7 @@ def text(*rules: dict[str, Any]) -> str:
 def compiled(*rules: dict[str, Any], ports: tuple[ServicePort, ...] = PORTS) -> list[dict[str, Any]]:
     policy = parse_avi_proxy(text(*rules))
     assert policy is not None
-    return ingress_rules(policy, "green", ports, "Service green/web")
+    return ingress_rules(policy, GREEN, ports, "Service green/web")
 
 
 def refused(*rules: dict[str, Any], ports: tuple[ServicePort, ...] = PORTS) -> str:
@@ -77,13 +84,13 @@ def refused(*rules: dict[str, Any], ports: tuple[ServicePort, ...] = PORTS) -> s
 
 
 def test_the_articles_sample_is_the_default() -> None:
-    assert network_policy(service(avi_proxy=ALLOW_TENANT_DENY_ALL)) == network_policy(service())
-    assert network_policy(service())["spec"]["ingress"] == [{"from": OWN}]
+    assert network_policy(service(avi_proxy=ALLOW_TENANT_DENY_ALL), cloud()) == network_policy(service(), cloud())
+    assert network_policy(service(), cloud())["spec"]["ingress"] == [{"from": OWN}]
 
 
 def test_the_egress_pods_network_policy_follows_the_annotation() -> None:
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "blue"}}}
-    found = network_policy(service(avi_proxy=text(rule(1, "ALLOW", {**group("blue"), **vs_port(80)}))))
+    found = network_policy(service(avi_proxy=text(rule(1, "ALLOW", {**group("blue"), **vs_port(80)}))), cloud())
     assert found["spec"]["ingress"] == [{"from": [peer], "ports": [{"protocol": "TCP", "port": 80}]}]
     assert found["spec"]["policyTypes"] == ["Ingress"]
 
@@ -95,16 +102,17 @@ def test_the_egress_controller_reaches_the_health_port_alone() -> None:
     }
     asking = {"from": [pods], "ports": [{"protocol": "TCP", "port": 1000}]}
     egress_pod = {"destination_ip": "10.10.10.200", "hm_port": 1000}
-    assert network_policy(service(egress_pod), "avi-egress")["spec"]["ingress"] == [{"from": OWN}, asking]
+    known = replace(cloud(), controller_namespace="avi-egress")
+    assert network_policy(service(egress_pod), known)["spec"]["ingress"] == [{"from": OWN}, asking]
     closed = service(egress_pod, avi_proxy=text(rule(1, "DENY")))
-    assert network_policy(closed, "avi-egress")["spec"]["ingress"] == [asking]
+    assert network_policy(closed, known)["spec"]["ingress"] == [asking]
     off = service({**egress_pod, "probe": {"interval": 0}})
-    assert network_policy(off, "avi-egress")["spec"]["ingress"] == [{"from": OWN}]
+    assert network_policy(off, known)["spec"]["ingress"] == [{"from": OWN}]
 
 
 @pytest.mark.parametrize("value", ["{}", '{"virtualservice": {"a": [1]}, "pool": "x"}'])
 def test_without_rules_the_own_project_alone_is_admitted(value: str) -> None:
-    assert network_policy(service(avi_proxy=value)) == network_policy(service())
+    assert network_policy(service(avi_proxy=value), cloud()) == network_policy(service(), cloud())
 
 
 @pytest.mark.parametrize("slash", ["/", ""])

@@ -10,7 +10,13 @@ import pytest
 from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES, audit
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
-CONTROLLER = {"kind": "ReplicationController", "name": "shop-avi-egress-pod", "replicas": 1, "ready_replicas": 1}
+CONTROLLER = {
+    "kind": "ReplicationController",
+    "namespace": "green",
+    "name": "shop-avi-egress-pod",
+    "replicas": 1,
+    "ready_replicas": 1,
+}
 
 
 def service(**changes: Any) -> dict[str, Any]:
@@ -215,6 +221,14 @@ def policy(
 )
 def test_a_policy_that_lets_others_into_an_egress_pod_is_found(widens: dict[str, Any]) -> None:
     assert found(network_policies=[widens]) == [("PolicyWidened", "NetworkPolicy green/p")]
+
+
+def test_of_pods_elsewhere_the_policies_there_count_and_none_of_the_project() -> None:
+    apart = service(controllers=[{**CONTROLLER, "namespace": "avi-egress", "name": "green-shop-x-avi-egress-pod"}])
+    assert found(services=[apart], pods=[], network_policies=[policy(ANYBODY)]) == []
+    widens = policy(OWN_PODS, namespace="avi-egress")
+    told = found(services=[apart], pods=[], network_policies=[widens])
+    assert told == [("PolicyWidened", "NetworkPolicy avi-egress/p")]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ from typing import Any, cast
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import Forbidden, InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    MANAGED_LABEL,
+    MANAGER,
+    KubeObject,
+    Resource,
+)
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, Slot, lease_object
 from ansible_collections.avi.egress.plugins.module_utils.module.result import Result
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service
@@ -58,7 +63,8 @@ class Server:
         self.requests.append((resource.kind, namespace, labels, fields))
         if resource.kind in self._forbidden:
             raise Forbidden(403, "permission is missing: no")
-        return self._objects.get(resource.kind, [])
+        found = self._objects.get(resource.kind, [])
+        return [item for item in found if namespace in (None, item["metadata"].get("namespace"))]
 
 
 def tell(server: Server, **options: Any) -> Result:
@@ -113,10 +119,31 @@ def test_a_service_is_told_with_what_serves_it() -> None:
         ("green", 1, "10.70.112.1"),
     ]
     assert found["controllers"] == [
-        {"kind": "ReplicationController", "name": "a-avi-egress-pod", "replicas": 0, "ready_replicas": 0},
-        {"kind": "StatefulSet", "name": "a-avi-egress-pod", "replicas": 2, "ready_replicas": 1},
+        {
+            "kind": "ReplicationController",
+            "namespace": "green",
+            "name": "a-avi-egress-pod",
+            "replicas": 0,
+            "ready_replicas": 0,
+        },
+        {"kind": "StatefulSet", "namespace": "green", "name": "a-avi-egress-pod", "replicas": 2, "ready_replicas": 1},
     ]
     assert (other["ready"], other["leases"], other["controllers"]) == (True, [], [])
+
+
+@pytest.mark.parametrize("options", [{}, {"namespace": "green"}, {"namespace": "green", "name": "a"}])
+def test_what_serves_it_in_the_controllers_namespace_is_told_too(options: dict[str, str]) -> None:
+    marks = {"egress.avi.dev/namespace": "green", "egress.avi.dev/service": "a"}
+    made = controller("ReplicationController", "home-x", 1, 1)
+    made["metadata"] = {**made["metadata"], "ownerReferences": []}
+    ours = {**made, "metadata": {**made["metadata"], "labels": {**marks, MANAGED_LABEL: MANAGER}}}
+    forged = {**made, "metadata": {**made["metadata"], "labels": marks}}
+
+    told = tell(Server(egress("green", "a", READY), ReplicationController=[ours, forged]), **options)
+
+    expected = {"kind": "ReplicationController", "namespace": "home", "name": "x-avi-egress-pod"}
+    (found,) = told.values["services"]
+    assert [{key: item[key] for key in expected} for item in found["controllers"]] == [expected]
 
 
 def test_the_annotation_is_told_as_the_options_that_make_it() -> None:

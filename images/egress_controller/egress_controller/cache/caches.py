@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Hashable, Protocol
+from typing import Hashable, Iterable, Protocol
 
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import find
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
@@ -15,8 +15,11 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
     EGRESS_POD_ANNOTATION,
+    ENDPOINT_SLICE,
     EVENT,
     LIMIT_RANGE,
+    MANAGED_LABEL,
+    MANAGER,
     NAMESPACE,
     NETWORK_POLICY,
     NODE,
@@ -37,6 +40,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     egress_pod_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
+from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL, Place
 from ansible_collections.avi.egress.plugins.module_utils.workload.pod_refusals import FAILED_CREATE
 
 from egress_controller.cache.changed_locks import ChangedLocks
@@ -57,12 +61,8 @@ BY_CLOUD = "cloud"
 BY_NAME_LABEL = "name-label"
 BY_NAME = "name"
 
-NAME_LABEL = "name"
-"""The article's one label on RC, NetworkPolicy and pod; objects without it are none of ours."""
-
-
 PARTS = (REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
-"""What a service is made of, all of one name: its controller, its NetworkPolicy and its disruption budget."""
+"""What keeps a service's egress pods, all in one place: their controller, NetworkPolicy and disruption budget."""
 LIMITS = (RESOURCE_QUOTA, LIMIT_RANGE)
 """What may refuse a project's pods; only that it changed is of interest."""
 FAILED_CREATES = f"reason={FAILED_CREATE}" + "".join(
@@ -111,6 +111,7 @@ class Caches:
         self.parts = {part: self._informer(Selection(part, labels=NAME_LABEL)) for part in PARTS}
         self.failed_creates = self._informer(Selection(EVENT, fields=FAILED_CREATES), {BY_NAME: _about})
         self._limits = [self._informer(Selection(limit), form=HEAD_ONLY) for limit in LIMITS]
+        self.slices = self._informer(Selection(ENDPOINT_SLICE, labels=f"{MANAGED_LABEL}={MANAGER}"))
         self.accounts = self._informer(Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL), {BY_CLOUD: _cloud})
 
     def start(self) -> None:
@@ -163,8 +164,16 @@ class Caches:
                 self._service_cidrs = self._informer(Selection(SERVICE_CIDR))
                 self._service_cidrs.start()
 
-    def part(self, resource: Resource, namespace: str, service: str) -> KubeObject | None:
-        return self.parts[resource].get(egress_pod_name(service), namespace)
+    def part(self, resource: Resource, place: Place) -> KubeObject | None:
+        return self.parts[resource].get(place.name, place.namespace)
+
+    def has_parts(self, places: Iterable[Place]) -> bool:
+        """Whether there is anything of a service's egress pods in these places."""
+        return any(self.part(resource, place) for place in places for resource in PARTS)
+
+    def endpoint_slice(self, namespace: str, service: str) -> KubeObject | None:
+        """The way that leads a Service to egress pods in another namespace."""
+        return self.slices.get(egress_pod_name(service), namespace)
 
     def marked_services(self) -> list[KubeObject]:
         """Every service that asks for egress, or carries a trace of it."""
@@ -186,6 +195,7 @@ class Caches:
             *self.parts.values(),
             self.failed_creates,
             *self._limits,
+            self.slices,
             self.accounts,
         )
 

@@ -15,20 +15,23 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_LEASE,
     EGRESS_NETWORK,
+    ENDPOINT_SLICE,
     EVENT,
     MASS_RELEASE_ANNOTATION,
     NAMESPACE,
     NODE,
     POD,
+    REPLICATION_CONTROLLER,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
     SERVICE_CIDR,
+    STATEFUL_SET,
     KubeObject,
     Resource,
-    egress_pod_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.workload import placement
 from kubernetes.informer import DELETED
 
 from egress_controller.cache.caches import (
@@ -37,7 +40,6 @@ from egress_controller.cache.caches import (
     BY_NETWORK,
     BY_SERVICE,
     LIMITS,
-    NAME_LABEL,
     PARTS,
     Caches,
     is_marked,
@@ -50,16 +52,15 @@ from egress_controller.runtime.work_queue import WorkQueue
 STATUS_DELAY_SECONDS = 0.3
 """A network's figures follow its leases a little later, so that a hundred leases are one write."""
 
-_SUFFIX = egress_pod_name("")
-
 
 class EventHandlers:
-    """The caches' listener."""
+    """The caches' listener; ``gateway`` is the controller's own namespace."""
 
-    def __init__(self, queue: WorkQueue[Key], waiting: WaitingServices, refused: RefusedServices) -> None:
+    def __init__(self, queue: WorkQueue[Key], waiting: WaitingServices, refused: RefusedServices, gateway: str) -> None:
         self._queue = queue
         self._waiting = waiting
         self._refused = refused
+        self._gateway = gateway
         self._caches: Caches | None = None
         self._seen: dict[tuple[str, str], Any] = {}
         self._handlers: dict[Resource, Callable[[Caches, str, KubeObject], None]] = {
@@ -73,6 +74,7 @@ class EventHandlers:
             EGRESS_ADDRESS: self._address,
             POD: self._part,
             **dict.fromkeys(PARTS, self._part),
+            ENDPOINT_SLICE: self._part,
             SERVICE_ACCOUNT: self._account,
             SECURITY_CONTEXT_CONSTRAINTS: self._scc,
             EVENT: self._failed_create,
@@ -96,14 +98,14 @@ class EventHandlers:
         """Whether something of ours is there for a service that lost its annotation."""
         if not all(map(lease_status.is_expired, caches.leases.of(BY_SERVICE, (namespace, name)))):
             return True
-        return any(caches.part(resource, namespace, name) for resource in PARTS)
+        return caches.has_parts(placement.places(self._gateway, namespace, name))
 
     def _namespace(self, caches: Caches, event: str, namespace: KubeObject) -> None:
         metadata = namespace["metadata"]
         if not self._is_news(event, namespace, (metadata.get("labels"), "deletionTimestamp" in metadata)):
             return
         self._add_clouds(caches)
-        self._refused.cause_changed(metadata["name"])  # Its labels say what Pod Security lets in.
+        self._add_all(self._cause_changed(metadata["name"]))  # Its labels say what Pod Security lets in.
         for service in caches.services.of(BY_NAMESPACE, metadata["name"]):
             self._queue.add(service_key(metadata["name"], service["metadata"]["name"]))
 
@@ -163,9 +165,8 @@ class EventHandlers:
             self._add_all(self._waiting.all())
 
     def _part(self, caches: Caches, event: str, part: KubeObject) -> None:
-        label = (part["metadata"].get("labels") or {}).get(NAME_LABEL) or ""
-        if label.endswith(_SUFFIX):
-            self._queue.add(service_key(part["metadata"]["namespace"], label.removesuffix(_SUFFIX)))
+        if service := placement.served_by(part, self._gateway):
+            self._queue.add(service_key(*service))
 
     def _account(self, caches: Caches, event: str, obj: KubeObject) -> None:
         self._queue.add(Key("cloud", obj["metadata"]["labels"][CLOUD_LABEL]))
@@ -175,14 +176,19 @@ class EventHandlers:
         self._add_all(self._refused.cause_changed())
 
     def _limit(self, caches: Caches, event: str, limit: KubeObject) -> None:
-        self._add_all(self._refused.cause_changed(limit["metadata"]["namespace"]))
+        self._add_all(self._cause_changed(limit["metadata"]["namespace"]))
+
+    def _cause_changed(self, namespace: str) -> list[Key]:
+        """The services whose refused pods a change in a namespace may concern: in the gateway, those of any project."""
+        return self._refused.cause_changed(None if namespace == self._gateway else namespace)
 
     def _failed_create(self, caches: Caches, event: str, failed: KubeObject) -> None:
         """A StatefulSet says it nowhere else; that such an Event is forgotten is no news."""
         about = failed.get("involvedObject") or {}
-        name = str(about.get("name", ""))
-        if event != DELETED and name.endswith(_SUFFIX):
-            self._queue.add(service_key(failed["metadata"]["namespace"], name.removesuffix(_SUFFIX)))
+        for controllers in (caches.parts[REPLICATION_CONTROLLER], caches.parts[STATEFUL_SET]):
+            controller = controllers.get(str(about.get("name", "")), failed["metadata"]["namespace"])
+            if event != DELETED and controller:
+                self._part(caches, event, controller)
 
     def _add_clouds(self, caches: Caches) -> None:
         for cloud in caches.clouds.all():

@@ -56,6 +56,7 @@ class ServiceAdmission:
         self._clouds = context.listers.clouds
         self._networks = context.listers.networks
         self._claims = claims
+        self._namespace = context.namespace
 
     def admit(self, service: KubeObject, desired: EgressService) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
         namespace = self._caches.namespaces.get(desired.namespace)
@@ -99,9 +100,9 @@ class ServiceAdmission:
         return [found for found in map(self._networks.look_up, sorted(names)) if isinstance(found, InvalidInput)]
 
     def _informed(self, clouds: Iterable[EgressCloud]) -> list[EgressCloud]:
-        """The clouds with what the cluster shows of its own networks."""
+        """The clouds with what the cluster shows of its own networks, and where their gateway would be."""
         inside = self._caches.seen_networks.known()
-        return [replace(cloud, inside=inside) for cloud in clouds]
+        return [replace(cloud, inside=inside, controller_namespace=self._namespace) for cloud in clouds]
 
     def _refusal(self, service: KubeObject, seen: _Seen, error: Refused, causes: Sequence[InvalidInput]) -> Exception:
         """What to raise for a service that is not admitted: the first of the causes, if there are any."""

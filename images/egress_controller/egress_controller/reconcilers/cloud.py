@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
@@ -29,6 +31,7 @@ class CloudReconciler:
         self._clouds = context.listers.clouds
         self._events = context.events
         self._accounts = accounts
+        self._namespace = context.namespace
 
     def reconcile(self, key: Key) -> None:
         """The key's name is the clouds' uuid."""
@@ -52,22 +55,32 @@ class CloudReconciler:
             for namespace in self._caches.namespaces.all()
             if cloud.includes(namespace) and "deletionTimestamp" not in namespace["metadata"]
         }
+        gateway = replace(cloud, controller_namespace=self._namespace).gateway
+        wanted = included if gateway is None else {gateway}
         if cloud.secure_egress_mode:
-            for namespace in sorted(included):
+            for namespace in sorted(wanted):
                 self._accounts.ensure(cloud.uuid, namespace)
-        excluded = self._accounts.projects(cloud.uuid) - included | self._accounts.stale_users(cloud.uuid, included)
-        if excluded:
-            self._accounts.remove(cloud.uuid, excluded)
-        self._report(obj, _condition(cloud), {"projects": len(included)})
+        wanted |= self._in_use(cloud.uuid) & (included | {self._namespace})
+        surplus = self._accounts.projects(cloud.uuid) - wanted | self._accounts.stale_users(cloud.uuid, wanted)
+        if surplus:
+            self._accounts.remove(cloud.uuid, surplus)
+        self._report(obj, _condition(cloud, gateway), {"projects": len(included), "gateway": gateway})
 
-    def _report(self, obj: KubeObject, condition: Condition, figures: dict[str, int]) -> None:
+    def _in_use(self, uuid: str) -> set[str]:
+        """Where egress pods of the cloud are: those of the former placement need their account until they move."""
+        pods = self._caches.pods(uuid)
+        return {pod["metadata"]["namespace"] for pod in pods.all()} if pods else self._accounts.projects(uuid)
+
+    def _report(self, obj: KubeObject, condition: Condition, figures: dict[str, int | str | None]) -> None:
         former = conditions.find(obj, READY)
         write_status(self._client, EGRESS_CLOUD, obj, {READY: condition}, figures)
         if condition.reason == InvalidInput.reason and (former or {}).get("message") != condition.message:
             self._events.emit(obj, WARNING, condition.reason, condition.message)
 
 
-def _condition(cloud: EgressCloud) -> Condition:
+def _condition(cloud: EgressCloud, gateway: str | None) -> Condition:
+    if cloud.secure_egress_mode and gateway:
+        return Condition(True, Reason.PROJECTS_ONBOARDED, f"the egress pods of all projects are in namespace {gateway}")
     if cloud.secure_egress_mode:
         return Condition(True, Reason.PROJECTS_ONBOARDED, "every included project has its ServiceAccount")
     message = f"{object_key({'kind': 'EgressCloud', 'metadata': {'name': cloud.name}})}: spec.secureEgressMode is false"

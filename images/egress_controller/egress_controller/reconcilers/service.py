@@ -21,6 +21,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     Refused,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    ENDPOINT_SLICE,
     NETWORK_POLICY,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -32,12 +33,15 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     egress_pod_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
-from ansible_collections.avi.egress.plugins.module_utils.workload import plan
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import GATEWAY, PROJECT, EgressCloud
+from ansible_collections.avi.egress.plugins.module_utils.workload import placement, plan
 from ansible_collections.avi.egress.plugins.module_utils.workload.admission import as_allowed
+from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL, Place
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
-from egress_controller.cache.caches import BY_NAME_LABEL, NAME_LABEL, PARTS
+from egress_controller.cache.caches import BY_NAME_LABEL, PARTS
 from egress_controller.cache.context import Context
+from egress_controller.cache.event_handlers import STATUS_DELAY_SECONDS
 from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.conflicts import Conflicts, condition_with
@@ -45,6 +49,7 @@ from egress_controller.ipam.releases import NOT_USED, Releases
 from egress_controller.ipam.service_leases import ServiceLeases
 from egress_controller.reconcilers.accounts import Accounts
 from egress_controller.reconcilers.admission import ServiceAdmission, annotated_addresses
+from egress_controller.reconcilers.moves import Moves
 from egress_controller.reconcilers.reachability import Reachability
 from egress_controller.reconcilers.refusals import Refusals
 from egress_controller.reconcilers.service_conditions import ServiceConditions
@@ -82,6 +87,8 @@ class ServiceReconciler:
         self._leases = ServiceLeases(claims, waiting)
         self._conditions = ServiceConditions(context)
         self._reachability = Reachability(context)
+        self._moves = Moves(context.queue)
+        self._queue = context.queue
         self._namespace = context.namespace
 
     def reconcile(self, key: Key) -> Result | None:
@@ -103,7 +110,9 @@ class ServiceReconciler:
         return None
 
     def _serve(self, service: KubeObject, desired: EgressService) -> Result | None:
-        cloud, networks = self._admission.admit(service, desired)
+        admitting, networks = self._admission.admit(service, desired)
+        cloud = self._in_turn(admitting, desired)
+        place = placement.of(desired, cloud)
         pods = self._caches.pods(cloud.uuid)
         if pods is None:
             raise NotYet(f"the pods of EgressCloud {cloud.name} are not listed yet")
@@ -111,16 +120,19 @@ class ServiceReconciler:
         self._releases.needed(leases)
         desired = as_allowed(desired, network)
         sources = [lease["status"]["address"] for lease in leases]
-        label = egress_pod_name(desired.name)
         observed = replace(
-            self._observe(service, desired.namespace, desired.name, wanted=plan.wanted_parts(desired)),
-            service_account=self._accounts.ensure(cloud.uuid, desired.namespace),
-            pods=tuple(pods.of(BY_NAME_LABEL, (desired.namespace, label))),
+            self._observe(place, wanted=plan.wanted_parts(desired)),
+            service=service,
+            endpoint_slice=self._endpoint_slice(desired.namespace, desired.name, wanted=place.is_apart),
+            service_account=self._accounts.ensure(cloud.uuid, place.namespace),
+            pods=tuple(pods.of(BY_NAME_LABEL, (place.namespace, place.name))),
         )
+        observed = replace(observed, elsewhere=self._elsewhere(desired, place, observed))
+        key = service_key(desired.namespace, desired.name)
         kept = observed.stateful_set if desired.egress_pod.ha else observed.controller
-        refusal, retry = self._refusals.observe(service_key(desired.namespace, desired.name), kept, observed.pods)
+        refusal, retry = self._refusals.observe(key, kept, observed.pods)
         observed = replace(observed, refusal=refusal)
-        decided = plan.serve(desired, cloud, network, sources, observed, self._namespace)
+        decided = plan.serve(desired, cloud, network, sources, observed)
         newest = self._carry_out(decided, service)
         conflicts, again = self._conflicts.observe(service, leases, observed.pods)
         again = soonest(again, retry)
@@ -128,11 +140,14 @@ class ServiceReconciler:
             return again  # The change of its lease calls the service too.
         reachable = self._reachability.observe(desired, sources, observed.pods)
         self._conditions.write(newest, condition_with(conflicts, decided.condition), sources, reachable)
+        is_there = cloud == admitting and observed.elsewhere is None
+        if is_there and decided.condition and decided.condition.ready:
+            self._has_moved(key)
         needed = {lease["metadata"]["name"] for lease in leases}
         unwanted = self._claims.to_give_up(desired.namespace, desired.name, needed)
         if unwanted and decided.settled:
-            live = replace(observed, pods=self._live_pods(desired.namespace, desired.name))
-            if plan.serve(desired, cloud, network, sources, live, self._namespace).settled:
+            live = replace(observed, pods=self._live_pods(place))
+            if plan.serve(desired, cloud, network, sources, live).settled:
                 for lease in unwanted:
                     self._releases.give_up(lease, NOT_USED, "its service uses another")
         return again
@@ -141,9 +156,16 @@ class ServiceReconciler:
         self._waiting.discard(key)
         self._refusals.forget(key)
         self._reachability.forget(key)
+        self._has_moved(key)
         namespace, name = key.namespace, key.name
-        pods = self._live_pods(namespace, name)
-        observed = replace(self._observe(service, namespace, name), pods=pods)
+        project, gateway = self._places(namespace, name)
+        observed = replace(
+            self._observe_live(project),
+            service=service,
+            endpoint_slice=self._endpoint_slice(namespace, name, wanted=gateway is not None),
+            elsewhere=self._observe_live(gateway) if gateway else None,
+        )
+        pods = [*observed.pods, *(observed.elsewhere or Observed()).pods]
         decided = plan.withdraw(namespace, name, observed)
         newest = self._carry_out(decided, service)
         self._conditions.write(newest, None)
@@ -157,30 +179,71 @@ class ServiceReconciler:
         return self._releases.of_ended_service(key, self._claims.to_give_up(namespace, name))
 
     def _refuse(self, service: KubeObject, error: EgressError) -> None:
+        metadata = service["metadata"]
+        self._has_moved(service_key(metadata["namespace"], metadata["name"]))
         self._conditions.write(service, plan.refuse(error).condition)
 
-    def _observe(
-        self, service: KubeObject | None, namespace: str, name: str, wanted: Container[Resource] = PARTS
-    ) -> Observed:
+    def _in_turn(self, cloud: EgressCloud, service: EgressService) -> EgressCloud:
+        """The cloud, with the former placement for as long as it is not the service's turn to leave that."""
+        other = replace(cloud, placement=PROJECT if cloud.placement == GATEWAY else GATEWAY)
+        if not self._caches.has_parts([placement.of(service, other)]):
+            return cloud
+        ours = self._moves.may_move(cloud.uuid, service_key(service.namespace, service.name))
+        return cloud if ours or self._caches.has_parts([placement.of(service, cloud)]) else other
+
+    def _has_moved(self, key: Key) -> None:
+        """If it was its turn: others may move now, and an account that was needed may be needed no more."""
+        if uuid := self._moves.ended(key):
+            self._queue.add_after(Key("cloud", uuid), STATUS_DELAY_SECONDS)
+
+    def _elsewhere(self, service: EgressService, place: Place, here: Observed) -> Observed | None:
+        """What is there in the other placement, with the pods that the server has there now; None for nothing."""
+        gateway = placement.in_gateway(self._namespace, service.namespace, service.name)
+        other = placement.in_project(service.namespace, service.name) if place.is_apart else gateway
+        is_new = not (here.controller or here.stateful_set)
+        found = self._observe(other, CONTROLLERS if is_new and self._has_gateway() else ())
+        return replace(found, pods=self._live_pods(other)) if found.parts() else None
+
+    def _places(self, namespace: str, name: str) -> tuple[Place, Place | None]:
+        """Where there may be something of a service: in its project, and in the gateway if that is in use."""
+        project = placement.in_project(namespace, name)
+        gateway = placement.in_gateway(self._namespace, namespace, name)
+        return project, gateway if self._has_gateway() or self._caches.has_parts([gateway]) else None
+
+    def _has_gateway(self) -> bool:
+        """Whether egress pods are to be in the controller's namespace, or may still be there, as an account is."""
+        if any(cloud["spec"].get("placement") == GATEWAY for cloud in self._caches.clouds.all()):
+            return True
+        return any(account["metadata"]["namespace"] == self._namespace for account in self._caches.accounts.all())
+
+    def _endpoint_slice(self, namespace: str, name: str, wanted: bool) -> KubeObject | None:
+        cached = self._caches.endpoint_slice(namespace, name)
+        if cached or not wanted:
+            return cached
+        return self._client.get(ENDPOINT_SLICE, egress_pod_name(name), namespace)
+
+    def _observe_live(self, place: Place) -> Observed:
+        return replace(self._observe(place), pods=self._live_pods(place))
+
+    def _observe(self, place: Place, wanted: Container[Resource] = PARTS) -> Observed:
         """From the caches; what they don't show of ``wanted`` is asked for: they may lag and selectors may hide it."""
 
         def part(resource: Resource) -> KubeObject | None:
-            cached = self._caches.part(resource, namespace, name)
+            cached = self._caches.part(resource, place)
             if cached or resource not in wanted:
                 return cached
-            return self._client.get(resource, egress_pod_name(name), namespace)
+            return self._client.get(resource, place.name, place.namespace)
 
         return Observed(
-            service=service,
             controller=part(REPLICATION_CONTROLLER),
             stateful_set=part(STATEFUL_SET),
             network_policy=part(NETWORK_POLICY),
             disruption_budget=part(POD_DISRUPTION_BUDGET),
         )
 
-    def _live_pods(self, namespace: str, name: str) -> tuple[KubeObject, ...]:
+    def _live_pods(self, place: Place) -> tuple[KubeObject, ...]:
         """As the server has them now: an address is given up on this answer, never on a cache's."""
-        return tuple(self._client.list(POD, namespace, labels=f"{NAME_LABEL}={egress_pod_name(name)}"))
+        return tuple(self._client.list(POD, place.namespace, labels=f"{NAME_LABEL}={place.name}"))
 
     def _carry_out(self, decided: Plan, service: KubeObject | None) -> KubeObject | None:
         """Do the plan's writes; gives the Service as it is after them."""

@@ -17,10 +17,13 @@ from ...api.resources import (
     AVI_PROXY_ANNOTATION,
     EGRESS_LEASE,
     EGRESS_POD_ANNOTATION,
+    MANAGED_LABEL,
+    MANAGER,
     NAMESPACE_LABEL,
     REACHABLE_CONDITION,
     REPLICATION_CONTROLLER,
     SERVICE,
+    SERVICE_LABEL,
     SOURCE_IPS_ANNOTATION,
     STATEFUL_SET,
     KubeObject,
@@ -68,13 +71,13 @@ def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     services = sorted(filter(is_egress_service, listed), key=_name)
     warnings: list[str] = []
     leases = _leases(cluster, namespace, warnings)
-    controllers = _controllers(cluster, namespace, name, warnings)
+    controllers = _controllers(cluster, options, services, warnings)
     found = [
         {
             **_head(service),
             **report_of(service),
             "leases": None if leases is None else leases.get(_name(service), []),
-            "controllers": None if controllers is None else controllers.get(service["metadata"]["uid"], []),
+            "controllers": None if controllers is None else controllers.get(_name(service), []),
         }
         for service in services
     ]
@@ -154,24 +157,50 @@ def _leases(
 
 
 def _controllers(
-    cluster: KubeClient, namespace: str | None, name: str | None, warnings: list[str]
-) -> Mapping[str, list[Told]] | None:
-    """What keeps the egress pods of each service, by the Service's uid; two while one takes over from the other."""
-    fields = f"metadata.name={egress_pod_name(name)}" if name else None
-    found = defaultdict(list)
+    cluster: KubeClient, options: Options, services: Sequence[KubeObject], warnings: list[str]
+) -> Mapping[ServiceName, list[Told]] | None:
+    """What keeps the egress pods of each service; two while one takes over from the other.
+
+    In the project, where the Service owns it, or in the egress controller's namespace, where labels say whose it is.
+    """
+    names = {service["metadata"]["uid"]: _name(service) for service in services}
+    namespace, name = options["namespace"], options["name"]
+    # Elsewhere they have other names.
+    fields = f"metadata.name={egress_pod_name(name)}" if namespace and name else None
+    found: dict[ServiceName, list[Told]] = defaultdict(list)
     for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
         listed = _readable(cluster, resource, namespace, warnings, fields=fields)
         if listed is None:
             return None
         for controller in listed:
-            for owner in controller["metadata"].get("ownerReferences") or ():
-                found[owner["uid"]].append(_controller(controller))
+            owners = [owner["uid"] for owner in controller["metadata"].get("ownerReferences") or ()]
+            for owner in {names[uid] for uid in owners if uid in names} or _marked_for(controller):
+                found[owner].append(_controller(controller))
+    elsewhere = [service for service in services if waiting.is_ready(service) and not found.get(_name(service))]
+    if namespace and elsewhere:
+        for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
+            labels = f"{MANAGED_LABEL}={MANAGER},{NAMESPACE_LABEL}={namespace}"
+            listed = _readable(cluster, resource, None, warnings, labels=labels)
+            if listed is None:
+                return None
+            for controller in listed:
+                for owner in _marked_for(controller):
+                    found[owner].append(_controller(controller))
     return found
+
+
+def _marked_for(controller: KubeObject) -> set[ServiceName]:
+    """The service that the egress controller has made it for in its own namespace."""
+    labels = controller["metadata"].get("labels") or {}
+    if labels.get(MANAGED_LABEL) != MANAGER or SERVICE_LABEL not in labels or NAMESPACE_LABEL not in labels:
+        return set()
+    return {(labels[NAMESPACE_LABEL], labels[SERVICE_LABEL])}
 
 
 def _controller(controller: KubeObject) -> Told:
     return {
         "kind": controller["kind"],
+        "namespace": controller["metadata"]["namespace"],
         "name": controller["metadata"]["name"],
         "replicas": controller["spec"].get("replicas", 0),
         "ready_replicas": (controller.get("status") or {}).get("readyReplicas", 0),

@@ -85,7 +85,7 @@ def test_what_may_refuse_pods_calls_the_refused_services_of_its_project(
 ) -> None:
     clock = Clock()
     queue, refused = WorkQueue[Key](clock), RefusedServices(clock)
-    handlers = EventHandlers(queue, WaitingServices(), refused)
+    handlers = EventHandlers(queue, WaitingServices(), refused, "avi-egress")
     service = {"metadata": {"name": "web", "namespace": "green"}}
     caches: Any = SimpleNamespace(services=Store(service), clouds=Store())
     handlers.attach(caches)

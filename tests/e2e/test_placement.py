@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Placement ``gateway`` with real packets: the project has its address, and nothing privileged in it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.outside import Outside
+from tests.support.project import NODES, Project
+from tests.support.waiting import wait_for
+
+SERVICE = "apart"
+HOME = ("-n", "avi-egress")
+ENFORCE = "pod-security.kubernetes.io/enforce"
+
+
+@pytest.fixture(scope="module")
+def guarded(new_project: Any) -> Iterator[Project]:
+    """A project that admits no privileged pod, in a cloud of its own whose egress pods are in the gateway."""
+    project: Project = new_project("guarded", included=False, labels={ENFORCE: "baseline"})
+    kubectl = project.kubectl
+    spec = {
+        "uuid": str(uuid.uuid4()),
+        "secureEgressMode": True,
+        "routerImage": kubectl.json("get", "egresscloud", "default")["spec"]["routerImage"],
+        "placement": "gateway",
+        "projects": {"include": {"names": [project.name]}},
+    }
+    # As the role labels it for this placement.
+    kubectl.run("label", "namespace", "avi-egress", "--overwrite", f"{ENFORCE}=privileged")
+    name = {"metadata": {"name": project.name}}
+    kubectl.apply({"apiVersion": "egress.avi.dev/v1", "kind": "EgressCloud", **name, "spec": spec})
+    yield project
+    project.delete(SERVICE)
+    wait_for("its pods are gone", lambda: not egress_pods(project))
+    kubectl.run("delete", "egresscloud", project.name)
+    kubectl.run("label", "namespace", "avi-egress", "--overwrite", f"{ENFORCE}=restricted")
+
+
+def egress_pods(project: Project) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = project.kubectl.json(
+        *HOME, "get", "pods", "-l", f"egress.avi.dev/namespace={project.name},egress.avi.dev/service={SERVICE}"
+    )["items"]
+    return found
+
+
+def test_the_project_has_its_own_address_and_nothing_privileged(
+    guarded: Project, blue: Project, outside: Outside
+) -> None:
+    guarded.create_service(SERVICE, {"destination_ip": outside.destination})
+    guarded.wait_ready(SERVICE)
+    address, source = guarded.cluster_ip(SERVICE), guarded.source_ip(SERVICE)
+    wait_for("it leads there", lambda: guarded.fetch(address).seen == source)
+    (pod,) = egress_pods(guarded)
+    for node in NODES:
+        for host in (address, pod["status"]["podIP"]):
+            assert guarded.fetch(host, node=node).seen == source
+            wait_for("blue is refused", lambda to=host, at=node: blue.fetch(to, node=at).refused)
+    assert [item["metadata"]["name"] for item in guarded.json("get", "pods,replicationcontrollers")["items"]] == [
+        f"client-{node}" for node in NODES
+    ]
+    names = {item["metadata"]["name"] for item in guarded.json("get", "serviceaccounts")["items"]}
+    assert names == {"default"}
+    labels = guarded.kubectl.json("get", "namespace", guarded.name)["metadata"]["labels"]
+    assert labels[ENFORCE] == "baseline"
+
+    guarded.kubectl.run(*HOME, "delete", "pod", pod["metadata"]["name"])
+    wait_for("its successor serves", lambda: guarded.fetch(address).seen == source)
+    assert pod["metadata"]["uid"] not in {item["metadata"]["uid"] for item in egress_pods(guarded)}
