@@ -127,6 +127,16 @@ def test_the_health_port_needs_no_connection_tracking(net: Net, pod: Pod) -> Non
     assert not tracked(pod, "-p", "tcp", "--dport", str(HEALTH))
 
 
+def test_a_crowd_at_the_health_port_keeps_no_probe_from_its_answer(pod: Pod) -> None:
+    """Pods of a project whose policy lets them to that port, and more of them than the router listens to at once."""
+    pod.start().wait_ready()
+    with ExitStack() as stack:
+        for _number in range(300):
+            stack.enter_context(pod.connect(HEALTH))
+        assert pod.is_healthy()
+        assert pod.http("/readyz") == (200, "ok\n")
+
+
 @pytest.fixture
 def name_server(pod: Pod) -> Iterator[DnsServer]:
     server = DnsServer(pod.client, pod.net)

@@ -7,9 +7,12 @@ A tcpSocket probe, as the article's, needs no more than the connect.
 
 from __future__ import annotations
 
+import errno
 import logging
+import selectors
 import socket
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Thread
@@ -17,8 +20,11 @@ from typing import Final
 
 from egress_router.watch import Watch
 
-# Seconds that one client may take to ask, and to hear; requests are answered one after the other.
-_PATIENCE: Final = 1.0
+# Seconds that one client may take to ask and to hear.
+_PATIENCE: Final = 2.0
+_MOST_CLIENTS: Final = 64
+# As many as the kernel takes (net.core.somaxconn): they wait there while a page is made.
+_BACKLOG: Final = 4096
 _LONGEST_REQUEST: Final = 8192
 _REASONS: Final = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 
@@ -34,8 +40,82 @@ class Page:
     content_type: str = "text/plain; charset=utf-8"
 
 
+class _Client:
+    """One that is still asking, or still hearing."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self.line = line
+        self.until = time.monotonic() + _PATIENCE
+        self.request = b""
+        self.answer: bytes | None = None
+
+
+class _Crowd:
+    """The clients that are there, the longest first: of too many the first has to go, and so has whose time is over."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._clients: OrderedDict[_Client, None] = OrderedDict()
+
+    def ready(self) -> list[_Client]:
+        """Wait until somebody comes, can go on or is too late: those that can go on."""
+        first = next(iter(self._clients), None)
+        keys = self._selector.select(None if first is None else max(0.0, first.until - time.monotonic()))
+        while (first := next(iter(self._clients), None)) and first.until <= time.monotonic():
+            self.end(first)
+        return [key.data for key, _events in keys if key.data in self._clients]
+
+    def accept_all(self) -> bool:
+        """Take in who waits; whether the listener goes on."""
+        for _number in range(_MOST_CLIENTS):
+            try:
+                line, _address = self._listener.accept()
+            except BlockingIOError:
+                return True
+            except OSError as error:
+                # EINVAL: it was shut down. All else is about one that had come and is gone (Linux, accept(2)).
+                return error.errno != errno.EINVAL
+            line.setblocking(False)
+            client = _Client(line)
+            self._clients[client] = None
+            self._selector.register(line, selectors.EVENT_READ, client)
+            if len(self._clients) > _MOST_CLIENTS:
+                self.end(next(iter(self._clients)))
+        return True
+
+    def __contains__(self, client: _Client) -> bool:
+        return client in self._clients
+
+    def answer(self, client: _Client, answer: bytes) -> None:
+        """From now on the client is told."""
+        client.answer = answer
+        self._selector.modify(client.line, selectors.EVENT_WRITE, client)
+
+    def release(self, client: _Client) -> socket.socket:
+        """The client's connection, which is somebody else's concern now."""
+        del self._clients[client]
+        self._selector.unregister(client.line)
+        return client.line
+
+    def end(self, client: _Client) -> None:
+        self.release(client).close()
+
+    def close(self) -> None:
+        """Hang up on all, and on the listener."""
+        for client in list(self._clients):
+            self.end(client)
+        self._selector.close()
+        self._listener.close()
+
+
 class HealthPort:
-    """A TCP listener on every address of the pod."""
+    """A TCP listener on every address of the pod.
+
+    Whoever connects is accepted at once, and no client waits for another: how many may be there, how long each may take
+    and how much it may send are bounded, so that a crowd of them shuts the port to no probe.
+    """
 
     def __init__(
         self, port: int, pages: Mapping[str, Callable[[], Page]], watches: Mapping[str, Watch] | None = None
@@ -58,51 +138,51 @@ class HealthPort:
         """Refuse connections from now on."""
         if self._listener is None:
             return
-        # close() alone would leave accept() waiting in its thread, and with it the port open.
+        # Ends the thread, which closes it.
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
         self._listener = None
         for watch in self._watches.values():
             watch.close()
         log.info("health port closed port=%d", self._port)
 
     def _serve(self, listener: socket.socket) -> None:
+        """Until the listener is shut down."""
+        crowd = _Crowd(listener)
         while True:
-            try:
-                connection, _client = listener.accept()
-            except OSError:
-                return
-            try:
-                stays = self._answer(connection)
-            except OSError:
-                # A probe that connects and leaves is what this port is for.
-                stays = False
-            if not stays:
-                connection.close()
+            ready = crowd.ready()
+            if not crowd.accept_all():
+                break
+            for client in ready:
+                if client in crowd:
+                    self._attend(client, crowd)
+                    # A page may take its time: nobody waits at the door for more than one.
+                    crowd.accept_all()
+        crowd.close()
 
-    def _answer(self, connection: socket.socket) -> bool:
-        """Whether the client stays connected."""
-        request, end = b"", time.monotonic() + _PATIENCE
-        while b"\r\n\r\n" not in request and len(request) < _LONGEST_REQUEST:
-            connection.settimeout(max(0.001, end - time.monotonic()))
-            part = connection.recv(_LONGEST_REQUEST)
-            if not part:
-                return False
-            request += part
-        line = request.split(b"\r\n", 1)[0].decode("ascii", errors="replace")
-        connection.settimeout(_PATIENCE)
-        if watch := self._watch(line):
-            connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/jsonl\r\n\r\n")
-            watch.add(connection)
-            return True
-        page = self._page(line)
-        body = page.text.encode()
-        head = (
-            f"HTTP/1.0 {page.status} {_REASONS[page.status]}\r\n"
-            f"Content-Type: {page.content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        connection.sendall(head.encode() + body)
-        return False
+    def _attend(self, client: _Client, crowd: _Crowd) -> None:
+        try:
+            if client.answer is None:
+                self._hear(client, crowd)
+            else:
+                client.answer = client.answer[client.line.send(client.answer) :]
+                if not client.answer:
+                    crowd.end(client)
+        except OSError:
+            # A probe that connects and leaves is what this port is for.
+            crowd.end(client)
+
+    def _hear(self, client: _Client, crowd: _Crowd) -> None:
+        part = client.line.recv(_LONGEST_REQUEST)
+        client.request += part
+        if not part:
+            crowd.end(client)
+        elif b"\r\n\r\n" in client.request or len(client.request) >= _LONGEST_REQUEST:
+            line = client.request.split(b"\r\n", 1)[0].decode("ascii", errors="replace")
+            if watch := self._watch(line):
+                client.line.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/jsonl\r\n\r\n")
+                watch.add(crowd.release(client))
+            else:
+                crowd.answer(client, _http(self._page(line)))
 
     def _watch(self, line: str) -> Watch | None:
         method, _blank, rest = line.partition(" ")
@@ -117,7 +197,19 @@ class HealthPort:
         return make() if make else Page(404, f"{' or '.join(self._pages)}\n")
 
 
+def _http(page: Page) -> bytes:
+    body = page.text.encode()
+    head = (
+        f"HTTP/1.0 {page.status} {_REASONS[page.status]}\r\n"
+        f"Content-Type: {page.content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 def _listen(port: int) -> socket.socket:
     if socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("", port))
+        made = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
+    else:
+        made = socket.create_server(("", port), backlog=_BACKLOG)
+    made.setblocking(False)
+    return made

@@ -26,10 +26,13 @@ class Watch:
         self._clients: list[socket.socket] = []
 
     def add(self, client: socket.socket) -> None:
-        """Keep a client that has heard the head of its answer; raise OSError if it can't be told."""
+        """Keep a client that has heard the head of its answer, unless it can't be told."""
         with self._lock:
-            _tell(client, self._line())
             self._clients.append(client)
+            try:
+                _tell(client, self._line())
+            except OSError:
+                self._drop(client)
             for former in self._clients[:-_MOST_CLIENTS]:
                 self._drop(former)
 

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from egress_router import health
@@ -88,6 +89,43 @@ def test_what_is_no_get_is_refused(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), 5) as client:
         client.sendall(b"POST /readyz HTTP/1.0\r\n\r\n")
         assert client.recv(100).startswith(b"HTTP/1.0 405 ")
+
+
+def test_a_crowd_that_says_nothing_keeps_nobody_from_an_answer(free_port: int) -> None:
+    """More than may be there at once, and none of them has been hung up on for its time yet."""
+    made = HealthPort(free_port, {"/readyz": lambda: Page(200, "ok\n")})
+    made.open()
+    try:
+        with ExitStack() as stack:
+            for _number in range(300):
+                stack.enter_context(socket.create_connection(("127.0.0.1", free_port), 5))
+            with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/readyz", timeout=1) as answer:
+                assert answer.read() == b"ok\n"
+    finally:
+        made.close()
+
+
+def test_an_answer_that_a_client_takes_slowly_comes_whole(free_port: int) -> None:
+    text = "x" * 8_000_000
+    made = HealthPort(free_port, {"/metrics": lambda: Page(200, text)})
+    made.open()
+    try:
+        with socket.create_connection(("127.0.0.1", free_port), 5) as client, client.makefile("rb") as stream:
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert len(stream.read().partition(b"\r\n\r\n")[2]) == len(text)
+    finally:
+        made.close()
+
+
+def test_a_port_that_is_closed_opens_again_at_once(free_port: int) -> None:
+    made = HealthPort(free_port, {"/readyz": lambda: Page(200, "ok\n")})
+    for _time in range(20):
+        made.open()
+        with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/readyz", timeout=5) as answer:
+            assert answer.status == 200
+        made.close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", free_port), 5)
 
 
 def test_a_client_that_dawdles_holds_up_nobody_for_long(port: int) -> None:
