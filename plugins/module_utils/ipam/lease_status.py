@@ -52,6 +52,38 @@ def address(lease: KubeObject | None) -> str | None:
     return _status(lease).get("address")
 
 
+def project(lease: KubeObject | None) -> str | None:
+    """The UID of the namespace that got its address; None where nobody has noted it."""
+    return _status(lease).get("namespaceUID")
+
+
+def of_project(lease: KubeObject, uid: str | None) -> Status:
+    """The status of a lease whose holding is noted to be of a namespace."""
+    return {**_status(lease), "namespaceUID": uid}
+
+
+def is_of_another(lease: KubeObject, uid: str | None) -> bool:
+    """Whether its address was another namespace's of this name, as far as both are known."""
+    return uid is not None and project(lease) not in (None, uid)
+
+
+def was_anothers(lease: KubeObject | None, held: str, uid: str | None) -> bool:
+    """Whether a lease remembers that another namespace of this name was the last that had an address."""
+    owners = [item.get("namespaceUID") for item in _remembered(lease) if item["address"] == held]
+    return uid is not None and bool(owners) and owners[-1] not in (None, uid)
+
+
+def may_have_forgotten(lease: KubeObject | None, held: str) -> bool:
+    """Whether a lease may have had an address before all that it remembers."""
+    found = _remembered(lease)
+    return len(found) > HISTORY_LENGTH and all(item["address"] != held for item in found)
+
+
+def _remembered(lease: KubeObject | None) -> list[Status]:
+    status = _status(lease)
+    return [item for item in (*(status.get("history") or ()), status) if "address" in item]
+
+
 def is_bound(lease: KubeObject | None) -> bool:
     return phase(lease) == BOUND and address(lease) is not None
 
@@ -76,14 +108,19 @@ def reopened(lease: KubeObject) -> Status:
     return {key: value for key, value in _status(lease).items() if key != "phase"}
 
 
-def bound(lease: KubeObject, to: str, now: datetime) -> Status:
-    """The status with which a holding begins; the one before it, if any, becomes history."""
+def bound(lease: KubeObject, to: str, now: datetime, uid: str | None = None) -> Status:
+    """The status with which a holding begins; the one before it, if any, becomes history.
+
+    ``uid``: of the namespace that holds it, if that is known.
+    """
     status = _status(lease)
     past = list(status.get("history") or ())
     if {"address", "boundAt", "releasedAt"} <= status.keys():
-        past.append({key: status[key] for key in ("address", "boundAt", "releasedAt", "reason") if key in status})
+        kept = ("address", "boundAt", "releasedAt", "reason", "namespaceUID")
+        past.append({key: status[key] for key in kept if key in status})
     history = {"history": past[-HISTORY_LENGTH:]} if past else {}
-    return {"phase": BOUND, "address": to, "boundAt": timestamp(now), **history}
+    owner = {"namespaceUID": uid} if uid else {}
+    return {"phase": BOUND, "address": to, "boundAt": timestamp(now), **owner, **history}
 
 
 def released(lease: KubeObject, now: datetime, reason: str) -> Status:

@@ -43,6 +43,9 @@ ADMINISTRATOR = "administrator"
 IMPORT = "import"
 """Brought from another cluster: the controller's as soon as its service is there."""
 
+PROJECT_GONE = "ProjectGone"
+"""Why a holding ended whose namespace was deleted and made again."""
+
 QUOTA_EXCEEDED = Reason.QUOTA_EXCEEDED
 
 Draw = Callable[[AddressPool], Iterator[str]]
@@ -79,6 +82,8 @@ class Claim:
     """Of any address that will do; a wanted one has its own."""
     claimed_by: str = ADMINISTRATOR
     """The label's value: who gives the lease up again."""
+    project: str | None = None
+    """The UID of the slot's namespace; None for any of its name."""
 
 
 def claim(store: LeaseStore, network: EgressNetwork, asked: Claim, draw: Draw, now: datetime) -> KubeObject:
@@ -92,18 +97,23 @@ def claim(store: LeaseStore, network: EgressNetwork, asked: Claim, draw: Draw, n
 
     A lease that is not Bound gets a new address where its own is not what is asked for, is not leased any more or is
     in conflict. Its former one stays locked for the slot, which may take it up again until its quarantine is over.
+    What a deleted project of the same name has left goes into quarantine, and the slot gets another address.
 
     What is refused makes no lease, and where that is known beforehand no write at all.
     """
     slot = asked.slot
-    lease, candidates = store.get(EGRESS_LEASE, slot.lease), _candidates(store, network, asked, draw)
+    lease = store.get(EGRESS_LEASE, slot.lease)
+    candidates = _candidates(store, network, asked, draw, lease)
     if is_new := lease is None:
         _check_quota_of(store, network, asked)
         candidates = _require_any(store, network, asked, candidates)
         lease = _create(store, slot, asked.claimed_by)
-    held = address_to_keep(lease, asked.wanted, asked.ip_family)
+    is_left = is_left_by_another(lease, asked.project)
+    if is_left:
+        lease = release(store, lease, now, PROJECT_GONE)
+    held = None if is_left else address_to_keep(lease, asked.wanted, asked.ip_family)
     if held and lease_status.is_bound(lease):
-        return lease
+        return _of_project(store, lease, asked)
     if not is_new and not lease_status.is_released(lease):
         _check_quota_of(store, network, asked)
     lease = begin(store, lease, asked.claimed_by)
@@ -116,10 +126,28 @@ def claim(store: LeaseStore, network: EgressNetwork, asked: Claim, draw: Draw, n
             _delete_unless_used(store, lease)
             raise
     try:
-        return write_status(store, lease, lease_status.bound(lease, address, now))
+        return write_status(store, lease, lease_status.bound(lease, address, now, asked.project))
     except Conflict:
         _unlock_unless_needed(store, slot, lease, address)
         raise
+
+
+def is_left_by_another(lease: KubeObject, project: str | None) -> bool:
+    """Whether what a lease holds, or held last, was that of another namespace of the same name, which is gone.
+
+    What an administrator has leased ahead stays with the name until he gives it back.
+    """
+    if lease_status.is_bound(lease) and claimed_by(lease) != CONTROLLER:
+        return False
+    return lease_status.is_of_another(lease, project)
+
+
+def _of_project(store: LeaseStore, lease: KubeObject, asked: Claim) -> KubeObject:
+    """A Bound lease with its namespace noted: a lease of before 0.2.0, or one that came from elsewhere, has none."""
+    is_noted = asked.project is None or lease_status.project(lease) is not None
+    if is_noted or not asked.claimed_by == claimed_by(lease) == CONTROLLER:
+        return lease
+    return write_status(store, lease, lease_status.of_project(lease, asked.project))
 
 
 def address_to_keep(lease: KubeObject, wanted: str | None, ip_family: str) -> str | None:
@@ -332,8 +360,13 @@ def slot_of(lease: KubeObject) -> Slot:
     return Slot(spec["network"], spec["namespace"], spec["service"], spec["slot"])
 
 
-def _candidates(store: LeaseStore, network: EgressNetwork, asked: Claim, draw: Draw) -> Iterator[str]:
-    """The addresses that a claim may try, in their order; nothing is looked up before the first is asked for."""
+def _candidates(
+    store: LeaseStore, network: EgressNetwork, asked: Claim, draw: Draw, lease: KubeObject | None
+) -> Iterator[str]:
+    """The addresses that a claim may try, in their order; nothing is looked up before the first is asked for.
+
+    ``lease``: the slot's as it was found. What a deleted project of the same name had by it is none of them.
+    """
     slot, wanted, ip_family = asked.slot, asked.wanted, asked.ip_family
     if wanted:
         check_wanted(network, slot.namespace, wanted)
@@ -342,9 +375,12 @@ def _candidates(store: LeaseStore, network: EgressNetwork, asked: Claim, draw: D
     for orphan in locks.locks_of(store, slot.lease):
         # Locked before a crash, a lost lease or a change of family: taking it up again is sticky, and nothing leaks.
         address = str(orphan["spec"]["address"])
-        if family_of(address) == ip_family and network.leases(address, slot.namespace):
+        known = asked.project is None or not lease_status.may_have_forgotten(lease, address)
+        mine = known and not lease_status.was_anothers(lease, address, asked.project)
+        if mine and family_of(address) == ip_family and network.leases(address, slot.namespace):
             yield address
-    yield from draw(network.drawn.of(ip_family))
+    drawn = draw(network.drawn.of(ip_family))
+    yield from (address for address in drawn if not lease_status.was_anothers(lease, address, asked.project))
 
 
 def _require_any(store: LeaseStore, network: EgressNetwork, asked: Claim, candidates: Iterator[str]) -> Iterator[str]:

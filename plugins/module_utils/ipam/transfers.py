@@ -40,8 +40,12 @@ def claim(
         return found
 
 
-def transfer(store: LeaseStore, source: KubeObject, slot: Slot, now: datetime, claimed_by: str) -> KubeObject:
+def transfer(
+    store: LeaseStore, source: KubeObject, slot: Slot, now: datetime, claimed_by: str, project: str | None = None
+) -> KubeObject:
     """The Bound lease of a slot, with the address that another lease of its network has given back.
+
+    ``project``: the UID of the slot's namespace, if that is known.
 
     Refused where the source does not have its address to give, or the slot holds another. The source becomes Expired,
     then the lock the slot's, then the slot's lease Bound; repeating it completes what broke off. Until then the lock
@@ -64,7 +68,7 @@ def transfer(store: LeaseStore, source: KubeObject, slot: Slot, now: datetime, c
     target = leases.begin(store, target, claimed_by)
     if not locks.is_holder(lock, target):
         locks.lock_again(store, lock, target)
-    return leases.write_status(store, target, lease_status.bound(target, address, now))
+    return leases.write_status(store, target, lease_status.bound(target, address, now, project))
 
 
 def take_over(
@@ -77,9 +81,9 @@ def take_over(
     """
     for hint in to_take_over(network, asked.slot, kin, asked.ip_family):
         source = store.get(EGRESS_LEASE, hint["metadata"]["name"])
-        if source and lease_status.is_released(source):
+        if source and lease_status.is_released(source) and not leases.is_left_by_another(source, asked.project):
             with suppress(Refused):
-                return transfer(store, source, asked.slot, now, asked.claimed_by)
+                return transfer(store, source, asked.slot, now, asked.claimed_by, asked.project)
     return None
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,9 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     EGRESS_NETWORK,
+    NAMESPACE,
     NETWORK_POLICY,
+    KubeObject,
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import leases
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
@@ -48,6 +51,33 @@ def test_an_exhausted_network_is_told_and_a_freed_address_is_used(world: World, 
     assert world.address("second") == address
     former = (world.lease("first") or {})["status"]
     assert (former["phase"], former["reason"]) == ("Expired", "Transferred"), "of one project: no quarantine between"
+
+
+def test_a_project_that_is_made_again_gets_another_address(world: World, controller: ControllerProcess) -> None:
+    """Whoever makes it may be somebody else, and firewalls still trust the former one; not by asking for it, either."""
+    world.set_up(prefix=24)
+    world.serve("shop")
+    world.wait_served("shop")
+    former = world.address("shop")
+    assert (world.lease("shop") or {})["status"]["namespaceUID"] == namespace_of(world)["metadata"]["uid"]
+    world.delete("shop")
+    wait_for("the lease to be Released", lambda: world.phase("shop") == "Released")
+    world.cluster.delete_named(NAMESPACE, world.namespace)
+    world.cluster.replace(NAMESPACE, {**namespace_of(world), "spec": {"finalizers": []}}, "finalize")
+    world.add_namespace(world.namespace)
+    world.serve("shop", {"destination_ip": "10.10.10.200", "source_ip": former})
+    world.wait_reason("shop", "AddressNotReserved")
+    world.annotate("shop", json.dumps({"destination_ip": "10.10.10.200"}))
+    world.wait_served("shop")
+    assert world.address("shop") != former
+    status = (world.lease("shop") or {})["status"]
+    assert status["namespaceUID"] == namespace_of(world)["metadata"]["uid"]
+    assert status["history"][-1]["address"] == former
+    assert former in {lock["spec"]["address"] for lock in world.locks()}, "in quarantine"
+
+
+def namespace_of(world: World) -> KubeObject:
+    return world.cluster.get(NAMESPACE, world.namespace) or {}
 
 
 def test_deletion_frees_and_the_same_service_gets_the_same_address(world: World, controller: ControllerProcess) -> None:

@@ -29,7 +29,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     address_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status, leases, transfers
-from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND, RELEASED
+from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status import BOUND, HISTORY_LENGTH, RELEASED
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import (
     ADMINISTRATOR,
     CONTROLLER,
@@ -800,3 +800,76 @@ def test_a_full_pool_is_claimed_to_the_last_address_whatever_the_order() -> None
     assert len(store.locks()) == 60
     assert {o["spec"]["service"] for o in store.list(EGRESS_LEASE)} == set(names)
     assert len(store.list(EGRESS_ADDRESS)) == 60
+
+
+# --- a project that is deleted and made again ---
+
+HERS, HIS = "11111111-hers", "22222222-his"
+"""The UIDs of two namespaces of one name, of which the second was made when the first was gone."""
+
+
+def claim_by(store: MemoryStore, size: int, uid: str | None, service: str = "web", **fields: Any) -> KubeObject:
+    asked = Claim(slot(service), claimed_by=fields.pop("claimed_by", CONTROLLER), project=uid, **fields)
+    return transfers.claim(store, pool_of(size), asked, at_random(store.locks()), store.leases, NOW)
+
+
+@pytest.mark.parametrize("state", ["Bound", "Released", "Expired"])
+def test_a_project_made_again_gets_another_address_and_the_old_is_kept_back(state: str) -> None:
+    store = MemoryStore()
+    hers = address_of(claim_by(store, 2, HERS))
+    if state != "Bound":
+        leases.release(store, store.leases()[0], NOW, "ServiceGone")
+    if state == "Expired":
+        leases.free(store, store.leases()[0])
+        claim(store, 2, slot("taker", project="blue"), wanted=hers)
+    his = claim_by(store, 2, HIS)
+    assert address_of(his) != hers
+    assert his["status"]["namespaceUID"] == HIS
+    (past,) = his["status"]["history"]
+    assert (past["address"], past["namespaceUID"]) == (hers, HERS)
+    assert past["reason"] == {"Bound": "ProjectGone"}.get(state, "ServiceGone")
+    assert hers in store.locks(), "nobody else gets it meanwhile"
+    assert claim_by(store, 2, HIS) == his, "and again nothing is written"
+
+
+def test_a_project_made_again_gets_the_old_address_by_no_detour() -> None:
+    """Not as the last of the pool, not as another service's, and not after any number of holdings."""
+    store = MemoryStore()
+    hers = address_of(claim_by(store, 1, HERS))
+    leases.release(store, store.leases()[0], NOW, "ServiceGone")
+    for service in ("web", "other"):
+        with pytest.raises(PoolExhausted):
+            claim_by(store, 1, HIS, service)
+    his = claim_by(store, 2, HIS)
+    for _ in range(HISTORY_LENGTH + 2):
+        leases.release(store, his, NOW, "ServiceGone")
+        his = claim_by(store, 2, HIS)
+    assert hers not in str(his["status"]), "forgotten"
+    leases.release(store, his, NOW, "ServiceGone")
+    with pytest.raises(PoolExhausted):
+        claim_by(store, 1, HIS)
+
+
+def test_a_lease_without_a_namespace_is_noted_to_be_that_of_who_holds_it() -> None:
+    store = MemoryStore()
+    before = claim_by(store, 2, None)
+    assert "namespaceUID" not in before["status"]
+    noted = claim_by(store, 2, HERS)
+    assert noted["status"] == {**before["status"], "namespaceUID": HERS}
+    assert claim_by(store, 2, HERS) == noted
+    assert address_of(claim_by(store, 2, HIS)) != address_of(before)
+
+
+def test_the_same_namespace_gets_its_address_again() -> None:
+    store = MemoryStore()
+    hers = address_of(claim_by(store, 9, HERS))
+    leases.release(store, store.leases()[0], NOW, "ServiceGone")
+    assert address_of(claim_by(store, 9, HERS)) == hers
+
+
+def test_what_an_administrator_has_leased_ahead_stays_with_the_name() -> None:
+    store = MemoryStore()
+    ahead = claim_by(store, 9, HERS, claimed_by=ADMINISTRATOR)
+    assert claim_by(store, 9, HIS) == ahead
+    leases.release(store, ahead, NOW, "ReleasedByModule")
+    assert address_of(claim_by(store, 9, HIS)) != address_of(ahead)

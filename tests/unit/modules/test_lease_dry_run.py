@@ -47,6 +47,9 @@ class View:
     def admitting(self, slot: Slot) -> EgressNetwork:
         return self.leasable[slot.network]
 
+    def uid(self, name: str) -> str:
+        return f"uid-of-{name}"
+
     def uses(self, slot: Slot) -> bool:
         return slot in self._services
 

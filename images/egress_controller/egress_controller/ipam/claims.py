@@ -12,6 +12,7 @@ from typing import Callable, Collection, Container
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_LEASE,
+    NAMESPACE,
     KubeObject,
     Resource,
 )
@@ -23,6 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.network import Egr
 from ansible_collections.avi.egress.plugins.module_utils.ipam.store import LeaseStore
 
 from egress_controller.cache.caches import BY_LEASE, BY_SERVICE, Caches
+from egress_controller.runtime.errors import NotYet
 
 
 class Claims:
@@ -60,6 +62,7 @@ class Claims:
 
         ``annotated``: the addresses in the service's annotation; only for those is the cache believed.
         """
+        uid = self._namespace_uid(slot, annotated)
         project = (slot.network, slot.namespace)
         store = _Store(self._client, self._caches, slot.lease, annotated, project)
         limited = network.limits(slot.namespace, ip_family)
@@ -67,7 +70,7 @@ class Claims:
             lease = transfers.claim(
                 store,
                 network,
-                leases.Claim(slot, wanted, ip_family, CONTROLLER),
+                leases.Claim(slot, wanted, ip_family, CONTROLLER, uid),
                 self._caches.lock_cache.draw(network.name),
                 lambda: self._caches.project_leases(*project),
                 self._now(),
@@ -75,8 +78,11 @@ class Claims:
         return leases.hand_over(store, lease, CONTROLLER) if claimed_by(lease) == IMPORT else lease
 
     def holds(self, slot: Slot, address: str) -> bool:
-        """Whether a slot's lease is for this address, on the server's word."""
-        return lease_status.address(self._client.get(EGRESS_LEASE, slot.lease)) == address
+        """Whether a slot's lease is for this address and no deleted project's, on the server's word."""
+        lease = self._client.get(EGRESS_LEASE, slot.lease)
+        if lease is None or lease_status.address(lease) != address:
+            return False
+        return not leases.is_left_by_another(lease, self._namespace_uid(slot, (address,)))
 
     def give_up(self, lease: KubeObject, reason: str) -> None:
         """Release a lease; one that is not Bound yet is as it was before the claim, or gone."""
@@ -92,6 +98,20 @@ class Claims:
     def relock(self, lease: KubeObject) -> bool:
         """Lock the lease's address again; False where it is another lease's by now."""
         return leases.relock(self._store(lease), lease)
+
+    def _namespace_uid(self, slot: Slot, annotated: Collection[str]) -> str | None:
+        """On the server's word wherever a lease is there that a deleted project of this name may have left."""
+        known, lease = self._caches.namespaces.get(slot.namespace), self._caches.leases.get(slot.lease)
+        uid = known["metadata"]["uid"] if known else None
+        if lease is None or (lease_status.is_bound(lease) and claimed_by(lease) != CONTROLLER):
+            return uid
+        is_own = lease_status.is_bound(lease) and lease_status.project(lease) == uid
+        if is_own and lease_status.address(lease) in annotated:
+            return uid
+        live = self._client.get(NAMESPACE, slot.namespace)
+        if live is None:
+            raise NotYet(f"namespace {slot.namespace} is gone")
+        return str(live["metadata"]["uid"])
 
     def _store(self, lease: KubeObject) -> LeaseStore:
         spec = lease["spec"]

@@ -104,7 +104,7 @@ def _claim(context: Context, request: LeaseRequest, network: EgressNetwork) -> S
     transfers.claim(
         context.store,
         network,
-        leases.Claim(slot, request.wanted, request.family(lease)),
+        leases.Claim(slot, request.wanted, request.family(lease), project=context.view.uid(slot.namespace)),
         context.draw,
         partial(context.snapshot.project, slot),
         utc_now(),
@@ -115,8 +115,9 @@ def _claim(context: Context, request: LeaseRequest, network: EgressNetwork) -> S
 def _transfer(context: Context, request: LeaseRequest, giver: Slot) -> Sequence[str]:
     source, now = giver_of(context.view, context.snapshot, request, giver), utc_now()
     if source:
+        uid = context.view.uid(request.slot.namespace)
         source = leases.release(context.store, source, now, transfers.TRANSFERRED)
-        transfers.transfer(context.store, source, request.slot, now, leases.ADMINISTRATOR)
+        transfers.transfer(context.store, source, request.slot, now, leases.ADMINISTRATOR, uid)
     elif context.snapshot.get(giver) is None:
         gone = f"EgressLease {giver.lease} is gone"
         return [f"{gone}: whether the address of EgressLease {request.slot.lease} came from it cannot be seen"]

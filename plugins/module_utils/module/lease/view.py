@@ -24,7 +24,7 @@ from ...api.resources import (
 from ...client.kube_client import KubeClient
 from ...ipam import allocatable, lease_status
 from ...ipam.cloud import read_cloud
-from ...ipam.leases import Slot
+from ...ipam.leases import Slot, is_left_by_another
 from ...ipam.network import EgressNetwork, read_network
 from ..service.definition import is_egress_service
 from .snapshot import LeaseSnapshot
@@ -44,8 +44,11 @@ class LeasingView:
         return LeaseSnapshot(self._leases.values(), self._locks)
 
     def holds(self, slot: Slot, address: str) -> bool:
-        """Whether the slot's lease is for this address."""
-        return lease_status.address(self._leases.get(slot.lease)) == address
+        """Whether the slot's lease is for this address and no deleted project's."""
+        lease = self._leases.get(slot.lease)
+        if lease is None or lease_status.address(lease) != address:
+            return False
+        return lease_status.project(lease) is None or not is_left_by_another(lease, self.uid(slot.namespace))
 
     @cached_property
     def _leases(self) -> Mapping[str, KubeObject]:
@@ -86,6 +89,11 @@ class LeasingView:
         if namespace is None:
             raise NotFound(404, f"project {name} does not exist; create the namespace first")
         return namespace
+
+    def uid(self, name: str) -> str | None:
+        """Of a project's namespace, which must be there."""
+        uid: str | None = self.namespace(name)["metadata"].get("uid")
+        return uid
 
     @cached_property
     def readable(self) -> Mapping[str, EgressNetwork]:
