@@ -217,6 +217,24 @@ def _of_exposure(facts: Told) -> Iterator[Finding]:
     for name, address in external_ips(facts["all_services"], leased):
         told = f"nodes take traffic for {address} by its externalIPs, and that address is leased: take it out"
         yield Finding("LeasedExternalIP", f"Service {name}", told)
+    users = _destinations(facts["services"])
+    for name, address in external_ips(facts["all_services"], users):
+        told = (
+            f"nodes take traffic for {address} by its externalIPs, and that is a destination of Service "
+            f"{users[address]}: take it out"
+        )
+        yield Finding("DestinationExternalIP", f"Service {name}", told)
+
+
+def _destinations(services: Iterable[Told]) -> Mapping[str, str]:
+    """From each address that a service leads to, to the first such service."""
+    found: dict[str, str] = {}
+    for service in services:
+        egress_pod = service["egress_pod"] or {}
+        for host in (egress_pod.get("destination_ip"), *(egress_pod.get("destinations") or ())):
+            if host:
+                found.setdefault(host, _name(service))
+    return found
 
 
 def _places(service: Told) -> set[tuple[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.avi.egress.plugins.module_utils.api.addresses import canonical
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 
 
@@ -32,7 +33,9 @@ def external_ips(services: Iterable[KubeObject], addresses: Iterable[str]) -> It
     """Each Service (``namespace/name``) that has one of the addresses as an external IP, with that address."""
     wanted = set(addresses)
     for service in services:
-        for address in (service.get("spec") or {}).get("externalIPs") or ():
+        # As they are written there: an IPv6 address may be spelt in more than one way.
+        for written in (service.get("spec") or {}).get("externalIPs") or ():
+            address = canonical(written) or written
             if address in wanted:
                 yield f"{service['metadata']['namespace']}/{service['metadata']['name']}", address
 

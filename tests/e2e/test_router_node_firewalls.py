@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
+
 import pytest
 
+from tests.support.capture import inside
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net, both_families
 from tests.support.router_lab.node import Node
-from tests.support.router_lab.node_firewalls import FIREWALLS, IPTABLES, load
+from tests.support.router_lab.node_firewalls import FIREWALLS, IPTABLES, load, serve_external_ip, taken
 from tests.support.router_lab.pod import Pod
 
 
@@ -40,3 +44,19 @@ def test_it_serves_on_when_a_firewall_is_set_later(net: Net, lab: Lab, pod: Pod,
     assert pod.ask() == f"{net.source} {net.far}"
     assert pod.udp().decode().split() == [net.source, net.far]
     lab.assert_no_other_source()
+
+
+@both_families
+def test_a_service_whose_external_ip_is_the_destination_gets_nothing(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+    """Whoever may set ``externalIPs`` would else be the remote application; what the node itself sends goes there."""
+    serve_external_ip(node, net, net.remote, net.client)
+    pod.start().wait_ready()
+    assert pod.ask() == f"{net.source} {net.remote}"
+    assert pod.udp().decode().split() == [net.source, net.remote]
+    lab.assert_no_other_source()
+    assert taken(node) == 0
+    with inside(node.name):
+        own = socket.socket(net.family, socket.SOCK_DGRAM)
+    with own, suppress(OSError):
+        own.sendto(b"x", (net.remote, 5353))
+    assert taken(node) == 1

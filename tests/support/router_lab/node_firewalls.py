@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
+from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net
 from tests.support.router_lab.node import Node
 
@@ -23,6 +25,14 @@ def _forward(policy: str, rules: str = "") -> str:
 def _nat(rules: str) -> str:
     return _NAT.format(rules=rules)
 
+
+_EXTERNAL_IP = """
+table inet services {{
+  counter taken {{}}
+  chain pre {{ type nat hook prerouting priority -100; {ip} daddr {external} counter name taken dnat {ip} to {pod}; }}
+  chain out {{ type nat hook output priority -100; {ip} daddr {external} counter name taken dnat {ip} to {pod}; }}
+}}
+"""
 
 FIREWALLS = {
     "forward policy drop": _forward("drop"),
@@ -51,6 +61,18 @@ def load(node: Node, net: Net, rules: str) -> None:
     for word, text in words.items():
         rules = rules.replace(word, text)
     nft(node, rules)
+
+
+def serve_external_ip(node: Node, net: Net, external: str, pod: str) -> None:
+    """What kube-proxy makes of a Service with an external IP: whoever asks that address gets the Service's pod."""
+    nft(node, _EXTERNAL_IP.format(ip={4: "ip", 6: "ip6"}[net.version], external=external, pod=pod))
+
+
+def taken(node: Node) -> int:
+    """The connections that the external IP has taken."""
+    told = run("ip", "netns", "exec", node.name, "nft", "-j", "list", "counter", "inet", "services", "taken")
+    (found,) = (item["counter"] for item in json.loads(told)["nftables"] if "counter" in item)
+    return int(found["packets"])
 
 
 def nft(node: Node, rules: str) -> None:

@@ -23,7 +23,9 @@ def service(**changes: Any) -> dict[str, Any]:
     condition = {"type": "EgressReady", "status": "True", "reason": "EgressReady", "message": "traffic leaves"}
     usual = {"namespace": "green", "name": "shop", "ready": True, "error": None, "source_ips": ["10.70.112.155"]}
     written = {"metadata": {"namespace": "green", "name": "shop", "annotations": {"egress_pod": "{}"}}}
-    return {**usual, "condition": condition, "controllers": [CONTROLLER], "service": written, **changes}
+    egress_pod = {"destination_ip": "10.10.10.200", "destinations": None}
+    usual = {**usual, "egress_pod": egress_pod, "controllers": [CONTROLLER], "service": written}
+    return {**usual, "condition": condition, **changes}
 
 
 def lease(**changes: Any) -> dict[str, Any]:
@@ -256,9 +258,22 @@ def test_where_a_service_has_rules_its_projects_pods_are_others_too() -> None:
     assert found(services=[ruled], network_policies=[policy(OWN_PODS)]) == [("PolicyWidened", "NetworkPolicy green/p")]
 
 
-def test_a_service_that_takes_traffic_for_a_leased_address_is_found() -> None:
-    def other(*addresses: str) -> dict[str, Any]:
-        return {"metadata": {"namespace": "blue", "name": "door"}, "spec": {"externalIPs": list(addresses)}}
+def other(*addresses: str) -> dict[str, Any]:
+    return {"metadata": {"namespace": "blue", "name": "door"}, "spec": {"externalIPs": list(addresses)}}
 
+
+def test_a_service_that_takes_traffic_for_a_leased_address_is_found() -> None:
     assert found(all_services=[other("10.70.112.155")]) == [("LeasedExternalIP", "Service blue/door")]
     assert found(all_services=[other("10.70.112.156"), other()]) == []
+
+
+def test_a_service_that_takes_traffic_for_a_destination_is_found() -> None:
+    """However it spells the address; a service whose annotation can't be read has no destinations."""
+    several = {"destination_ip": None, "destinations": {"api.example.com": {"80": 80}, "2001:db8::1": {"81": 81}}}
+    services = [service(name="bad", egress_pod=None), service(), service(name="six", egress_pod=several)]
+    for address, user in (("10.10.10.200", "shop"), ("2001:DB8:0::1", "six")):
+        report = audit({**HEALTHY, "services": services, "all_services": [other("192.0.2.1", address)]})
+        (finding,) = (item for item in report["findings"] if item["kind"] == "DestinationExternalIP")
+        assert finding["subject"] == "Service blue/door"
+        assert f"is a destination of Service green/{user}: take it out" in finding["message"]
+    assert found(all_services=[other("10.10.10.201")]) == []
