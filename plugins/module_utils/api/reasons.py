@@ -65,6 +65,7 @@ class Reason(StrEnum):
     NAME_TAKEN = ("NameTaken", True)
     NETWORK_NOT_ALLOWED = ("NetworkNotAllowed", True)
     NETWORK_NOT_FOUND = ("NetworkNotFound", True)
+    NODE_LABEL_NOT_ALLOWED = ("NodeLabelNotAllowed", True)
     NOT_RELEASED = ("NotReleased", True)
     NOTHING_TO_GIVE = ("NothingToGive", True)
     POD_REFUSED = ("PodRefused", True)

@@ -23,6 +23,8 @@ DEFAULT_BRIDGE_SUBNET_V6 = "fd00:172:18::1/64"
 PROJECT = "project"
 GATEWAY = "gateway"
 """Placements: where a cloud's egress pods are, see ``workload.placement``."""
+CONTROL_PLANE_LABELS = frozenset({"node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"})
+"""Labels of the nodes that the API server runs on, where they have no taint that keeps pods away."""
 SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -48,6 +50,8 @@ class EgressCloud:
     router_image: str
     allowed_images: tuple[str, ...]
     """Image names a service may ask for besides the default; ``*`` stands for any characters."""
+    allowed_node_labels: tuple[str, ...] | None
+    """Keys that a service's ``nodeSelector`` may name; None for all but those of the control plane."""
     include: NamespaceSelector
     """Projects that take part; empty means all but the system's own."""
     exclude: NamespaceSelector
@@ -67,6 +71,11 @@ class EgressCloud:
     def gateway(self) -> str | None:
         """The namespace that the egress pods of all projects share; None if they are in the projects."""
         return self.controller_namespace if self.placement == GATEWAY else None
+
+    def allows_node_label(self, key: str) -> bool:
+        if self.allowed_node_labels is None:
+            return key not in CONTROL_PLANE_LABELS
+        return key in self.allowed_node_labels
 
     def includes(self, namespace: KubeObject) -> bool:
         if self.exclude.matches(namespace) or namespace["metadata"]["name"] in SYSTEM_NAMESPACES:
@@ -89,12 +98,17 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
         },
         router_image=spec.get("routerImage", DEFAULT_ROUTER_IMAGE),
         allowed_images=tuple(spec.get("allowedImages") or ()),
+        allowed_node_labels=_tuple_or_none(spec.get("allowedNodeLabels")),
         include=read_selector(projects.get("include")),
         exclude=read_selector(projects.get("exclude")),
         networks=tuple(spec.get("networks") or ()),
         cluster_cidrs=_read_cluster_cidrs(subject, spec.get("clusterCIDRs") or ()),
         placement=spec.get("placement", PROJECT),
     )
+
+
+def _tuple_or_none(items: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if items is None else tuple(items)
 
 
 def _read_cluster_cidrs(subject: str, texts: Sequence[str]) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ def admit(
         )
     _check_supported(service, subject)
     _check_outside(service, cloud, subject)
+    _check_node_selector(service, cloud, subject)
     manifests.router_image(cloud, service)
     manifests.network_policy(service, cloud)
     check_named(service, networks)
@@ -161,6 +162,20 @@ def _check_outside(service: EgressService, cloud: EgressCloud, subject: str) -> 
             continue
         expected = f"this is {what}; name an application outside the cluster"
         raise InvalidAnnotation(subject, EGRESS_POD_ANNOTATION, host, expected)
+
+
+def _check_node_selector(service: EgressService, cloud: EgressCloud, subject: str) -> None:
+    """Refuse to be sent where the administrator wants no egress pods."""
+    refused = next((key for key in service.egress_pod.node_selector if not cloud.allows_node_label(key)), None)
+    if refused is None:
+        return
+    allowed = cloud.allowed_node_labels
+    some = "any but those of the control plane" if allowed is None else f"one of {', '.join(allowed)}"
+    raise Refused(
+        Reason.NODE_LABEL_NOT_ALLOWED,
+        f"{subject}: {EGRESS_POD_ANNOTATION}.nodeSelector names the label {shown(refused)}, which "
+        f"spec.allowedNodeLabels of EgressCloud {cloud.name} does not allow; name {some}",
+    )
 
 
 def _check_supported(service: EgressService, subject: str) -> None:

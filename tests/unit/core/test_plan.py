@@ -130,6 +130,31 @@ def test_a_tenant_cannot_name_a_network_that_the_cloud_does_not_list() -> None:
     assert [item.name for item in found] == ["dmz"]
 
 
+@pytest.mark.parametrize(
+    ("listed", "label", "allowed"),
+    [
+        (None, "node-role.kubernetes.io/control-plane", False),
+        (None, "node-role.kubernetes.io/master", False),
+        (None, "node-role.kubernetes.io/infra", True),
+        (None, "kubernetes.io/hostname", True),
+        (["zone"], "zone", True),
+        (["zone"], "kubernetes.io/hostname", False),
+        (["node-role.kubernetes.io/master"], "node-role.kubernetes.io/master", True),
+    ],
+)
+def test_a_service_chooses_nodes_by_labels_that_the_cloud_allows(
+    listed: list[str] | None, label: str, allowed: bool
+) -> None:
+    wish = {"destination_ip": "10.0.0.1", "nodeSelector": {label: ""}}
+    some = (cloud(**({} if listed is None else {"allowedNodeLabels": listed})),)
+    if allowed:
+        admission.admit(service(wish), some, NETWORKS, namespace())
+        return
+    error = refusal(wish, some)
+    assert error.reason == "NodeLabelNotAllowed"
+    assert f"egress_pod.nodeSelector names the label {label!r}, which spec.allowedNodeLabels" in str(error)
+
+
 def test_networks_come_in_the_clouds_order_or_by_name() -> None:
     three = {name: network(name) for name in ("c", "a", "b")}
     for listed, expected in [((), ["a", "b", "c"]), (("b", "gone", "a"), ["b", "a"])]:
