@@ -124,8 +124,16 @@ def test_secure_egress_mode_off_is_told_and_on_serves(world: World, controller: 
 
 
 def test_a_project_that_no_cloud_includes_is_refused(world: World, controller: ControllerProcess) -> None:
+    """What runs goes on, with its address and told on the Service, until somebody takes its annotation off."""
     world.set_up()
+    world.serve("former")
+    world.wait_served("former")
     world.cluster.patch(NAMESPACE, world.namespace, {"metadata": {"labels": {LABEL: None}}})
     world.serve("shop")
     world.wait_reason("shop", "ProjectNotIncluded")
     assert world.controller("shop") is None
+    world.wait_reason("former", "ProjectNotIncluded")
+    assert (world.controller("former") or {})["spec"]["replicas"] == 1
+    assert world.phase("former") == "Bound"
+    world.annotate("former", None)
+    wait_for("its pod to go", lambda: world.controller("former") is None)
