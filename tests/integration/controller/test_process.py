@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     LEADER_LEASE,
+    NAMESPACE,
     Resource,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
@@ -122,6 +123,8 @@ def test_without_the_definitions_it_says_what_to_run(cluster: KubeClient, tmp_pa
     process = ControllerProcess(server.kubeconfig, tmp_path / "controller.log", "lonely")
     try:
         server.start()
+        home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE_OF_CONTROLLER}}
+        server.cluster().create(NAMESPACE, home)
         process.start(ready=False)
         wait_for("the advice", lambda: "run avi.egress.site" in process.log())
         time.sleep(1)
