@@ -22,14 +22,14 @@ from tests.support.waiting import wait_for
 from tests.support.world import World
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """An API server that all files of this folder share: their tests keep to worlds of their own."""
     with api_server(tmp_path_factory.mktemp("api")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(api: ApiServer) -> KubeClient:
     """A cluster with the kinds of objects that the role installs, and OpenShift's SCC."""
     found = api.cluster()
@@ -37,7 +37,7 @@ def cluster(api: ApiServer) -> KubeClient:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def account(api: ApiServer, cluster: KubeClient, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kubeconfig of the account that the role makes: every test runs with its rights and no more."""
     return install_account(api, cluster, tmp_path_factory.mktemp("account"))

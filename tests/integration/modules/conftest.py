@@ -27,19 +27,19 @@ from tests.support.module_tasks import SOURCE
 from tests.support.waiting import wait_for
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """An API server that all files of this folder share: their tests keep to projects and networks of their own."""
     with api_server(tmp_path_factory.mktemp("api")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ansible(api: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ansible:
     return Ansible(tmp_path_factory.mktemp("ansible"), api.kubeconfig)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(api: ApiServer) -> KubeClient:
     """The administrator's direct access, with the custom resources in place."""
     found = api.cluster()
