@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""How tests are divided among the processes of one run: a plugin of pytest (``-p tests.scheduling -n 3``).
+"""How tests are divided among the processes of one run: a plugin of pytest (``-p tests.scheduling -n 2``).
 
-A test that waits for pods leaves a processor idle, so there is one process more than processors. All that use the one
-cluster run one after another in one of them, Molecule's scenarios on a cluster of their own in another; the other tests
-have what they need by file, such as an API server, and run beside them.
+All that use the one cluster run one after another in one of them; in the other Molecule's scenarios, on a cluster of
+their own, and then the tests that have what they need by file, such as an API server. A process more than processors
+takes as long, and tests that wait for something then wait for each other.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from tests.support.running_cluster import load_images, running, site_of
 
 SCENARIOS = sorted(path.parent.name for path in files("extensions/molecule/*/molecule.yml"))
 CLUSTER, API_PORT = "egress-test-molecule", 16447
-LIMIT_SECONDS = 1200
+LIMIT_SECONDS = 2400
 INSTALLED = (
     ("deployment", "avi-egress-controller", "-n", "avi-egress"),
     ("egresscloud", "default"),
