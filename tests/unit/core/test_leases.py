@@ -841,7 +841,7 @@ def test_a_project_made_again_gets_the_old_address_by_no_detour() -> None:
         with pytest.raises(PoolExhausted):
             claim_by(store, 1, HIS, service)
     his = claim_by(store, 2, HIS)
-    for _ in range(HISTORY_LENGTH + 2):
+    for _time in range(HISTORY_LENGTH + 2):
         leases.release(store, his, NOW, "ServiceGone")
         his = claim_by(store, 2, HIS)
     assert hers not in str(his["status"]), "forgotten"

@@ -32,7 +32,7 @@ def test_without_news_each_pause_is_twice_the_former_and_bounded() -> None:
     refused = RefusedServices(clock)
     assert refused.refused(WEB) == Attempt(is_due=False, again=2)
     pauses = []
-    for _ in range(7):
+    for _time in range(7):
         clock.advance(refused.refused(WEB).again)
         attempt = refused.refused(WEB)
         assert attempt.is_due
