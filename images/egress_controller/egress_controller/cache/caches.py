@@ -181,7 +181,8 @@ class Caches:
 
     def project_leases(self, network: str, namespace: str) -> list[KubeObject]:
         """The leases that a project has of a network, with what this process has done to them a moment ago."""
-        return self.written_leases.over((network, namespace), self.leases.of(BY_PROJECT, (network, namespace)))
+        project = (network, namespace)
+        return self.written_leases.over(project, lambda: self.leases.of(BY_PROJECT, project))
 
     def _static(self) -> tuple[Informer, ...]:
         return (

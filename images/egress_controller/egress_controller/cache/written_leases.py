@@ -37,17 +37,26 @@ class WrittenLeases:
         project, name = _project(lease), lease["metadata"]["name"]
         with self._lock:
             found = self._written.get(project, {}).get(name)
-            if found and (event == DELETED or found[1].get("status") == lease.get("status")):
+            if found and (event == DELETED or _version(lease) >= _version(found[1])):
                 self._drop(project, name)
 
-    def over(self, project: Project, watched: Iterable[KubeObject]) -> list[KubeObject]:
-        """The project's leases: as the watch shows them, but for those that were written since."""
+    def over(self, project: Project, watched: Callable[[], Iterable[KubeObject]]) -> list[KubeObject]:
+        """The project's leases: as ``watched`` gives them, but for those that were written since.
+
+        The watch may show a state before the answer to its write has come in, or a later one: the newest counts. It is
+        asked last, so that what was dropped meanwhile is in its answer.
+        """
         with self._lock:
             now = self._clock()
             for name in [name for name, (until, _lease) in self._written.get(project, {}).items() if until <= now]:
                 self._drop(project, name)
-            written = {name: lease for name, (_until, lease) in self._written.get(project, {}).items()}
-        return [*({lease["metadata"]["name"]: lease for lease in watched} | written).values()]
+            written = [lease for _until, lease in self._written.get(project, {}).values()]
+        newest = {lease["metadata"]["name"]: lease for lease in watched()}
+        for lease in written:
+            known = newest.get(lease["metadata"]["name"])
+            if known is None or _version(known) < _version(lease):
+                newest[lease["metadata"]["name"]] = lease
+        return [*newest.values()]
 
     def _drop(self, project: Project, name: str) -> None:
         del self._written[project][name]
@@ -57,3 +66,8 @@ class WrittenLeases:
 
 def _project(lease: KubeObject) -> Project:
     return str(lease["spec"]["network"]), str(lease["spec"]["namespace"])
+
+
+def _version(lease: KubeObject) -> int:
+    """Where its state stands among those of its kind: the API server's revisions are ordered (KEP-5504)."""
+    return int(lease["metadata"]["resourceVersion"])
