@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Callable, Collection, Container, Mapping
 
@@ -42,6 +42,12 @@ class Figures:
     """Those given up a short while ago included."""
     recent: Mapping[str, int]
     """Given up a short while ago."""
+    orphaned: Mapping[str, int] = field(default_factory=dict)
+    """Which no Service asks for, whether that was looked at or not: in a long queue, a mass comes one by one."""
+
+    def lost(self, waiting: Mapping[str, int]) -> Counter[str]:
+        """How many are lost at once, those that wait to be given up among them."""
+        return (Counter(waiting) | Counter(self.orphaned)) + Counter(self.recent)
 
 
 def limit(held: int, percent: int) -> int:
@@ -55,7 +61,7 @@ def stopped(waiting: Mapping[str, int], figures: Figures) -> Collection[str]:
     A project that loses too many is stopped by itself, and counts for nobody else. All are stopped where the others
     together lose too many of theirs: but for the one that loses the most, for no single project can hold the others.
     """
-    gone = Counter(waiting) + Counter(figures.recent)
+    gone = figures.lost(waiting)
     masses = {project for project in waiting if gone[project] > limit(figures.held.get(project, 0), figures.percent)}
     others = sorted((gone[project], figures.held.get(project, 0)) for project in {*gone, *figures.held} - masses)[:-1]
     lost, held = sum(loss for loss, _held in others), sum(held for _loss, held in others)
@@ -77,7 +83,8 @@ class _Waiting:
 def most(projects: Collection[str], waiting: Mapping[str, int], figures: Figures) -> int:
     """How many leases of those projects, which are stopped, might have been given up at once."""
     limits = {project: limit(figures.held.get(project, 0), figures.percent) for project in projects}
-    if all(waiting.get(project, 0) + figures.recent.get(project, 0) > limits[project] for project in projects):
+    gone = figures.lost(waiting)
+    if all(gone[project] > limits[project] for project in projects):
         return sum(limits.values())
     return limit(sum(figures.held.get(project, 0) for project in projects), figures.percent)
 

@@ -12,9 +12,14 @@ from typing import Sequence
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
 from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reason
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import MASS_RELEASE_ANNOTATION, KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_POD_ANNOTATION,
+    MASS_RELEASE_ANNOTATION,
+    KubeObject,
+)
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import utc_now
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
+from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import CONTROLLER, claimed_by
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import (
     DEFAULT_RELEASE_BRAKE_PERCENT,
 )
@@ -115,15 +120,22 @@ class Releases:
         return self._count(network) if is_limited else None
 
     def _count(self, network: str) -> Figures:
-        """Leases held, and those of them given up a short while ago by nobody's word."""
-        now, held, recent = utc_now(), Counter[str](), Counter[str]()
+        """Leases held, those given up a short while ago by nobody's word, and those that no Service asks for."""
+        now, held, recent, orphaned = utc_now(), Counter[str](), Counter[str](), Counter[str]()
         for lease in self._caches.leases.of(BY_NETWORK, network):
             project = str(lease["spec"]["namespace"])
             held[project] += lease_status.is_bound(lease)
             recent[project] += (
                 _was_given_up(lease) and lease_status.released_at(lease) > now - RECENT and not is_confirmed(lease, now)
             )
-        return Figures(self._percent(network), held + recent, +recent)
+            orphaned[project] += self._is_orphaned(lease) and not is_confirmed(lease, now)
+        return Figures(self._percent(network), held + recent, +recent, +orphaned)
+
+    def _is_orphaned(self, lease: KubeObject) -> bool:
+        if not lease_status.is_bound(lease) or claimed_by(lease) != CONTROLLER:
+            return False
+        service = self._caches.services.get(lease["spec"]["service"], lease["spec"]["namespace"])
+        return service is None or EGRESS_POD_ANNOTATION not in (service["metadata"].get("annotations") or {})
 
     def _percent(self, name: str) -> int:
         annotations = (self._caches.networks.get(name) or {"metadata": {}})["metadata"].get("annotations") or {}

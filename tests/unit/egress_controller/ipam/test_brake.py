@@ -28,6 +28,7 @@ class Gone:
         self.names: list[str] = []
         self.held: dict[str, int] = {}
         self.released: Counter[str] = Counter()
+        self.orphaned: dict[str, int] = {}
         self.add("green", gone, held)
 
     def add(self, project: str, gone: int, held: int) -> None:
@@ -47,7 +48,7 @@ class Gone:
         return set(self.look(project))
 
     def figures(self) -> Figures:
-        return Figures(self.percent, self.held, self.released)
+        return Figures(self.percent, self.held, self.released, self.orphaned)
 
     def ask(self, name: str) -> Verdict:
         _network, project, service, _slot = name.split(".")
@@ -64,6 +65,18 @@ def test_nothing_is_given_up_at_first_sight() -> None:
     assert gone.look() == [Verdict.LATER]
     gone.clock.advance(GRACE / 2)
     assert gone.look() == [Verdict.GO]
+
+
+def test_a_mass_is_one_although_its_leases_are_looked_at_far_apart() -> None:
+    """Of very many keys of other projects, one of this project comes now and then."""
+    gone = Gone(FLOOR + 1, held=FLOOR + 1)
+    gone.orphaned = {"green": FLOOR + 1}
+    for name in gone.names:
+        assert gone.ask(name) is Verdict.LATER
+        gone.clock.advance(GRACE)
+        assert gone.ask(name) is Verdict.STOPPED
+    gone.orphaned = {}
+    assert set(gone.look()) == {Verdict.STOPPED}, "they wait by now"
 
 
 def test_a_service_that_comes_back_starts_anew() -> None:
