@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from http.client import CONFLICT, NOT_FOUND
+from http.client import CONFLICT, INTERNAL_SERVER_ERROR, NOT_FOUND, TOO_MANY_REQUESTS
 from typing import Any, Callable
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import Conflict, EgressError
@@ -31,6 +31,9 @@ from egress_controller.runtime.outages import Outages
 
 REQUEST_SECONDS = 4
 """Renew deadline + this stays below the lease's duration: a hanging request can't make two leaders."""
+
+_USUAL = {"get": (NOT_FOUND,), "create": (CONFLICT,), "update": (CONFLICT, NOT_FOUND)}
+"""The failures that belong to an election: there is no Lease (yet, or any more), or another was faster."""
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +133,7 @@ class LeaderElector:
 class _Leases:
     """The three requests of a LeaseLock, each with a time limit; a lost connection fails as any refusal does.
 
-    Its failures are reported, but for those that belong to an election: there is no Lease yet, or another was faster.
+    Its failures are reported, but for those that belong to an election.
     """
 
     def __init__(self, api: Any, outages: Outages) -> None:
@@ -166,9 +169,11 @@ class _Leases:
             self._outages.report(ConnectionFailed(f"the election cannot reach the API server: {error}"))
             raise ApiException(status=0, reason=str(error)) from error
         except ApiException as error:
-            if error.status != (NOT_FOUND if verb == "get" else CONFLICT):
-                self._refused = verb
+            if error.status not in _USUAL[verb]:
                 self._outages.report(refusal(error.status, error.body or "", verb, LEADER_LEASE), LEADER_LEASE)
+                # A server in trouble says nothing of this replica, and a follower would never hear that it is over.
+                if error.status != TOO_MANY_REQUESTS and error.status < INTERNAL_SERVER_ERROR:
+                    self._refused = verb
             raise
         # To read a Lease that is there says nothing of whether it may be renewed.
         if verb != "get" or self._refused != "update":
