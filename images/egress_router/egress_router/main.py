@@ -68,9 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _failed(options: argparse.Namespace, words: str, code: int) -> int:
     """Told to the log and, as the pod's last words, to the kubelet: the Service's condition repeats them."""
     print(words, file=sys.stderr)
-    with suppress(OSError), options.termination_log.open("r+", encoding="utf-8") as file:
-        file.write(words)
+    _leave(options.termination_log, words)
     return code
+
+
+def _leave(termination_log: Path, words: str) -> None:
+    """For the kubelet, which has made the file; elsewhere there is none."""
+    with suppress(OSError), termination_log.open("r+", encoding="utf-8") as file:
+        file.write(words)
 
 
 def _preflight(options: argparse.Namespace) -> int:
@@ -84,8 +89,7 @@ def _preflight(options: argparse.Namespace) -> int:
     except OSError as error:
         told = _unseen(error, "run the pod privileged, with the node's /proc/1/ns mounted, and not in its network")
     print(told.to_json())
-    with suppress(OSError), options.termination_log.open("r+", encoding="ascii") as file:
-        file.write(told.to_json())
+    _leave(options.termination_log, told.to_json())
     return 0
 
 

@@ -103,6 +103,8 @@ class Connection:
 
         It lets what it finds in a kubeconfig stand, and the API server looks at a certificate before a token.
         """
+        if not self._user_is_given():
+            return None
         found = self._found()
         if self.api_key and found.cert_file:
             return "api_key is given, and the kubeconfig's user has a client certificate, which would go before it"

@@ -15,7 +15,7 @@ from typing import Iterable, Sequence
 
 from ..api.conditions import find
 from ..api.resources import STATEFUL_SET, KubeObject
-from .pods import Refusal, is_finished
+from .pods import Refusal, is_finished, one_line
 
 FAILED_CREATE = "FailedCreate"
 """The reason of the Event by which Kubernetes' controllers tell that they could not make a pod."""
@@ -78,8 +78,7 @@ def _refusal(controller: KubeObject, words: str, since: datetime, now: datetime)
     """Each attempt of a ReplicationController is for another name: it is left out, so that the same stays the same."""
     base = re.escape(controller["metadata"]["name"])
     plain = re.sub(rf'"{base}-[a-z0-9]{{5}}"', f'"{controller["metadata"]["name"]}"', _PREAMBLE.sub("", words))
-    told = " ".join("".join(char if char.isprintable() else " " for char in plain).split())[:LONGEST_WORDS]
-    return Refusal(told, is_lasting=now - since >= timedelta(seconds=LASTING_SECONDS))
+    return Refusal(one_line(plain, LONGEST_WORDS), is_lasting=now - since >= timedelta(seconds=LASTING_SECONDS))
 
 
 def _told(event: KubeObject, controller: KubeObject) -> _Told | None:

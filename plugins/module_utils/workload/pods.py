@@ -110,5 +110,10 @@ def _ending(container: Mapping[str, Any]) -> str | None:
     ended = next((state["terminated"] for state in states if state.get("terminated")), None)
     if ended is None or ended.get("exitCode") == REPORT_EXIT_CODE:
         return None
-    words = " ".join("".join(char if char.isprintable() else " " for char in str(ended.get("message", ""))).split())
-    return f"exit code {ended.get('exitCode')}: {words[:SENTENCE_LENGTH]}" if words else None
+    words = one_line(str(ended.get("message", "")), SENTENCE_LENGTH)
+    return f"exit code {ended.get('exitCode')}: {words}" if words else None
+
+
+def one_line(words: str, longest: int) -> str:
+    """What others say, which may be anything, as a condition can repeat it: printable, and cut to a length."""
+    return " ".join("".join(char if char.isprintable() else " " for char in words).split())[:longest]

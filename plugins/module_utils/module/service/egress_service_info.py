@@ -168,24 +168,33 @@ def _controllers(
     # Elsewhere they have other names.
     fields = f"metadata.name={egress_pod_name(name)}" if namespace and name else None
     found: dict[ServiceName, list[Told]] = defaultdict(list)
+    here = _kept(cluster, namespace, warnings, fields=fields)
+    if here is None:
+        return None
+    for controller in here:
+        owners = [owner["uid"] for owner in controller["metadata"].get("ownerReferences") or ()]
+        for owner in {names[uid] for uid in owners if uid in names} or _marked_for(controller):
+            found[owner].append(_controller(controller))
+    if namespace and not all(found.get(_name(service)) for service in services if waiting.is_ready(service)):
+        apart = _kept(cluster, None, warnings, labels=f"{MANAGED_LABEL}={MANAGER},{NAMESPACE_LABEL}={namespace}")
+        if apart is None:
+            return None
+        for controller in apart:
+            for owner in _marked_for(controller):
+                found[owner].append(_controller(controller))
+    return found
+
+
+def _kept(
+    cluster: KubeClient, namespace: str | None, warnings: list[str], **selected: str | None
+) -> list[KubeObject] | None:
+    """ReplicationControllers and StatefulSets; None where one of the kinds may not be read."""
+    found: list[KubeObject] = []
     for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
-        listed = _readable(cluster, resource, namespace, warnings, fields=fields)
+        listed = _readable(cluster, resource, namespace, warnings, **selected)
         if listed is None:
             return None
-        for controller in listed:
-            owners = [owner["uid"] for owner in controller["metadata"].get("ownerReferences") or ()]
-            for owner in {names[uid] for uid in owners if uid in names} or _marked_for(controller):
-                found[owner].append(_controller(controller))
-    elsewhere = [service for service in services if waiting.is_ready(service) and not found.get(_name(service))]
-    if namespace and elsewhere:
-        for resource in (REPLICATION_CONTROLLER, STATEFUL_SET):
-            labels = f"{MANAGED_LABEL}={MANAGER},{NAMESPACE_LABEL}={namespace}"
-            listed = _readable(cluster, resource, None, warnings, labels=labels)
-            if listed is None:
-                return None
-            for controller in listed:
-                for owner in _marked_for(controller):
-                    found[owner].append(_controller(controller))
+        found += listed
     return found
 
 
