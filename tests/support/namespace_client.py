@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 
 from tests.support.capture import inside
 from tests.support.client import Answer
@@ -25,13 +24,3 @@ def request(namespace: str, host: str, port: int = 80) -> Answer:
             return Answer(None, str(error).lower())
         finally:
             connection.close()
-
-
-def connects(namespace: str, host: str, port: int) -> bool:
-    """Whether something listens there, to a program in a network namespace."""
-    with inside(namespace):
-        try:
-            socket.create_connection((host, port), CONNECT_SECONDS).close()
-        except ConnectionRefusedError:
-            return False
-        return True
