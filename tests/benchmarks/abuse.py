@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
-import signal
 import statistics
 import sys
 import tempfile
@@ -21,7 +19,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
@@ -30,6 +28,7 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import command
 from tests.cluster.tools import KUBERNETES, ensure
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
 from tests.support.controller_process import LEADS_SECONDS, ControllerProcess, wait_quiet
@@ -180,15 +179,7 @@ def _say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.abuse", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--services", type=int, default=2000, help="how many the project asks for (2000)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
-    arguments = parser.parse_args()
-    # An ordered end: the servers go with the benchmark.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    results = measure(arguments.services)
-    show(results, Console(width=150))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(asdict(results), indent=2) + "\n")
-    return 0
+    return command.run(parser, lambda given: measure(given.services), show)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,13 @@ so that what else the machine does meets all of them.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import command
 from tests.cluster.tools import KUBERNETES, ensure
 from tests.faults import FaultProxy
 from tests.faults.rules import Delay, Rule
@@ -287,14 +286,7 @@ def _say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ansible", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="few of each, once")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
-    arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an ordered end: the server goes with the benchmark
-    results = measure(QUICK if arguments.quick else WHOLE)
-    show(results, Console(width=150))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(asdict(results), indent=2) + "\n")
-    return 0
+    return command.run(parser, lambda given: measure(QUICK if given.quick else WHOLE), show)
 
 
 if __name__ == "__main__":

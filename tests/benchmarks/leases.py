@@ -10,15 +10,13 @@ for it depends less on the machine and on what else it does.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
@@ -33,7 +31,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.lease_status impor
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import knowing, machine
+from tests.benchmarks import command, knowing, machine
 from tests.benchmarks.claimants import CLAIM, CREATE, MODULE_CLAIM, Claimants, Report, Sample, Task, network_of
 from tests.cluster.tools import KUBERNETES, ensure
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
@@ -452,15 +450,7 @@ def _say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.leases", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds and a smaller network: under a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
-    arguments = parser.parse_args()
-    # An ordered end: the servers go with the benchmark.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    results = measure(QUICK if arguments.quick else WHOLE)
-    show(results, Console(width=150))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(asdict(results), indent=2) + "\n")
-    return 0
+    return command.run(parser, lambda given: measure(QUICK if given.quick else WHOLE), show)
 
 
 if __name__ == "__main__":

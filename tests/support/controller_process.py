@@ -134,3 +134,11 @@ def wait_quiet(controller: ControllerProcess, seconds: float = 30) -> float:
 
 Replica = Callable[..., ControllerProcess]
 """Makes a replica with flags, not yet started."""
+
+
+def assert_rests(controller: ControllerProcess, seconds: float = 2) -> float:
+    """It comes to an end of its requests, and makes none for so long; gives how many it has made."""
+    asked = wait_quiet(controller)
+    time.sleep(seconds)
+    assert controller.metric("api_requests") == asked, "it asks nothing until something changes"
+    return asked

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import time
-
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_NETWORK,
     EVENT,
@@ -16,7 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
 )
 
-from tests.support.controller_process import LEADS_SECONDS, ControllerProcess, Replica, wait_quiet
+from tests.support.controller_process import LEADS_SECONDS, ControllerProcess, Replica, assert_rests, wait_quiet
 from tests.support.waiting import wait_for
 from tests.support.world import World
 
@@ -47,9 +45,7 @@ def test_many_services_of_a_project_delay_no_other_and_rest_when_they_are_refuse
     assert len(before) < MANY / 5, "the projects take turns"
     assert len(world.leases()) == QUOTA + 1, "what is refused has no lease"
 
-    asked = wait_quiet(process)
-    time.sleep(2)
-    assert process.metric("api_requests") == asked, "and asks nothing until something changes"
+    assert_rests(process)
 
 
 def test_an_annotation_changed_without_end_is_looked_at_now_and_then_and_in_its_last_state(
@@ -86,9 +82,7 @@ def test_what_a_finalizer_keeps_is_waited_for_without_a_request(world: World, co
     world.delete("shop")
     wait_for("the RC to end", lambda: not (world.controller("shop") or {})["spec"]["replicas"])
     world.end_pod(pod)
-    asked = wait_quiet(controller)
-    time.sleep(2)
-    assert controller.metric("api_requests") == asked
+    assert_rests(controller)
     assert world.phase("shop") == "Bound", "something may send from its address"
     for kind in kept:
         wait_for(f"the {kind.kind} to be deleted", lambda kind=kind: _ends(world, kind, names[kind]))

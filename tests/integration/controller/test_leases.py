@@ -26,7 +26,7 @@ from tests.support.controller_process import (
     LEADS_SECONDS,
     ControllerProcess,
     Replica,
-    wait_quiet,
+    assert_rests,
 )
 from tests.support.waiting import wait_for
 from tests.support.world import World
@@ -168,9 +168,7 @@ def test_a_mass_release_stops_until_it_is_confirmed(world: World, controller: Co
     assert world.network_condition("ReleasesAllowed")["reason"] == "MassRelease"
     assert world.bound() == len(names), "no address is given up meanwhile"
 
-    asked = wait_quiet(controller)
-    time.sleep(2)
-    assert controller.metric("api_requests") == asked, "nor is anything asked"
+    assert_rests(controller)
     other = world.of_project(f"{world.name}-other")
     other.serve("shop")
     other.wait_served("shop")
@@ -273,9 +271,7 @@ def test_a_project_holds_no_more_addresses_than_its_quota(world: World, controll
 
     wait_for("3 to be served", lambda: (len(those("WaitingForPod")), len(those("QuotaExceeded"))) == (3, 5))
     assert len(world.leases()) == 3, "what is refused has none"
-    asked = wait_quiet(controller)
-    time.sleep(2)
-    assert controller.metric("api_requests") == asked, "and asks nothing until something changes"
+    assert_rests(controller)
     served = those("WaitingForPod")[0]
     address = world.address(served)
     world.delete(served)

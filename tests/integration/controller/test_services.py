@@ -26,6 +26,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import t
 
 from tests.support.controller_process import (
     ControllerProcess,
+    assert_rests,
     wait_quiet,
 )
 from tests.support.waiting import wait_for
@@ -217,9 +218,7 @@ def test_services_that_wait_for_an_address_ask_nothing_until_one_is_free(
         return [name for name in names if world.condition(name).get("reason") == reason]
 
     wait_for("2 to be served", lambda: (len(those("WaitingForPod")), len(those("PoolExhausted"))) == (2, 10))
-    asked = wait_quiet(controller)
-    time.sleep(3)
-    assert controller.metric("api_requests") == asked
+    asked = assert_rests(controller, 3)
     served = those("WaitingForPod")[0]
     names.remove(served)
     world.delete(served)
