@@ -424,15 +424,15 @@ def _unlock_unless_needed(store: LeaseStore, slot: Slot, lease: KubeObject, addr
 
     A lease that is not bound may be about to be bound to this very address by another claim, and a lock that was taken
     up again may be that of its former address, still in quarantine. The claim of a new lease of this name writes its
-    own UID into the lock first, and so spares it this deletion.
+    own UID into the lock first, and so spares it this deletion. One in conflict waits for an administrator.
     """
     current = store.get(EGRESS_LEASE, slot.lease)
     is_there = locks.is_same(current, lease)
     if is_there and (not lease_status.is_bound(current) or lease_status.address(current) == address):
         return
     lock = store.get(EGRESS_ADDRESS, address_name(slot.network, address))
-    if is_there and lock and "claims" in lock["spec"]:
+    if lock is None or locks.in_conflict(lock) or (is_there and "claims" in lock["spec"]):
         return
-    if lock and lock["spec"]["leaseUID"] == lease["metadata"]["uid"]:
+    if lock["spec"]["leaseUID"] == lease["metadata"]["uid"]:
         with suppress(Conflict):
             store.delete(EGRESS_ADDRESS, lock)

@@ -564,6 +564,23 @@ def test_whoever_decided_to_delete_a_former_address_meets_a_newer_lock_when_it_w
         store.delete(EGRESS_ADDRESS, doomed)
 
 
+def test_a_claim_that_lost_leaves_an_address_in_conflict_to_the_administrator() -> None:
+    store = MemoryStore()
+    other: list[str] = []
+
+    def between(request: str) -> None:
+        if request == "replace" and not other:  # the address is locked, the lease not yet bound
+            other.append("")
+            in_conflict(store, *store.locks())
+            other[0] = address_of(claim(store, 2, slot()))
+
+    store.between = between
+    with pytest.raises(Conflict):
+        claim(store, 2, slot())
+    assert len(store.locks()) == 2
+    assert store.leases()[0]["status"]["address"] == other[0], "it is not given out"
+
+
 def test_a_claim_that_lost_to_one_of_the_other_family_leaves_the_former_address_in_quarantine() -> None:
     store = MemoryStore()
     first = address_of(claim_of(store, slot(), "IPv4"))
