@@ -276,6 +276,8 @@ class TestDescribed:
         allowed = {key: value for key, value in scc.items() if key.startswith("allow") and key not in nothing}
         assert allowed == {
             "allowPrivilegedContainer": True,
+            # What it is by default, named so that nobody's change of it stays.
+            "allowPrivilegeEscalation": True,
             "allowHostNetwork": True,
             "allowHostPorts": True,
             "allowHostPID": False,

@@ -47,6 +47,9 @@ MANAGED_LABEL = f"{API_GROUP}/managed-by"
 """On what the egress controller makes in projects; an admission policy lets nobody else set it."""
 MANAGER = "egress-controller"
 
+REQUIRED_SCC_ANNOTATION = "openshift.io/required-scc"
+"""On a pod: the one SCC that may admit it, whatever others its account may use."""
+
 READY_CONDITION = "EgressReady"
 REACHABLE_CONDITION = "DestinationsReachable"
 """On a Service: whether its destinations answer, as its egress pods find when they try them."""

@@ -73,8 +73,9 @@ def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool)
     missing = _missing(cluster, [name for name, found in observed.items() if not found]) if present else []
     if missing and not check_mode:
         raise NotFound(404, f"project {missing[0]} does not exist; create the namespace first")
-    done = _settled(cluster, accounts, [], check_mode)
-    done += _settled(cluster, sccs, done, check_mode)
+    # The right first: OpenShift's label syncer looks at it when the account comes or goes.
+    rights = _settled(cluster, sccs, [], check_mode)
+    done = [*_settled(cluster, accounts, rights, check_mode), *rights]
     return Result(
         changed=any(item.change.write for item in done),
         before=shown(*(item.change.before for item in done)),

@@ -37,6 +37,7 @@ def security_context_constraints(cloud_uuid: str, namespaces: Iterable[str]) -> 
         "users": [account_user(cloud_uuid, namespace) for namespace in sorted(namespaces)],
         "groups": [],
         "allowPrivilegedContainer": True,
+        "allowPrivilegeEscalation": True,
         "defaultAddCapabilities": None,
         "requiredDropCapabilities": None,
         "allowedCapabilities": None,
@@ -52,6 +53,16 @@ def security_context_constraints(cloud_uuid: str, namespaces: Iterable[str]) -> 
         "fsGroup": {"type": "RunAsAny"},
         "supplementalGroups": {"type": "RunAsAny"},
     }
+
+
+def with_user_namespaces(desired: KubeObject, observed: KubeObject | None) -> KubeObject:
+    """An SCC that also lets pods be in the node's user namespace, where the platform knows that field.
+
+    OpenShift does since 4.17, and fills it in; an older one drops it, and would be asked for it again for ever.
+    """
+    if "userNamespaceLevel" not in (observed or {}):
+        return desired
+    return {**desired, "userNamespaceLevel": "AllowHostLevel"}
 
 
 def scc_users(

@@ -27,6 +27,7 @@ from ..api.resources import (
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     REPLICATION_CONTROLLER,
+    REQUIRED_SCC_ANNOTATION,
     SERVICE,
     SOURCE_IPS_ANNOTATION,
     STATEFUL_SET,
@@ -34,6 +35,7 @@ from ..api.resources import (
     Resource,
     account_name,
     egress_pod_name,
+    scc_name,
 )
 from ..ipam.cloud import EgressCloud
 from ..ipam.network import EgressNetwork
@@ -239,11 +241,18 @@ def stateful_set(
 
 
 def disruption_budget(service: EgressService, cloud: EgressCloud) -> KubeObject:
-    """Drains and upgrades take one egress pod at a time (``ha`` only: a budget on a single pod would block them)."""
+    """Drains and upgrades take one egress pod at a time (``ha`` only: a budget on a single pod would block them).
+
+    Pods that are not ready serve nobody, so they never hold a drain up.
+    """
     place = placement.of(service, cloud)
     return {
         **part(POD_DISRUPTION_BUDGET, service, place),
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"name": place.name}}},
+        "spec": {
+            "minAvailable": 1,
+            "selector": {"matchLabels": {"name": place.name}},
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        },
     }
 
 
@@ -314,7 +323,10 @@ def _pod_template(
     if affinity:
         pod_spec["affinity"] = affinity
     container["env"] = [*container["env"], {"name": RENDERING_VARIABLE, "value": _digest(pod_spec)}]
-    return {"metadata": {"name": place.name, "labels": place.labels}, "spec": pod_spec}
+    # A stranger's SCC that admits everybody would be chosen for its priority; other platforms know no such annotation.
+    annotations = {REQUIRED_SCC_ANNOTATION: scc_name(cloud.uuid)}
+    metadata = {"name": place.name, "labels": place.labels, "annotations": annotations}
+    return {"metadata": metadata, "spec": pod_spec}
 
 
 def network_policy(service: EgressService, cloud: EgressCloud) -> KubeObject:

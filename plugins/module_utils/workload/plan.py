@@ -36,7 +36,7 @@ from ..api.writes import Write, delete, ensure
 from ..ipam.cloud import EgressCloud
 from ..ipam.network import EgressNetwork
 from . import endpoint_slice, manifests, node_ports, placement, pod_template
-from .accounts import scc_users, security_context_constraints, service_account
+from .accounts import scc_users, security_context_constraints, service_account, with_user_namespaces
 from .pods import Refusal, is_finished, made_by, readiness
 
 
@@ -193,8 +193,10 @@ def refuse(error: EgressError) -> Plan:
 
 def account_writes(cloud_uuid: str, namespace: str, observed: Observed) -> list[Write]:
     """The project's ServiceAccount and, where the platform has them, its place in the cloud's SCC."""
-    writes = ensure(service_account(cloud_uuid, namespace), observed.service_account)
-    return writes + scc_writes(cloud_uuid, observed.scc, present=[namespace]) if observed.has_scc else writes
+    account = ensure(service_account(cloud_uuid, namespace), observed.service_account)
+    # OpenShift's label syncer looks at what a project's accounts may use when one comes, and does not watch SCCs.
+    right = scc_writes(cloud_uuid, observed.scc, present=[namespace]) if observed.has_scc else []
+    return [*right, *account]
 
 
 def scc_writes(
@@ -208,7 +210,8 @@ def scc_writes(
     if scc is None:
         return ensure(security_context_constraints(cloud_uuid, present), None) if present else []
     users = scc_users(scc.get("users") or (), cloud_uuid, present, absent)
-    return _for_this_version(ensure({**security_context_constraints(cloud_uuid, ()), "users": users}, scc), scc)
+    desired = with_user_namespaces({**security_context_constraints(cloud_uuid, ()), "users": users}, scc)
+    return _for_this_version(ensure(desired, scc), scc)
 
 
 def _end(controller: KubeObject | None, pods: Sequence[KubeObject]) -> list[Write]:

@@ -11,10 +11,12 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.accounts impor
     security_context_constraints,
     service_account,
 )
+from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, account_writes, scc_writes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.builders import UUID
+from tests.support.observed import stored
 
 DESCRIBED = {
     "Name": f"avivantage-scc-{UUID}",
@@ -63,7 +65,8 @@ def test_every_setting_is_as_the_articles_oc_describe_shows_it() -> None:
     told = {"Name": scc["metadata"]["name"], **{label: scc[field] for label, field in FIELD_OF.items()}}
     assert told == DESCRIBED
     rest = set(scc) - set(FIELD_OF.values()) - {"apiVersion", "kind", "metadata"}
-    assert rest == {"allowHostDirVolumePlugin"}, "volume type * includes the host's directories, told by this field"
+    # Volume type * includes the host's directories; a privileged container may gain rights. It does not show either.
+    assert rest == {"allowHostDirVolumePlugin", "allowPrivilegeEscalation"}
     assert scc["apiVersion"] == "security.openshift.io/v1"
 
 
@@ -94,3 +97,22 @@ def test_users_are_those_that_were_there_with_some_added_and_some_gone(
 def test_an_unchanged_set_is_an_unchanged_list(present: list[str]) -> None:
     observed = [account_user(UUID, "red"), account_user(UUID, "default"), "system:admin"]
     assert scc_users(observed, UUID, present) == observed
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "right"),
+    [("allowPrivilegeEscalation", False, True), ("userNamespaceLevel", "RequirePodLevel", "AllowHostLevel")],
+)
+def test_what_somebody_changes_in_the_scc_by_hand_is_put_back(field: str, value: object, right: object) -> None:
+    (write,) = scc_writes(UUID, {**stored(security_context_constraints(UUID, ["default"])), field: value}, ["default"])
+    assert write.body == {field: right, "metadata": {"resourceVersion": "1"}}
+
+
+def test_a_platform_that_knows_no_user_namespaces_is_not_asked_for_them() -> None:
+    scc = stored(security_context_constraints(UUID, ["default"]))
+    assert scc_writes(UUID, scc, ["default"]) == []
+
+
+def test_the_right_comes_before_the_account_that_the_label_syncer_looks_at() -> None:
+    writes = account_writes(UUID, "default", Observed(has_scc=True))
+    assert [write.resource.kind for write in writes] == ["SecurityContextConstraints", "ServiceAccount"]

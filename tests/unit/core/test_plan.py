@@ -187,8 +187,8 @@ def test_a_name_that_does_not_fit_into_the_pods_label_is_refused() -> None:
 def test_isolation_comes_before_the_pod_and_the_service_last() -> None:
     writes = served(Observed(service=service_object(), has_scc=True)).writes
     assert [str(write) for write in writes] == [
-        f"create ServiceAccount default/avivantage-{UUID}",
         f"create SecurityContextConstraints avivantage-scc-{UUID}",
+        f"create ServiceAccount default/avivantage-{UUID}",
         "create NetworkPolicy default/secure-egress-service-avi-egress-pod",
         "create ReplicationController default/secure-egress-service-avi-egress-pod",
         "patch Service default/secure-egress-service",

@@ -80,7 +80,8 @@ def environment(controller: KubeObject) -> dict[str, str]:
 def test_the_replication_controller_holds_all_that_the_article_shows() -> None:
     assert merge_patch(ARTICLE, rendered()) == {}
     assert rendered()["spec"]["selector"] == ARTICLE["spec"]["selector"]
-    assert rendered()["spec"]["template"]["metadata"] == ARTICLE["spec"]["template"]["metadata"]
+    metadata = rendered()["spec"]["template"]["metadata"]
+    assert {key: metadata[key] for key in ("name", "labels")} == ARTICLE["spec"]["template"]["metadata"]
     assert (
         container(rendered())["livenessProbe"] == ARTICLE["spec"]["template"]["spec"]["containers"][0]["livenessProbe"]
     )
@@ -299,6 +300,11 @@ def test_ports_that_destinations_no_longer_ask_for_go() -> None:
     ports = manifests.service_part(service(DESTINATIONS), [SOURCE], present)["spec"]["ports"]
     assert ports == [present[0], added(8080), added(9080), added(53, "UDP")]
     assert "ports" not in manifests.service_part(service(DESTINATIONS), [SOURCE], ports)["spec"]
+
+
+def test_no_strangers_scc_is_chosen_for_an_egress_pod() -> None:
+    annotations = rendered()["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"openshift.io/required-scc": "avivantage-scc-bfff9603-1ffd-4bcc-aef6-118268e5f2b5"}
 
 
 def test_a_lost_node_is_left_in_seconds_and_not_in_kubernetes_five_minutes() -> None:
