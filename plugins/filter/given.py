@@ -21,7 +21,7 @@ description:
   - A dictionary or list that is empty, or becomes so, is left out too.
   - C(allowedDestinations) and its C(namespaces) stay where they are empty, for the API server to refuse them. Without
     them everything would be allowed.
-  - The labels of C(matchLabels) stay as they are, for a label may have an empty value.
+  - The labels of C(matchLabels) and C(nodeSelector) stay as they are, for a label may have an empty value.
 options:
   _input:
     description: A dictionary, or a list of them.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-LABELS = "matchLabels"
+LABELS = frozenset({"matchLabels", "nodeSelector"})
 """Taken as they are: a label without a value is a condition, too, and without it a selector is one for all."""
 
 REFUSED_EMPTY = frozenset({"allowedDestinations", "namespaces"})
@@ -20,7 +20,7 @@ def given(value: Any) -> Any:
     null, which the API server refuses then, and a list that loses its last item goes, and is back with the next run.
     """
     if isinstance(value, dict):
-        items = {key: item if key == LABELS else given(item) for key, item in value.items()}
+        items = {key: item if key in LABELS else given(item) for key, item in value.items()}
         return {
             key: item
             for key, item in items.items()

@@ -39,6 +39,7 @@ MORE: dict[str, Any] = {
         }
     ],
     "egress_cluster_cidrs": ["10.96.0.0/16"],
+    "egress_pods": {"nodeSelector": {"infra": ""}, "resources": {"limits": {"memory": "1Gi"}}},
     "egress_allowed_images": ["registry.example/router:*"],
     "egress_allowed_node_labels": ["topology.kubernetes.io/zone"],
     "egress_exclude": {"matchLabels": {"zone": "lab"}, "names": ["kube-system"]},
@@ -95,6 +96,7 @@ def optional(cluster: KubeClient) -> dict[str, Any]:
         "clusterCIDRs": cloud.get("clusterCIDRs") or None,
         "allowedImages": cloud.get("allowedImages") or None,
         "allowedNodeLabels": cloud.get("allowedNodeLabels"),
+        "pods": cloud.get("pods"),
         "nodeSelector": pods.get("nodeSelector"),
         "tolerations": pods.get("tolerations"),
         "imagePullSecrets": pods.get("imagePullSecrets"),
@@ -105,6 +107,7 @@ def test_what_is_taken_out_goes_and_check_mode_shows_it_go(ansible: Ansible, clu
     site(ansible, MORE)
     assert None not in optional(cluster).values()
     assert cloud_of(cluster)["projects"]["include"] == {"matchLabels": {"team": "payments"}}
+    assert cloud_of(cluster)["pods"] == MORE["egress_pods"]
 
     foreseen = site(ansible, LESS, "--check", "--diff")
     assert None not in optional(cluster).values(), "check mode changes nothing"

@@ -14,6 +14,7 @@ from ..api.selectors import NamespaceSelector, read_selector
 from . import address_pool
 from .cluster_networks import ClusterNetworks
 from .network import EgressNetwork
+from .pod_settings import PodSettings, read_pod_settings
 
 DEFAULT_ROUTER_IMAGE = "avinetworks/avi-egress-router"
 DEFAULT_BRIDGE_SUBNET = "172.18.0.1/16"
@@ -59,6 +60,8 @@ class EgressCloud:
     """EgressNetworks in order of preference; empty means all, by name."""
     cluster_cidrs: tuple[str, ...] = ()
     """Where the cluster's own nodes, pods and Services are, of either family: no destination may be in them."""
+    pods: PodSettings = field(default_factory=PodSettings)
+    """What all egress pods have."""
     inside: ClusterNetworks = field(default_factory=ClusterNetworks)
     """What the cluster shows of that by itself."""
     told: tuple[str, ...] | None = None
@@ -102,6 +105,7 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
         include=read_selector(projects.get("include")),
         exclude=read_selector(projects.get("exclude")),
         networks=tuple(spec.get("networks") or ()),
+        pods=read_pod_settings(subject, spec.get("pods") or {}),
         cluster_cidrs=_read_cluster_cidrs(subject, spec.get("clusterCIDRs") or ()),
         placement=spec.get("placement", PROJECT),
     )

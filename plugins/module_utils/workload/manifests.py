@@ -292,7 +292,8 @@ def _pod_template(
     container: dict[str, Any] = {
         "name": CONTAINER_NAME,
         "image": router_image(cloud, service),
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": cloud.pods.image_pull_policy,
+        "resources": cloud.pods.resources,
         "env": environment(service, cloud, network, sources),
         "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": STARTUP_SECONDS},
         "livenessProbe": {
@@ -314,12 +315,21 @@ def _pod_template(
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": service.egress_pod.drain_seconds + TERMINATION_GRACE_SECONDS,
         "volumes": [dict(HOST_VOLUME)],
-        "nodeSelector": dict(service.egress_pod.node_selector),
+        # The administrator's last: no tenant leaves the nodes that are for egress.
+        "nodeSelector": {**service.egress_pod.node_selector, **cloud.pods.node_selector},
         "tolerations": [
-            {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": EVICTION_SECONDS}
-            for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+            *(
+                {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": EVICTION_SECONDS}
+                for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+            ),
+            *cloud.pods.tolerations,
         ],
+        **cloud.pods.others,
     }
+    if cloud.pods.topology_spread_constraints:
+        selector = {"labelSelector": {"matchLabels": {"name": name}}}
+        constraints = [{**constraint, **selector} for constraint in cloud.pods.topology_spread_constraints]
+        pod_spec["topologySpreadConstraints"] = constraints
     if affinity:
         pod_spec["affinity"] = affinity
     container["env"] = [*container["env"], {"name": RENDERING_VARIABLE, "value": _digest(pod_spec)}]
