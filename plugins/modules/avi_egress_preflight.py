@@ -28,7 +28,8 @@ options:
   node_selector:
     description:
       - Labels of the nodes to look at, whatever taints they have.
-      - By default those that egress pods may be scheduled to, so without those that have a taint.
+      - By default those of the EgressCloud's C(spec.pods.nodeSelector), else those without a taint, since egress pods
+        are scheduled to no others.
     type: dict
     default: {}
   image:

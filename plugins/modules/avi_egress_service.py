@@ -81,6 +81,14 @@ options:
   node_selector:
     description: Labels of the nodes that the egress pod may run on, such as those that reach the outside network.
     type: dict
+  tolerations:
+    description:
+      - Taints that the egress pod tolerates, each with C(key), C(operator), C(value), C(effect) and
+        C(tolerationSeconds) as in a pod.
+      - The EgressCloud's C(spec.allowedTolerations) must list their keys.
+    type: list
+    elements: dict
+    version_added: 0.2.0
   ha:
     description: Whether to have two egress pods, each with a source address of its own.
     type: bool
@@ -211,6 +219,11 @@ options:
       node_selector:
         description: See O(node_selector).
         type: dict
+      tolerations:
+        description: See O(tolerations).
+        type: list
+        elements: dict
+        version_added: 0.2.0
       ha:
         description: See O(ha).
         type: bool

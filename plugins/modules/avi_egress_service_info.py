@@ -91,6 +91,7 @@ services:
         probe: {interval: 30, timeout: 3}
         resolve: ttl
         source_ip: null
+        tolerations: null
     avi_proxy:
       description: The C(avi_proxy) annotation; null if there is none, or it can't be read.
       type: dict

@@ -33,6 +33,7 @@ MORE: dict[str, Any] = {
             "uplink": "eth0",
             "allowedNamespaces": {"names": ["green"]},
             "allowedDestinations": [{"destinations": ["*.example.com", "::/0"], "namespaces": {"names": ["green"]}}],
+            "nodeSelector": {"rack": ""},
             "addressesPerNamespace": 2,
             "quotas": [{"namespace": "green", "addresses": 1}],
             "reservations": [{"address": "10.70.112.102", "namespace": "green"}],
@@ -42,6 +43,7 @@ MORE: dict[str, Any] = {
     "egress_pods": {"nodeSelector": {"infra": ""}, "resources": {"limits": {"memory": "1Gi"}}},
     "egress_allowed_images": ["registry.example/router:*"],
     "egress_allowed_node_labels": ["topology.kubernetes.io/zone"],
+    "egress_allowed_tolerations": ["infra"],
     "egress_exclude": {"matchLabels": {"zone": "lab"}, "names": ["kube-system"]},
     "egress_include": {"matchLabels": {"team": "payments"}},
     "egress_controller_node_selector": {"infra": "yes"},
@@ -90,12 +92,13 @@ def _spec(found: KubeObject | None) -> dict[str, Any]:
 def optional(cluster: KubeClient) -> dict[str, Any]:
     """All that ``MORE`` sets and ``LESS`` does not."""
     network, cloud, pods = network_of(cluster), cloud_of(cluster), pods_of(cluster)
-    keys = ("uplink", "allowedNamespaces", "allowedDestinations", "addressesPerNamespace", "quotas", "reservations")
+    given = MORE["egress_networks"][0].keys() - LAN.keys()
     return {
-        **{key: network.get(key) for key in keys},
+        **{f"network {key}": network.get(key) for key in given},
         "clusterCIDRs": cloud.get("clusterCIDRs") or None,
         "allowedImages": cloud.get("allowedImages") or None,
         "allowedNodeLabels": cloud.get("allowedNodeLabels"),
+        "allowedTolerations": cloud.get("allowedTolerations"),
         "pods": cloud.get("pods"),
         "nodeSelector": pods.get("nodeSelector"),
         "tolerations": pods.get("tolerations"),

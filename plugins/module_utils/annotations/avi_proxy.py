@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from ..api import addresses
 from ..api.address_spans import Spans, spans
+from ..api.errors import InvalidAnnotation
+from ..api.field_reader import FieldReader, at
 from ..api.resources import AVI_PROXY_ANNOTATION
-from .field_reader import FieldReader, at, load_json
+from .annotation_json import load_json
 
 if TYPE_CHECKING:
     import netaddr
@@ -116,6 +118,8 @@ def parse_avi_proxy(text: str, subject: str = "Service") -> Policy | None:
 
 class _Reader(FieldReader):
     """Reads ``networksecuritypolicy``."""
+
+    error = InvalidAnnotation
 
     def policy(self, field: str, value: Any) -> Policy:
         content = self._object(field, value, ("rules",), required=("rules",))

@@ -9,20 +9,18 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ..api import addresses
 from ..api.errors import InvalidAnnotation
+from ..api.field_reader import at
 from ..api.host_names import DNS_LABEL, is_host_name
+from ..api.pod_fields import PodFieldReader
 from ..api.resources import AVI_PROXY_ANNOTATION, EGRESS_POD_ANNOTATION, KubeObject
 from . import service_type
+from .annotation_json import load_json
 from .avi_proxy import Policy, parse_avi_proxy
 from .egress_service import DEFAULT_DRAIN_SECONDS, DEFAULT_HM_PORT, Destination, EgressPod, EgressService, Probe
-from .field_reader import FieldReader, at, load_json
 from .service_port import ServicePort
 
 MAX_DESTINATIONS = 64
 
-_LABEL_KEY = re.compile(
-    rf"((?=[^/]{{1,253}}/){DNS_LABEL}(\.{DNS_LABEL})*/)?[A-Za-z0-9]([A-Za-z0-9_.-]{{0,61}}[A-Za-z0-9])?"
-)
-_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 _NAME = re.compile(DNS_LABEL)
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]{0,254}")
 _PORT_KEY = re.compile(r"([0-9]{1,5})(?:/(tcp|udp))?", re.I | re.A)
@@ -67,8 +65,10 @@ def _policy(text: str | None, subject: str) -> Policy | None:
     return None if text is None else parse_avi_proxy(text, subject)
 
 
-class _Reader(FieldReader):
+class _Reader(PodFieldReader):
     """Reads the keys of ``egress_pod``."""
+
+    error = InvalidAnnotation
 
     def egress_pod(self, value: dict[str, Any]) -> EgressPod:
         readers: dict[str, Callable[[str, Any], Any]] = {
@@ -76,7 +76,8 @@ class _Reader(FieldReader):
             "destinations": self._destinations,
             "hm_port": self.port,
             "image": self._image,
-            "nodeSelector": self._node_selector,
+            "nodeSelector": self.node_selector,
+            "tolerations": self.tolerations,
             "ha": self.boolean,
             "network": self._network,
             "source_ip": self._source_ips,
@@ -102,6 +103,7 @@ class _Reader(FieldReader):
             hm_port=read.get("hm_port", DEFAULT_HM_PORT),
             image=read.get("image"),
             node_selector=read.get("nodeSelector", {}),
+            tolerations=read.get("tolerations", ()),
             ha=read.get("ha", False),
             network=read.get("network"),
             source_ips=sources,
@@ -178,15 +180,6 @@ class _Reader(FieldReader):
 
     def _network(self, field: str, value: Any) -> str:
         return self.matching(field, value, _NAME, "give the name of an EgressNetwork")
-
-    def _node_selector(self, field: str, value: Any) -> dict[str, str]:
-        if not isinstance(value, dict):
-            self.refuse(field, value, 'give labels, such as {"external-accessible-node": "true"}')
-        for key, label in value.items():
-            if not _LABEL_KEY.fullmatch(key):
-                self.refuse(field, key, "this is no label key")
-            self.matching(at(field, key), label, _LABEL_VALUE, "give a label value as a string")
-        return dict(value)
 
     def _source_ips(self, field: str, value: Any) -> tuple[str, ...]:
         items = value if isinstance(value, list) else [value]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Mapping
 
 from ..api import addresses
+from ..api.pod_fields import PodFields
 from .avi_proxy import Policy
 from .service_port import ServicePort
 
@@ -48,6 +49,7 @@ class EgressPod:
     hm_port: int = DEFAULT_HM_PORT
     image: str | None = None
     node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[PodFields, ...] = ()
     ha: bool = False
     network: str | None = None
     source_ips: tuple[str, ...] = ()

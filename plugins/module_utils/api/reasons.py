@@ -75,6 +75,7 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = ("QuotaExceeded", True)
     SECURE_EGRESS_MODE_OFF = ("SecureEgressModeOff", True)
     SERVICE_TYPE_NOT_ALLOWED = ("ServiceTypeNotAllowed", True)
+    TOLERATION_NOT_ALLOWED = ("TolerationNotAllowed", True)
 
     # An EgressNetwork's and an EgressCloud's, and an EgressAddress's Conflict.
     PROJECTS_ONBOARDED = "ProjectsOnboarded"

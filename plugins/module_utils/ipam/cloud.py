@@ -53,6 +53,8 @@ class EgressCloud:
     """Image names a service may ask for besides the default; ``*`` stands for any characters."""
     allowed_node_labels: tuple[str, ...] | None
     """Keys that a service's ``nodeSelector`` may name; None for all but those of the control plane."""
+    allowed_tolerations: tuple[str, ...]
+    """Keys of taints that a service's ``tolerations`` may name."""
     include: NamespaceSelector
     """Projects that take part; empty means all but the system's own."""
     exclude: NamespaceSelector
@@ -102,6 +104,7 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
         router_image=spec.get("routerImage", DEFAULT_ROUTER_IMAGE),
         allowed_images=tuple(spec.get("allowedImages") or ()),
         allowed_node_labels=_tuple_or_none(spec.get("allowedNodeLabels")),
+        allowed_tolerations=tuple(spec.get("allowedTolerations") or ()),
         include=read_selector(projects.get("include")),
         exclude=read_selector(projects.get("exclude")),
         networks=tuple(spec.get("networks") or ()),

@@ -16,6 +16,7 @@ from ..api.selectors import NamespaceSelector, read_selector
 from . import address_pool
 from .address_pool import AddressPool
 from .allowed_destinations import AllowedDestinations, first_excluded, read_allowed_destinations
+from .pod_settings import read_node_selector
 
 with suppress(ImportError):  # ``addresses`` tells of it
     import netaddr
@@ -68,6 +69,8 @@ class EgressNetwork:
     """Whether its addresses are on no link of the nodes, and found by the routes that the nodes offer."""
     destinations: tuple[AllowedDestinations, ...] | None = None
     """Where its addresses may lead; None for everywhere outside the cluster."""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the nodes that have it; empty where all have."""
 
     def subnet_of(self, address: str) -> Subnet | None:
         """The smallest of the subnets that an address is in; None for an address that it no longer offers."""
@@ -136,6 +139,7 @@ def read_network(obj: KubeObject) -> EgressNetwork:
         subnets=tuple(subnets),
         is_routed=is_routed,
         destinations=_read_destinations(f"EgressNetwork {name}", spec.get("allowedDestinations")),
+        node_selector=read_node_selector(f"EgressNetwork {name}", spec.get("nodeSelector") or {}),
     )
 
 

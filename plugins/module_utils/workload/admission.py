@@ -48,6 +48,7 @@ def admit(
     _check_supported(service, subject)
     _check_outside(service, cloud, subject)
     _check_node_selector(service, cloud, subject)
+    _check_tolerations(service, cloud, subject)
     manifests.router_image(cloud, service)
     manifests.network_policy(service, cloud)
     check_named(service, networks)
@@ -176,6 +177,21 @@ def _check_node_selector(service: EgressService, cloud: EgressCloud, subject: st
         f"{subject}: {EGRESS_POD_ANNOTATION}.nodeSelector names the label {shown(refused)}, which "
         f"spec.allowedNodeLabels of EgressCloud {cloud.name} does not allow; name {some}",
     )
+
+
+def _check_tolerations(service: EgressService, cloud: EgressCloud, subject: str) -> None:
+    """Refuse to be on nodes that are kept for something else, as by the control plane's taint."""
+    for toleration in service.egress_pod.tolerations:
+        key = toleration.get("key")
+        if key in cloud.allowed_tolerations:
+            continue
+        taint = f"the taint {shown(key)}" if key else "all taints"
+        allowed = f"name {', '.join(cloud.allowed_tolerations)}" if cloud.allowed_tolerations else "leave it out"
+        raise Refused(
+            Reason.TOLERATION_NOT_ALLOWED,
+            f"{subject}: {EGRESS_POD_ANNOTATION}.tolerations names {taint}, which "
+            f"spec.allowedTolerations of EgressCloud {cloud.name} does not allow; {allowed}",
+        )
 
 
 def _check_supported(service: EgressService, subject: str) -> None:

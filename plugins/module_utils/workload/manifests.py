@@ -315,19 +315,20 @@ def _pod_template(
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": service.egress_pod.drain_seconds + TERMINATION_GRACE_SECONDS,
         "volumes": [dict(HOST_VOLUME)],
-        # The administrator's last: no tenant leaves the nodes that are for egress.
-        "nodeSelector": {**service.egress_pod.node_selector, **cloud.pods.node_selector},
+        # The administrator's last: no tenant leaves the nodes that are for egress, or that have the network.
+        "nodeSelector": {**service.egress_pod.node_selector, **cloud.pods.node_selector, **network.node_selector},
         "tolerations": [
             *(
                 {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": EVICTION_SECONDS}
                 for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
             ),
             *cloud.pods.tolerations,
+            *service.egress_pod.tolerations,
         ],
         **cloud.pods.others,
     }
     if cloud.pods.topology_spread_constraints:
-        selector = {"labelSelector": {"matchLabels": {"name": name}}}
+        selector = {"labelSelector": {"matchLabels": {"name": place.name}}}
         constraints = [{**constraint, **selector} for constraint in cloud.pods.topology_spread_constraints]
         pod_spec["topologySpreadConstraints"] = constraints
     if affinity:

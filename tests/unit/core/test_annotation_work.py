@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.annotations.annotation_json import MAX_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy import parse_avi_proxy
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import parse_egress_pod
-from ansible_collections.avi.egress.plugins.module_utils.annotations.field_reader import MAX_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.annotations.service_port import ServicePort
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy import Project, ingress_rules
@@ -113,6 +113,7 @@ def egress_pods() -> dict[str, Make]:
         "destinations": lambda count: {"destinations": {f"{n}.example": {str(n + 1): 80} for n in range(count)}},
         "ports": lambda count: {"destinations": {"10.0.0.1": {str(n + 1): n + 1 for n in range(count)}}},
         "node labels": lambda count: {**one, "nodeSelector": {f"l{n}": "" for n in range(count)}},
+        "tolerations": lambda count: {**one, "tolerations": [{"operator": "Exists"}] * count},
         "addresses": lambda count: {**one, "source_ip": hosts(count)},
         "keys": lambda count: {str(n): n for n in range(count)},
     }

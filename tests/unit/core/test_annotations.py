@@ -10,10 +10,10 @@ from ipaddress import IPv6Address
 from typing import Any
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.annotations.annotation_json import MAX_DEPTH, MAX_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy import parse_avi_proxy
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import parse_egress_pod, read_service
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import Destination, EgressPod, Probe
-from ansible_collections.avi.egress.plugins.module_utils.annotations.field_reader import MAX_DEPTH, MAX_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.api import addresses
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation
 from egress_router.config import is_usable
@@ -43,6 +43,7 @@ OPTIONAL_KEYS: dict[str, tuple[Any, Any]] = {
     "hm_port": ("1000", 1000),
     "image": ("private-repo:5000/avi-egress-router", "private-repo:5000/avi-egress-router"),
     "nodeSelector": ({"external-accessible-node": "true"}, {"external-accessible-node": "true"}),
+    "tolerations": ([{"key": "dmz", "operator": "Exists"}], ({"key": "dmz", "operator": "Exists"},)),
     "network": ("dmz", "dmz"),
     "resolve": ("once", "once"),
     "source_ip": ("10.70.112.155", ("10.70.112.155",)),
@@ -227,6 +228,38 @@ def test_a_node_selector_holds_labels(selector: Any) -> None:
 @pytest.mark.parametrize("labels", [{}, {"kubernetes.io/hostname": "node-1"}, {"a": ""}, {"a.b-c/D_e.f": "G-h_i.j"}])
 def test_a_node_selector_takes_all_that_kubernetes_takes(labels: dict[str, str]) -> None:
     assert parse_egress_pod(json.dumps({"destination_ip": "10.0.0.1", "nodeSelector": labels})).node_selector == labels
+
+
+@pytest.mark.parametrize(
+    "tolerations",
+    [
+        *(
+            None,
+            {},
+            "dmz",
+            [None],
+            ["dmz"],
+            [[]],
+            [{}],
+            [{"key": ""}],
+            [{"key": "a b"}],
+            [{"key": "a/b/c"}],
+            [{"key": 1}],
+        ),
+        *([{"effect": "NoSchedule"}], [{"key": "a", "operator": "exists"}], [{"key": "a", "operator": ["Exists"]}]),
+        *([{"key": "a", "value": "b c"}], [{"key": "a", "value": None}], [{"key": "a", "value": True}]),
+        *(
+            [{"key": "a", "operator": "Exists", "value": "b"}],
+            [{"key": "a", "effect": ""}],
+            [{"key": "a", "effects": 1}],
+        ),
+        *([{"key": "a", "tolerationSeconds": 5}], [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]),
+        *([{"key": "a", "effect": "NoExecute", "tolerationSeconds": item}] for item in (True, "5", -1, 1.5, None)),
+        [{"operator": "Exists"}] * 33,
+    ],
+)
+def test_a_toleration_is_one_that_kubernetes_takes(tolerations: Any) -> None:
+    refusal({"destination_ip": "10.0.0.1", "tolerations": tolerations})
 
 
 @pytest.mark.parametrize("network", ["a.b", "A", "a_b", "-a", "a\n", "", "x" * 64, 1, None])
@@ -433,6 +466,12 @@ names = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]([a-z0-9-]{0,9}[a
 ports = st.integers(1, 65535)
 
 
+tolerations = st.fixed_dictionaries(
+    {"key": st.sampled_from(["dmz", "example.com/Infra"])},
+    optional={"value": st.sampled_from(["", "yes"]), "operator": st.just("Equal"), "effect": st.just("NoSchedule")},
+)
+
+
 @st.composite
 def egress_pods(draw: st.DrawFn) -> EgressPod:
     family = draw(st.sampled_from(["IPv4", "IPv6"]))
@@ -451,6 +490,7 @@ def egress_pods(draw: st.DrawFn) -> EgressPod:
         hm_port=draw(ports),
         image=draw(st.none() | st.from_regex(r"[a-z][a-z0-9./:-]{0,30}", fullmatch=True)),
         node_selector=draw(st.dictionaries(st.from_regex(r"[a-z]{1,5}/?[A-Z]{1,5}", fullmatch=True), st.just("true"))),
+        tolerations=tuple(draw(st.lists(tolerations, max_size=3))),
         ha=ha,
         network=draw(st.none() | st.just("dmz")),
         source_ips=tuple(sources[: 2 if ha else 1]),
@@ -471,6 +511,7 @@ def rendered(pod: EgressPod) -> str:
         "hm_port": pod.hm_port,
         "image": pod.image,
         "nodeSelector": dict(pod.node_selector),
+        "tolerations": list(pod.tolerations) or None,
         "ha": pod.ha,
         "network": pod.network,
         "source_ip": list(pod.source_ips) or None,

@@ -16,7 +16,13 @@ from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import MANAGED_LABEL, READY_CONDITION
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
-from ansible_collections.avi.egress.plugins.module_utils.workload import admission, plan, pods, service_status
+from ansible_collections.avi.egress.plugins.module_utils.workload import (
+    admission,
+    manifests,
+    plan,
+    pods,
+    service_status,
+)
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
 from tests.support.builders import SOURCE, UUID, cloud, namespace, network, service, service_object
@@ -153,6 +159,31 @@ def test_a_service_chooses_nodes_by_labels_that_the_cloud_allows(
     error = refusal(wish, some)
     assert error.reason == "NodeLabelNotAllowed"
     assert f"egress_pod.nodeSelector names the label {label!r}, which spec.allowedNodeLabels" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("listed", "toleration", "told"),
+    [
+        (["dmz"], {"key": "dmz", "operator": "Exists"}, None),
+        (["dmz"], {"key": "dmz", "value": "x", "effect": "NoSchedule"}, None),
+        (["dmz"], {"key": "other"}, "names the taint 'other', which spec.allowedTolerations of EgressCloud openshift"),
+        ([], {"key": "dmz"}, "does not allow; leave it out"),
+        (["dmz"], {"operator": "Exists"}, "names all taints, which spec.allowedTolerations"),
+    ],
+)
+def test_a_service_tolerates_taints_that_the_cloud_allows(
+    listed: list[str], toleration: dict[str, str], told: str | None
+) -> None:
+    wish = {"destination_ip": "10.0.0.1", "tolerations": [{"key": "dmz"}, toleration] if listed else [toleration]}
+    some = (cloud(allowedTolerations=listed),)
+    if told is None:
+        admitting, (where,) = admission.admit(service(wish), some, NETWORKS, namespace())
+        pod = manifests.replication_controller(service(wish), admitting, where, [SOURCE])["spec"]["template"]["spec"]
+        assert pod["tolerations"][2:] == [{"key": "dmz"}, toleration]
+        return
+    error = refusal(wish, some)
+    assert error.reason == "TolerationNotAllowed"
+    assert told in str(error)
 
 
 def test_networks_come_in_the_clouds_order_or_by_name() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,16 @@ def test_each_container_tells_of_its_own_subnet() -> None:
 
     assert (first.subnet, first.reason, first.looks) == ("10.70.112.0/24", None, ("uplink", "departure"))
     assert (second.subnet, second.reason, second.remedy) == ("fd70::/64", "NoCarrier", "set it up")
+
+
+def test_a_network_is_looked_for_on_the_nodes_that_have_it() -> None:
+    some = replace(QUESTIONS[0], network=replace(QUESTIONS[0].network, node_selector={"rack": "7"}))
+    asked = [some, QUESTIONS[1]]
+    assert pods.asked_of(node(rack="7"), asked) == asked
+    assert pods.asked_of(node(rack="8"), asked) == [QUESTIONS[1]]
+    (finding,) = pods.findings(node(rack="8"), asked, pod(json.dumps(BAD)))
+    assert (finding.subnet, finding.reason) == (QUESTIONS[1].subnet.cidr, "NoCarrier")
+    assert [item.subnet for item in pods.foreseen(node(), asked)] == [QUESTIONS[1].subnet.cidr]
 
 
 @pytest.mark.parametrize(

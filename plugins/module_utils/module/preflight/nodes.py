@@ -32,7 +32,7 @@ from ...api.timestamps import utc_now
 from ...client.fan_out import each
 from ...client.kube_client import KubeClient, Selection
 from ...ipam import lease_status, leases
-from ...ipam.cloud import DEFAULT_ROUTER_IMAGE, read_cloud
+from ...ipam.cloud import DEFAULT_ROUTER_IMAGE, EgressCloud, read_cloud
 from ...ipam.leases import Claim, Slot
 from ...ipam.network import EgressNetwork
 from ..argument_specs import ArgumentSpec
@@ -76,14 +76,16 @@ def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """A finding for each node and subnet; in check mode those that there would be. Nothing is changed for good."""
     view = LeasingView(cluster)
     networks = _networks(view, options["networks"])
+    cloud = _cloud(cluster)
     selector = {key: str(value) for key, value in options["node_selector"].items()}
-    nodes = pods.candidates(cluster.list(NODE), selector)
+    nodes = pods.candidates(cluster.list(NODE), selector or (cloud.pods.node_selector if cloud else {}))
     if selector and not nodes:
         raise InvalidInput(SUBJECT, "node_selector", options["node_selector"], "no node has these labels")
     if check_mode or not nodes or not any(network.subnets for network in networks):
         questions = list(_questions(networks, {}))
         return _result([finding for node in nodes for finding in pods.foreseen(node, questions)], ())
-    return _look(cluster, view, networks, nodes, options)
+    image = options["image"] or (cloud.router_image if cloud else DEFAULT_ROUTER_IMAGE)
+    return _look(cluster, view, networks, nodes, {**options, "image": image})
 
 
 def _networks(view: LeasingView, names: Sequence[str]) -> list[EgressNetwork]:
@@ -108,7 +110,7 @@ def _look(
     nodes: Sequence[KubeObject],
     options: Options,
 ) -> Result:
-    image, secrets = options["image"] or _image(cluster), _pull_secrets(cluster, options["controller_namespace"])
+    image, secrets = options["image"], _pull_secrets(cluster, options["controller_namespace"])
     place = _make_place(cluster)
     warnings: list[str] = []
     try:
@@ -127,9 +129,9 @@ def _look(
     return _result(found, warnings)
 
 
-def _image(cluster: KubeClient) -> str:
+def _cloud(cluster: KubeClient) -> EgressCloud | None:
     clouds = sorted(cluster.list(EGRESS_CLOUD), key=lambda cloud: str(cloud["metadata"]["name"]))
-    return read_cloud(clouds[0]).router_image if clouds else DEFAULT_ROUTER_IMAGE
+    return read_cloud(clouds[0]) if clouds else None
 
 
 def _pull_secrets(cluster: KubeClient, namespace: str) -> list[KubeObject]:
@@ -211,8 +213,8 @@ def _run(
     cluster: KubeClient, nodes: Sequence[KubeObject], questions: Sequence[Question], setting: Setting
 ) -> list[Finding]:
     """All pods side by side."""
-    names = {node["metadata"]["name"]: number for number, node in enumerate(nodes) if pods.is_ready(node)}
-    wanted = [pods.pod(number, node, questions, setting) for node, number in names.items()]
+    asked = {node["metadata"]["name"]: pods.asked_of(node, questions) for node in nodes if pods.is_ready(node)}
+    wanted = [pods.pod(number, name, mine, setting) for number, (name, mine) in enumerate(asked.items()) if mine]
     each(lambda pod: cluster.create(POD, pod), wanted)
     made = {f"{PREFLIGHT_NAMESPACE}/{pod['metadata']['name']}" for pod in wanted}
     seen = until(

@@ -90,6 +90,11 @@ def candidates(nodes: Sequence[KubeObject], selector: Mapping[str, str]) -> list
     return sorted(filter(_is_linux, wanted), key=lambda node: str(node["metadata"]["name"]))
 
 
+def asked_of(node: KubeObject, questions: Sequence[Question]) -> list[Question]:
+    """Those about networks that the node has."""
+    return [question for question in questions if _has_labels(node, question.network.node_selector)]
+
+
 def is_ready(node: KubeObject) -> bool:
     """Whether its kubelet would run a pod."""
     return is_true(node, "Ready")
@@ -209,15 +214,15 @@ def findings(node: KubeObject, questions: Sequence[Question], pod: KubeObject | 
         str(item.get("name")): str(((item.get("state") or {}).get("terminated") or {}).get("message") or "")
         for item in _statuses(pod or {})
     }
-    return [
-        _finding(node, question, pod, ended.get(_container_name(place), "")) for place, question in enumerate(questions)
-    ]
+    asked = enumerate(asked_of(node, questions))
+    return [_finding(node, question, pod, ended.get(_container_name(place), "")) for place, question in asked]
 
 
 def foreseen(node: KubeObject, questions: Sequence[Question]) -> list[Finding]:
     """What would be looked at."""
     name = node["metadata"]["name"]
-    return [Finding(name, question.network.name, question.subnet.cidr, question.address) for question in questions]
+    asked = asked_of(node, questions)
+    return [Finding(name, question.network.name, question.subnet.cidr, question.address) for question in asked]
 
 
 def _finding(node: KubeObject, question: Question, pod: KubeObject | None, told: str) -> Finding:

@@ -35,6 +35,7 @@ _ANNOTATION_KEYS = {
     "hm_port": "hm_port",
     "image": "image",
     "node_selector": "nodeSelector",
+    "tolerations": "tolerations",
     "ha": "ha",
     "network": "network",
     "source_ip": "source_ip",

@@ -45,6 +45,7 @@ _SERVICE: Mapping[str, Mapping[str, Any]] = {
     "hm_port": {"type": "int"},
     "image": {"type": "str"},
     "node_selector": {"type": "dict"},
+    "tolerations": {"type": "list", "elements": "dict"},
     "ha": {"type": "bool", "default": False},
     "network": {"type": "str"},
     "source_ip": {"type": "list", "elements": "str"},

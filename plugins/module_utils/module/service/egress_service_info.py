@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, Mapping, Sequence
 
+from ...annotations.annotation_json import load_json
 from ...annotations.egress_pod import parse_egress_pod, read_service
 from ...annotations.egress_service import EgressPod
-from ...annotations.field_reader import load_json
 from ...api.addresses import family_of
 from ...api.conditions import find
 from ...api.errors import EgressError, Forbidden, InvalidInput
@@ -118,6 +118,7 @@ def _egress_pod(text: str) -> Told | None:
         "hm_port": parsed.hm_port,
         "image": parsed.image,
         "node_selector": dict(parsed.node_selector),
+        "tolerations": [dict(item) for item in parsed.tolerations] or None,
         "ha": parsed.ha,
         "network": parsed.network,
         "source_ip": list(parsed.source_ips) or None,
