@@ -112,7 +112,9 @@ class Caches:
         self.failed_creates = self._informer(Selection(EVENT, fields=FAILED_CREATES), {BY_NAME: _about})
         self._limits = [self._informer(Selection(limit), form=HEAD_ONLY) for limit in LIMITS]
         self.slices = self._informer(Selection(ENDPOINT_SLICE, labels=f"{MANAGED_LABEL}={MANAGER}"))
-        self.accounts = self._informer(Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL), {BY_CLOUD: _cloud})
+        self.accounts = self._informer(
+            Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL), {BY_CLOUD: _cloud, BY_NAMESPACE: _namespace}
+        )
 
     def start(self) -> None:
         for informer in self._static():
@@ -289,6 +291,10 @@ def _project(lease: KubeObject) -> Hashable:
 
 def _holder(address: KubeObject) -> Hashable:
     return str(address["spec"]["lease"])
+
+
+def _namespace(account: KubeObject) -> Hashable:
+    return str(account["metadata"]["namespace"])
 
 
 def _cloud(account: KubeObject) -> Hashable:

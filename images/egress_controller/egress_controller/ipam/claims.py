@@ -8,6 +8,7 @@ import threading
 from contextlib import nullcontext
 from datetime import datetime
 from typing import Callable, Collection, Container
+from weakref import WeakValueDictionary
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
@@ -34,7 +35,8 @@ class Claims:
         self._client = client
         self._caches = caches
         self._now = now
-        self._counting: dict[tuple[str, str], threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._counting: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()
         """By network and project, held by its claims: none counts its leases while another is about to add one."""
 
     def of_service(self, namespace: str, name: str) -> list[KubeObject]:
@@ -66,7 +68,7 @@ class Claims:
         project = (slot.network, slot.namespace)
         store = _Store(self._client, self._caches, slot.lease, annotated, project)
         limited = network.limits(slot.namespace, ip_family)
-        with self._counting.setdefault(project, threading.Lock()) if limited else nullcontext():
+        with self._counting_of(project) if limited else nullcontext():
             lease = transfers.claim(
                 store,
                 network,
@@ -76,6 +78,10 @@ class Claims:
                 self._now(),
             )
         return leases.hand_over(store, lease, CONTROLLER) if claimed_by(lease) == IMPORT else lease
+
+    def _counting_of(self, project: tuple[str, str]) -> threading.Lock:
+        with self._lock:
+            return self._counting.setdefault(project, threading.Lock())
 
     def holds(self, slot: Slot, address: str) -> bool:
         """Whether a slot's lease is for this address and no deleted project's, on the server's word."""

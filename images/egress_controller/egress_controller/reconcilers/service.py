@@ -39,7 +39,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.admission impo
 from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL, Place
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
 
-from egress_controller.cache.caches import BY_NAME_LABEL, PARTS
+from egress_controller.cache.caches import BY_NAME_LABEL, BY_NAMESPACE, PARTS
 from egress_controller.cache.context import Context
 from egress_controller.cache.event_handlers import STATUS_DELAY_SECONDS
 from egress_controller.cache.waiting_services import WaitingServices
@@ -214,7 +214,7 @@ class ServiceReconciler:
         """Whether egress pods are to be in the controller's namespace, or may still be there, as an account is."""
         if any(cloud["spec"].get("placement") == GATEWAY for cloud in self._caches.clouds.all()):
             return True
-        return any(account["metadata"]["namespace"] == self._namespace for account in self._caches.accounts.all())
+        return bool(self._caches.accounts.of(BY_NAMESPACE, self._namespace))
 
     def _endpoint_slice(self, namespace: str, name: str, wanted: bool) -> KubeObject | None:
         cached = self._caches.endpoint_slice(namespace, name)
