@@ -12,10 +12,12 @@ from ..api.reasons import Reason
 from ..api.resources import KubeObject
 from .termination_message import fault_of
 
-WAITING_MESSAGE_LENGTH = 120
-"""Characters of a container's waiting message that a condition repeats."""
 SENTENCE_LENGTH = 512
-"""Characters of what scheduler and router say that a condition repeats."""
+"""Characters of what scheduler, kubelet and router say that a condition repeats."""
+LONGEST_WORD = 80
+"""Characters that a sentence may lose so that no name or digest in it is cut."""
+UNTOLD = ("", "Completed", "Error")
+"""Of the kubelet's reasons for a container's end, those that the exit code says as well; not so OOMKilled."""
 REPORT_EXIT_CODE = 75
 """Of a router that ended only to report what is wrong on its LAN, which ``termination_message`` reads (EX_TEMPFAIL)."""
 WAITS_FOR = "its log says whether it waits for the name of a destination to resolve or for its source address"
@@ -89,11 +91,11 @@ def _why_waiting(pods: Sequence[KubeObject]) -> str:
         for container in status.get("containerStatuses") or ():
             waiting = (container.get("state") or {}).get("waiting")
             if waiting and waiting.get("reason") != "ContainerCreating":
-                message = _ending(container) or str(waiting.get("message", ""))[:WAITING_MESSAGE_LENGTH]
+                message = _ending(container) or one_line(str(waiting.get("message", "")), SENTENCE_LENGTH)
                 return f"pod {pod['metadata']['name']}: {waiting.get('reason')}: {message}"
         scheduled = find(pod, "PodScheduled")
         if scheduled and scheduled["status"] == "False":
-            message = str(scheduled.get("message", ""))[:SENTENCE_LENGTH]
+            message = one_line(str(scheduled.get("message", "")), SENTENCE_LENGTH)
             return f"pod {pod['metadata']['name']}: {scheduled.get('reason')}: {message}"
         if ending := next(filter(None, map(_ending, status.get("containerStatuses") or ())), None):
             return f"pod {pod['metadata']['name']} ended: {ending}"
@@ -103,17 +105,28 @@ def _why_waiting(pods: Sequence[KubeObject]) -> str:
 
 
 def _ending(container: Mapping[str, Any]) -> str | None:
-    """How a container ended that has not started since: its exit code and its last words, which may be anything."""
+    """How a container ended that has not started since: exit code, the kubelet's reason and its own last words.
+
+    The words may be anything. A container that ended without a fault and without a word says nothing.
+    """
     if container.get("started"):
         return None
     states = (container.get("state") or {}, container.get("lastState") or {})
     ended = next((state["terminated"] for state in states if state.get("terminated")), None)
     if ended is None or ended.get("exitCode") == REPORT_EXIT_CODE:
         return None
-    words = one_line(str(ended.get("message", "")), SENTENCE_LENGTH)
-    return f"exit code {ended.get('exitCode')}: {words}" if words else None
+    words, code = one_line(str(ended.get("message", "")), SENTENCE_LENGTH), ended.get("exitCode")
+    if not words and not code:
+        return None
+    reason = one_line(str(ended.get("reason", "")), LONGEST_WORD)
+    known_by = f"exit code {code} ({reason})" if reason not in UNTOLD else f"exit code {code}"
+    return f"{known_by}: {words}" if words else known_by
 
 
 def one_line(words: str, longest: int) -> str:
-    """What others say, which may be anything, as a condition can repeat it: printable, and cut to a length."""
-    return " ".join("".join(char if char.isprintable() else " " for char in words).split())[:longest]
+    """What others say, which may be anything, as a condition can repeat it: printable, and cut between two words."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in words).split())
+    if len(line) <= longest:
+        return line
+    end = line.rfind(" ", longest - LONGEST_WORD, longest - 3)
+    return f"{line[: end if end > 0 else longest - 3]}..."

@@ -355,6 +355,7 @@ def test_a_terminating_outdated_pod_still_counts() -> None:
     assert not served(replace(observed, pods=(ending,)), {"destination_ip": "10.10.24.99"}).settled
 
 
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}}
 CRASHED = {"lastState": {"terminated": {"exitCode": 78, "message": "EGRESS_SOURCE is\n missing.\0"}}}
 
 
@@ -369,7 +370,7 @@ CRASHED = {"lastState": {"terminated": {"exitCode": 78, "message": "EGRESS_SOURC
         ),
         (
             {"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff", "message": "x" * 999}}}]},
-            "pod pod-1: ImagePullBackOff: " + "x" * 120,
+            "pod pod-1: ImagePullBackOff: " + "x" * 509 + "...",
         ),
         (
             {
@@ -377,7 +378,7 @@ CRASHED = {"lastState": {"terminated": {"exitCode": 78, "message": "EGRESS_SOURC
                     {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "y" * 999}
                 ]
             },
-            "pod pod-1: Unschedulable: " + "y" * 512,
+            "pod pod-1: Unschedulable: " + "y" * 509 + "...",
         ),
         (
             {"containerStatuses": [{**CRASHED, "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "z"}}}]},
@@ -386,6 +387,22 @@ CRASHED = {"lastState": {"terminated": {"exitCode": 78, "message": "EGRESS_SOURC
         (
             {"containerStatuses": [{**CRASHED, "state": {"running": {}}}]},
             "pod pod-1 ended: exit code 78: EGRESS_SOURCE is missing.",
+        ),
+        (
+            {"containerStatuses": [{"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]},
+            "pod pod-1 ended: exit code 137 (OOMKilled)",
+        ),
+        (
+            {
+                "containerStatuses": [
+                    {"lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}, "state": BACK_OFF}
+                ]
+            },
+            "pod pod-1: CrashLoopBackOff: exit code 1",
+        ),
+        (
+            {"containerStatuses": [{"lastState": {"terminated": {"exitCode": 0}}, "state": BACK_OFF}]},
+            "pod pod-1: CrashLoopBackOff: back-off 10s restarting failed container",
         ),
         (
             {"containerStatuses": [{**CRASHED, "started": True, "state": {"running": {}}}]},
@@ -400,6 +417,13 @@ def test_a_pod_that_is_not_ready_says_why_in_bounds(status: Any, said: str) -> N
     assert condition is not None
     assert (condition.ready, condition.reason) == (False, "WaitingForPod")
     assert condition.message.endswith(said)
+
+
+def test_what_a_kubelet_says_is_cut_between_two_words() -> None:
+    digest = f"sha256:{'a' * 64}"
+    assert pods.one_line(f"pull\x1b{digest}\n" * 9, 100) == f"pull {digest} pull..."
+    assert pods.one_line(digest, len(digest)) == digest
+    assert pods.one_line("a" * 999, 100) == "a" * 97 + "..."
 
 
 def test_a_pod_that_is_being_deleted_is_not_ready() -> None:
