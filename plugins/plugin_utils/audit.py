@@ -14,7 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     egress_pod_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import scc_projects
-from ansible_collections.avi.egress.plugins.plugin_utils.exposure import external_ips, widening
+from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import external_ips, widening
 
 Told = Mapping[str, Any]
 """A service, lease, network or cloud as the information modules return it."""
