@@ -7,14 +7,18 @@ from __future__ import annotations
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
-    AVI_PROXY_ANNOTATION,
     KubeObject,
     account_name,
     account_user,
     egress_pod_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import scc_projects
-from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import external_ips, widening
+from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import (
+    EgressPods,
+    external_ips,
+    has_rules,
+    widening,
+)
 
 Told = Mapping[str, Any]
 """A service, lease, network or cloud as the information modules return it."""
@@ -204,15 +208,13 @@ def _of_pods(services: Sequence[Told], pods: Iterable[KubeObject]) -> Iterator[F
 def _of_exposure(facts: Told) -> Iterator[Finding]:
     """Ways to an egress pod, or to its addresses, past the rules of its service."""
     for service in facts["services"]:
-        own_rules = AVI_PROXY_ANNOTATION in (service["service"]["metadata"].get("annotations") or {})
-        for namespace, pods in _places(service):
-            known = own_rules or namespace != service["namespace"]  # Elsewhere, all that are let in are others.
-            for name in widening(facts["network_policies"], namespace, pods, own_rules=known):
+        for pods in _egress_pods(service, facts["pods"]):
+            for name in widening(facts["network_policies"], pods):
                 told = (
                     f"it lets others into the egress pod of Service {_name(service)}, past its own rules: except "
-                    f"pods with the label name={pods} by its podSelector"
+                    f"pods with the label name={pods.name} by its podSelector"
                 )
-                yield Finding("PolicyWidened", f"NetworkPolicy {namespace}/{name}", told)
+                yield Finding("PolicyWidened", f"NetworkPolicy {pods.namespace}/{name}", told)
     leased = [lease["address"] for lease in facts["leases"] if lease["phase"] != "Expired" and lease["address"]]
     for name, address in external_ips(facts["all_services"], leased):
         told = f"nodes take traffic for {address} by its externalIPs, and that address is leased: take it out"
@@ -237,10 +239,13 @@ def _destinations(services: Iterable[Told]) -> Mapping[str, str]:
     return found
 
 
-def _places(service: Told) -> set[tuple[str, str]]:
-    """Where the egress pods of a service are, and the label that they have there."""
-    found = {(item["namespace"], item["name"]) for item in service["controllers"] or ()}
-    return found or {(service["namespace"], egress_pod_name(service["name"]))}
+def _egress_pods(service: Told, pods: Iterable[KubeObject]) -> Iterator[EgressPods]:
+    """The egress pods of a service, in each place where there are some or should be."""
+    places = {(item["namespace"], item["name"]) for item in service["controllers"] or ()}
+    labels = [(pod["metadata"]["namespace"], pod["metadata"].get("labels") or {}) for pod in pods]
+    for namespace, name in sorted(places or {(service["namespace"], egress_pod_name(service["name"]))}):
+        found = [some for where, some in labels if where == namespace and some.get("name") == name]
+        yield EgressPods(namespace, name, service["namespace"], has_rules(service["service"]), found)
 
 
 def _of_nodes(nodes: Iterable[Told]) -> Iterator[Finding]:

@@ -201,3 +201,19 @@ def test_he_may_have_the_egress_pod_made_anew(tenant: Tenant, green: Project) ->
         return {pod["metadata"]["uid"] for pod in green.egress_pods(SERVICE)} - {before["uid"]}
 
     assert len(wait_for("another pod", others)) == 1
+
+
+def test_a_policy_by_which_he_lets_others_in_is_named_on_the_service(tenant: Tenant, green: Project) -> None:
+    """NetworkPolicies add up, so this one is Kubernetes' to obey; everybody can see that it is there."""
+
+    def told() -> str:
+        return green.condition(SERVICE, "PolicyWidened").get("message", "")
+
+    assert not told()
+    spec = {"podSelector": {}, "ingress": [{}]}
+    metadata = {"name": "allow-all"}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    tenant.allowed("create", "-f", "-", stdin=json.dumps(policy))
+    assert "by: allow-all;" in wait_for("its name", told)
+    tenant.allowed("delete", "networkpolicy", "allow-all")
+    wait_for("it to be gone", lambda: not told())

@@ -46,6 +46,9 @@ class Reason(StrEnum):
     DESTINATIONS_NOT_REACHABLE = "DestinationsNotReachable"
     NO_VERDICT = "NoVerdict"
 
+    # A Service's PolicyWidened.
+    OTHER_POLICIES_ADMIT = "OtherPoliciesAdmit"
+
     # What is asked for is not allowed, not possible, or does not fit.
     ADDRESS_FAMILY_MISMATCH = ("AddressFamilyMismatch", True)
     ADDRESS_IN_CONFLICT = ("AddressInConflict", True)

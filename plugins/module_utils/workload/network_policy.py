@@ -36,7 +36,7 @@ from . import address_partition
 
 MAX_BLOCKS = 256
 """Address blocks for one port; each costs every node a rule, and all ports together must fit into one object."""
-_NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+METADATA_NAME_LABEL = "kubernetes.io/metadata.name"
 """Set by the API server on each namespace since Kubernetes 1.22; nobody can change it."""
 
 
@@ -204,4 +204,4 @@ def _ingress_rule(admitted: _Admitted, project: Project, ports: Sequence[Service
 
 def namespace_peer(name: str) -> KubeObject:
     """All pods of a namespace, as a peer of a NetworkPolicy."""
-    return {"namespaceSelector": {"matchLabels": {_NAMESPACE_LABEL: name}}}
+    return {"namespaceSelector": {"matchLabels": {METADATA_NAME_LABEL: name}}}

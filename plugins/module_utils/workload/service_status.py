@@ -8,13 +8,19 @@ from typing import Sequence
 
 from ..api.conditions import Condition, find
 from ..api.reasons import Reason
-from ..api.resources import REACHABLE_CONDITION, READY_CONDITION, SERVED_CONDITION, KubeObject
+from ..api.resources import (
+    REACHABLE_CONDITION,
+    READY_CONDITION,
+    SERVED_CONDITION,
+    WIDENED_CONDITION,
+    KubeObject,
+)
 
 
 def service_conditions(condition: Condition | None, sources: Sequence[str] = ()) -> dict[str, Condition | None]:
     """What a Service says, by type: whether it is ready (None: not a word), and once it was, with which addresses."""
     if condition is None:
-        return {READY_CONDITION: None, SERVED_CONDITION: None, REACHABLE_CONDITION: None}
+        return dict.fromkeys((READY_CONDITION, SERVED_CONDITION, REACHABLE_CONDITION, WIDENED_CONDITION))
     served = {SERVED_CONDITION: _served(sources)} if condition.ready else {}
     return {READY_CONDITION: condition, **served}
 

@@ -16,6 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     POD,
     REPLICATION_CONTROLLER,
     SERVICE_ACCOUNT,
+    WIDENED_CONDITION,
     account_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
@@ -76,6 +77,7 @@ def test_a_service_leads_to_its_pod_in_the_controllers_namespace(world: World, c
     wait_for("it is not ready", lambda: endpoints(world, "shop") == [(["10.244.0.9"], False)])
     world.cluster.delete_named(ENDPOINT_SLICE, "shop-avi-egress-pod", world.namespace)
     wait_for("it is put back", lambda: endpoints(world, "shop"))
+    only_policies_where_the_pod_is_are_told(world, place)
 
     world.delete("shop")
     wait_for("the RC is scaled away", lambda: replicas(world, "shop") == 0)
@@ -87,6 +89,22 @@ def test_a_service_leads_to_its_pod_in_the_controllers_namespace(world: World, c
     assert world.cluster.get(NETWORK_POLICY, place.name, place.namespace) is None
     world.cluster.delete_named(EGRESS_CLOUD, world.name)
     wait_for("no gateway to be in use", lambda: not has_account(world, NAMESPACE_OF_CONTROLLER))
+
+
+def only_policies_where_the_pod_is_are_told(world: World, place: Place) -> None:
+    """Of two that let everybody in to all pods, the project's own reaches none of its egress pods."""
+
+    def told() -> str:
+        return str(world.condition("shop", WIDENED_CONDITION).get("message", ""))
+
+    for name, namespace in (("of-the-project", world.namespace), ("of-the-gateway", place.namespace)):
+        metadata = {"name": name, "namespace": namespace}
+        body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata}
+        world.cluster.create(NETWORK_POLICY, {**body, "spec": {"podSelector": {}, "ingress": [{}]}})
+    message = wait_for("the policy's name", told)
+    assert f"by: of-the-gateway; except pods with the label name={place.name} by" in message
+    world.cluster.delete_named(NETWORK_POLICY, "of-the-gateway", place.namespace)
+    wait_for("it to go", lambda: not told())
 
 
 def in_turn(world: World, names: set[str]) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import statistics
 import time
 from datetime import timedelta
+from typing import Any
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
@@ -20,6 +21,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SERVICE,
     SERVICE_ACCOUNT,
     STATEFUL_SET,
+    WIDENED_CONDITION,
+    KubeObject,
     account_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
@@ -78,6 +81,36 @@ def test_a_ready_pod_makes_the_service_ready(world: World, controller: Controlle
     expected = {("Normal", "WaitingForPod"), ("Normal", "EgressReady"), ("Warning", "WaitingForPod")}
     wait_for("the three Events", lambda: told() >= expected)
     assert told() == expected
+
+
+def add_policy(world: World, name: str, spec: dict[str, Any]) -> KubeObject:
+    metadata = {"name": name, "namespace": world.namespace}
+    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+    return world.cluster.create(NETWORK_POLICY, body)
+
+
+def test_a_policy_that_lets_others_in_is_named_while_it_does(world: World, controller: ControllerProcess) -> None:
+    """Once, and however it is labelled; one that adds nobody is passed over."""
+    world.set_up()
+    add_policy(world, "harmless", {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]})
+    world.serve("shop")
+    world.wait_served("shop")
+    assert not world.condition("shop", WIDENED_CONDITION)
+    open_to_all = add_policy(world, "allow-all", {"podSelector": {}, "ingress": [{}]})
+
+    def told() -> str:
+        return str(world.condition("shop", WIDENED_CONDITION).get("message", ""))
+
+    message = wait_for("the policy's name", told)
+    assert "by: allow-all; except pods with the label name=shop-avi-egress-pod" in message
+    add_policy(world, "for-egress", {"podSelector": {}, "policyTypes": ["Egress"]})
+    world.annotate("shop", "{")
+    world.wait_reason("shop", "InvalidAnnotation")
+    assert told() == message, "what runs is still open to others"
+    world.cluster.delete(NETWORK_POLICY, open_to_all)
+    wait_for("it to go", lambda: not told())
+    warnings = [event for event in world.events("shop") if event["reason"] == "OtherPoliciesAdmit"]
+    assert [(event["type"], event["message"], event.get("count", 1)) for event in warnings] == [("Warning", message, 1)]
 
 
 def test_a_malformed_annotation_is_told_and_touches_nothing(world: World, controller: ControllerProcess) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import EgressPods, trimmed, widened, widening
 from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES, audit
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
@@ -196,8 +197,17 @@ ANYBODY: list[dict[str, Any]] = [{}]
 OWN_PODS = [{"from": [{"podSelector": {}}]}]
 ROUTERS = [{"from": [{"namespaceSelector": {"matchLabels": {"network.openshift.io/policy-group": "ingress"}}}]}]
 ADDRESSES = [{"from": [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]}]
+BY_NAME = "kubernetes.io/metadata.name"
+
+
+def projects(*names: str) -> list[dict[str, Any]]:
+    """Ingress rules that admit pods of these projects by a namespaceSelector."""
+    expression = {"key": BY_NAME, "operator": "In", "values": list(names)}
+    return [{"from": [{"namespaceSelector": {"matchExpressions": [expression]}, "podSelector": {}}]}]
+
+
 SELECTED = {"name": "shop-avi-egress-pod"}
-WITH_RULES = {"namespace": "green", "name": "shop", "annotations": {"egress_pod": "{}", "avi_proxy": "{}"}}
+RULES = '{"networksecuritypolicy": {"rules": []}}'
 
 
 def policy(
@@ -207,22 +217,46 @@ def policy(
     return {"metadata": {"namespace": namespace, "name": name}, "spec": selected}
 
 
-@pytest.mark.parametrize(
-    "widens",
-    [
-        policy(ANYBODY),
-        policy(ROUTERS),
-        policy(ADDRESSES),
-        policy(ANYBODY, {"matchLabels": SELECTED}),
-        policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "Exists"}]}),
-        policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "In", "values": list(SELECTED.values())}]}),
-        policy(ANYBODY, {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}),
-        policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "NotIn", "values": ["other"]}]}),
-        policy(ANYBODY, policyTypes=["Ingress", "Egress"]),
-    ],
-)
+WIDENING = [
+    policy(ANYBODY),
+    policy(ROUTERS),
+    policy(ADDRESSES),
+    policy(ANYBODY, {"matchLabels": SELECTED}),
+    policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "Exists"}]}),
+    policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "In", "values": list(SELECTED.values())}]}),
+    policy(ANYBODY, {"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}),
+    policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "NotIn", "values": ["other"]}]}),
+    policy(ANYBODY, policyTypes=["Ingress", "Egress"]),
+    policy([{"ports": [{"port": 8080}]}]),
+    policy([{"from": []}]),
+    policy([*OWN_PODS, {"from": [{"namespaceSelector": {}}]}]),
+    policy([{"from": [{"namespaceSelector": {"matchLabels": {BY_NAME: "blue"}}}]}]),
+    policy(projects("blue")),
+    policy(projects("green", "red")),
+    policy([{"from": [{"namespaceSelector": {"matchExpressions": [{"key": BY_NAME, "operator": "Exists"}]}}]}]),
+    policy(ANYBODY, name="other-avi-egress-pod"),
+]
+HARMLESS = [
+    policy([]),
+    policy(OWN_PODS),
+    policy(ANYBODY, {"matchLabels": {"name": "other"}}),
+    policy(ANYBODY, {"matchLabels": {**SELECTED, "app": "x"}}),
+    policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "DoesNotExist"}]}),
+    policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "NotIn", "values": list(SELECTED.values())}]}),
+    policy(ANYBODY, namespace="blue"),
+    policy(ANYBODY, name="shop-avi-egress-pod"),
+    policy(ANYBODY, policyTypes=["Egress"]),
+    policy(None),
+    policy([{"from": [{"podSelector": {"matchLabels": {"app": "x"}}}], "ports": [{"port": 8080}]}]),
+    policy([{"from": [{"namespaceSelector": {"matchLabels": {BY_NAME: "green", "team": "a"}}}]}]),
+    policy([*OWN_PODS, *projects("green")]),
+]
+
+
+@pytest.mark.parametrize("widens", WIDENING)
 def test_a_policy_that_lets_others_into_an_egress_pod_is_found(widens: dict[str, Any]) -> None:
-    assert found(network_policies=[widens]) == [("PolicyWidened", "NetworkPolicy green/p")]
+    name = widens["metadata"]["name"]
+    assert found(network_policies=[widens]) == [("PolicyWidened", f"NetworkPolicy green/{name}")]
 
 
 def test_of_pods_elsewhere_the_policies_there_count_and_none_of_the_project() -> None:
@@ -233,29 +267,55 @@ def test_of_pods_elsewhere_the_policies_there_count_and_none_of_the_project() ->
     assert told == [("PolicyWidened", "NetworkPolicy avi-egress/p")]
 
 
-@pytest.mark.parametrize(
-    "harmless",
-    [
-        policy([]),
-        policy(OWN_PODS),
-        policy(ANYBODY, {"matchLabels": {"name": "other"}}),
-        policy(ANYBODY, {"matchLabels": {**SELECTED, "app": "x"}}),
-        policy(ANYBODY, {"matchExpressions": [{"key": "name", "operator": "DoesNotExist"}]}),
-        policy(
-            ANYBODY, {"matchExpressions": [{"key": "name", "operator": "NotIn", "values": list(SELECTED.values())}]}
-        ),
-        policy(ANYBODY, namespace="blue"),
-        policy(ANYBODY, name="shop-avi-egress-pod"),
-        policy(ANYBODY, policyTypes=["Egress"]),
-    ],
-)
+@pytest.mark.parametrize("harmless", HARMLESS)
 def test_a_policy_that_adds_nobody_is_passed_over(harmless: dict[str, Any]) -> None:
     assert found(network_policies=[harmless]) == []
 
 
-def test_where_a_service_has_rules_its_projects_pods_are_others_too() -> None:
-    ruled = service(service={"metadata": WITH_RULES})
-    assert found(services=[ruled], network_policies=[policy(OWN_PODS)]) == [("PolicyWidened", "NetworkPolicy green/p")]
+@pytest.mark.parametrize(("avi_proxy", "is_told"), [(RULES, True), ("not JSON", True), ("{}", False)])
+def test_where_a_service_has_rules_its_projects_pods_are_others_too(avi_proxy: str, is_told: bool) -> None:
+    annotations = {"egress_pod": "{}", "avi_proxy": avi_proxy}
+    ruled = service(service={"metadata": {"namespace": "green", "name": "shop", "annotations": annotations}})
+    told = [("PolicyWidened", "NetworkPolicy green/p")] if is_told else []
+    assert found(services=[ruled], network_policies=[policy(OWN_PODS)]) == told
+
+
+def test_a_policy_that_selects_by_another_label_of_the_pods_is_found() -> None:
+    of_a_stateful_set = policy(ANYBODY, {"matchLabels": {"apps.kubernetes.io/pod-index": "1"}})
+    labels = {**SELECTED, "apps.kubernetes.io/pod-index": "1"}
+    owner = {"controller": True, "kind": CONTROLLER["kind"], "name": CONTROLLER["name"]}
+    metadata = {"namespace": "green", "name": "shop-avi-egress-pod-1", "labels": labels, "ownerReferences": [owner]}
+    pod = {"metadata": metadata, "spec": {"serviceAccountName": "avivantage-x"}}
+    assert found(network_policies=[of_a_stateful_set]) == []
+    assert found(network_policies=[of_a_stateful_set], pods=[pod]) == [("PolicyWidened", "NetworkPolicy green/p")]
+
+
+@pytest.mark.parametrize("own_rules", [False, True])
+@pytest.mark.parametrize("full", WIDENING + HARMLESS)
+def test_what_is_kept_of_a_policy_tells_as_much_as_the_whole(full: dict[str, Any], own_rules: bool) -> None:
+    kept = trimmed(full)
+
+    def of(policy: dict[str, Any]) -> list[str]:
+        return list(widening([policy], EgressPods("green", "shop-avi-egress-pod", "green", own_rules)))
+
+    assert of(kept) == of(full)
+    assert trimmed(kept) == kept
+
+
+def test_a_long_policy_is_kept_in_a_few_words() -> None:
+    blocks = [{"ipBlock": {"cidr": "10.0.0.0/8"}}] * 9000
+    values = [f"v{number}" for number in range(9000)]
+    kept = trimmed(policy([{"from": blocks}], {"matchExpressions": [{"key": "a", "operator": "In", "values": values}]}))
+    assert len(str(kept)) < 300
+    assert list(widening([kept], EgressPods("green", "shop-avi-egress-pod", "green", False))) == ["p"]
+
+
+def test_a_sentence_names_three_policies_and_how_many_more() -> None:
+    (condition,) = widened("shop-avi-egress-pod", ["d", "c", "b", "a", "e"]).values()
+    assert condition
+    assert condition.ready
+    assert "by: a, b, c and 2 more; except pods with the label name=shop-avi-egress-pod" in condition.message
+    assert list(widened("shop-avi-egress-pod", []).values()) == [None]
 
 
 def other(*addresses: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     egress_pod_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
+from ansible_collections.avi.egress.plugins.module_utils.workload import exposure
 from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL, Place
 from ansible_collections.avi.egress.plugins.module_utils.workload.pod_refusals import FAILED_CREATE
 
@@ -49,7 +50,7 @@ from egress_controller.cache.lock_cache import LockCache
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.cache.packed_lock import PackedLock
 from egress_controller.cache.written_leases import WrittenLeases
-from egress_controller.runtime.informer import AS_IT_IS, Form, Indexes, Informer
+from egress_controller.runtime.informer import AS_IT_IS, Form, Indexes, Informer, drop_managed_fields
 from egress_controller.runtime.outages import Outages
 
 BY_NAMESPACE = "namespace"
@@ -108,7 +109,10 @@ class Caches:
             Form(PackedLock.pack, PackedLock.unpack),
         )
         self.services = self._informer(Selection(SERVICE), {BY_NAMESPACE: _marked_namespace})
-        self.parts = {part: self._informer(Selection(part, labels=NAME_LABEL)) for part in PARTS}
+        labelled = [part for part in PARTS if part is not NETWORK_POLICY]
+        self.parts = {part: self._informer(Selection(part, labels=NAME_LABEL)) for part in labelled}
+        # Any policy may let somebody in to an egress pod, whatever its labels.
+        self.parts[NETWORK_POLICY] = self._informer(Selection(NETWORK_POLICY), {BY_NAMESPACE: _foreign}, TRIMMED)
         self.failed_creates = self._informer(Selection(EVENT, fields=FAILED_CREATES), {BY_NAME: _about})
         self._limits = [self._informer(Selection(limit), form=HEAD_ONLY) for limit in LIMITS]
         self.slices = self._informer(Selection(ENDPOINT_SLICE, labels=f"{MANAGED_LABEL}={MANAGER}"))
@@ -167,7 +171,9 @@ class Caches:
                 self._service_cidrs.start()
 
     def part(self, resource: Resource, place: Place) -> KubeObject | None:
-        return self.parts[resource].get(place.name, place.namespace)
+        """None too for an object without the label: it is none of ours."""
+        found = self.parts[resource].get(place.name, place.namespace)
+        return found if found and NAME_LABEL in (found["metadata"].get("labels") or {}) else None
 
     def has_parts(self, places: Iterable[Place]) -> bool:
         """Whether there is anything of a service's egress pods in these places."""
@@ -176,6 +182,10 @@ class Caches:
     def endpoint_slice(self, namespace: str, service: str) -> KubeObject | None:
         """The way that leads a Service to egress pods in another namespace."""
         return self.slices.get(egress_pod_name(service), namespace)
+
+    def foreign_policies(self, namespace: str) -> list[KubeObject]:
+        """The NetworkPolicies of a namespace that are no egress pod's own, with what ``exposure`` asks them for."""
+        return self.parts[NETWORK_POLICY].of(BY_NAMESPACE, namespace)
 
     def marked_services(self) -> list[KubeObject]:
         """Every service that asks for egress, or carries a trace of it."""
@@ -254,6 +264,11 @@ def _marked_namespace(service: KubeObject) -> Hashable:
     return service["metadata"]["namespace"] if is_marked(service) else None
 
 
+def _foreign(policy: KubeObject) -> Hashable:
+    """Its namespace, unless it is an egress pod's own: these may be very many, and none concerns another's pod."""
+    return None if exposure.is_own(policy) else str(policy["metadata"]["namespace"])
+
+
 def _trim_node(node: KubeObject) -> None:
     """Drop from the cached object itself what is never read: a node lists its images and may be one of thousands."""
     metadata = node["metadata"]
@@ -270,6 +285,8 @@ def _head(obj: KubeObject) -> KubeObject:
 
 
 HEAD_ONLY = Form(_head, lambda kept: kept)
+TRIMMED = Form(lambda policy: drop_managed_fields(exposure.trimmed(policy)), lambda kept: kept)
+"""NetworkPolicies, those that are no egress pod's own without what is never read."""
 
 
 def _about(event: KubeObject) -> Hashable:

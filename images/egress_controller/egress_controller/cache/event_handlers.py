@@ -19,6 +19,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EVENT,
     MASS_RELEASE_ANNOTATION,
     NAMESPACE,
+    NETWORK_POLICY,
     NODE,
     POD,
     REPLICATION_CONTROLLER,
@@ -31,7 +32,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
-from ansible_collections.avi.egress.plugins.module_utils.workload import placement
+from ansible_collections.avi.egress.plugins.module_utils.workload import exposure, placement
 from kubernetes.informer import DELETED
 
 from egress_controller.cache.caches import (
@@ -75,6 +76,7 @@ class EventHandlers:
             POD: self._part,
             **dict.fromkeys(PARTS, self._part),
             ENDPOINT_SLICE: self._part,
+            NETWORK_POLICY: self._policy,
             SERVICE_ACCOUNT: self._account,
             SECURITY_CONTEXT_CONSTRAINTS: self._scc,
             EVENT: self._failed_create,
@@ -167,6 +169,21 @@ class EventHandlers:
     def _part(self, caches: Caches, event: str, part: KubeObject) -> None:
         if service := placement.served_by(part, self._gateway):
             self._queue.add(service_key(*service))
+
+    def _policy(self, caches: Caches, event: str, policy: KubeObject) -> None:
+        """An egress pod's own concerns its service alone; any other may let others in to all of its namespace's."""
+        self._part(caches, event, policy)
+        namespace = policy["metadata"]["namespace"]
+        key = (NETWORK_POLICY.kind, f"{namespace}/{policy['metadata']['name']}")
+        former = self._seen.pop(key, None)
+        if event != DELETED and not exposure.is_own(policy):
+            self._seen[key] = policy["spec"]
+        if self._seen.get(key) == former:
+            return
+        if namespace == self._gateway:
+            self._add_services(caches)
+        for service in caches.services.of(BY_NAMESPACE, namespace):
+            self._queue.add(service_key(namespace, service["metadata"]["name"]))
 
     def _account(self, caches: Caches, event: str, obj: KubeObject) -> None:
         self._queue.add(Key("cloud", obj["metadata"]["labels"][CLOUD_LABEL]))

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Container
+from typing import Container, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod import read_service
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     ApiError,
     EgressError,
@@ -34,7 +35,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.apply import apply
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import GATEWAY, PROJECT, EgressCloud
-from ansible_collections.avi.egress.plugins.module_utils.workload import placement, plan
+from ansible_collections.avi.egress.plugins.module_utils.workload import exposure, placement, plan
 from ansible_collections.avi.egress.plugins.module_utils.workload.admission import as_allowed
 from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL, Place
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed, Plan
@@ -139,7 +140,8 @@ class ServiceReconciler:
         if self._conflicts.reassign(desired, network, sources, conflicts):
             return again  # The change of its lease calls the service too.
         reachable = self._reachability.observe(desired, sources, observed.pods)
-        self._conditions.write(newest, condition_with(conflicts, decided.condition), sources, reachable)
+        others = {**reachable, **self._widened(place, desired.namespace, desired.policy is not None, observed.pods)}
+        self._conditions.write(newest, condition_with(conflicts, decided.condition), sources, others)
         is_there = cloud == admitting and observed.elsewhere is None
         if is_there and decided.condition and decided.condition.ready:
             self._has_moved(key)
@@ -151,6 +153,15 @@ class ServiceReconciler:
                 for lease in unwanted:
                     self._releases.give_up(lease, NOT_USED, "its service uses another")
         return again
+
+    def _widened(
+        self, place: Place, project: str, has_rules: bool, pods: Sequence[KubeObject] = ()
+    ) -> dict[str, Condition | None]:
+        """What other NetworkPolicies, where the egress pods are, add to the service's own."""
+        labels = [pod["metadata"].get("labels") or {} for pod in pods] or [place.labels]
+        egress_pods = exposure.EgressPods(place.namespace, place.name, project, has_rules, labels)
+        found = exposure.widening(self._caches.foreign_policies(place.namespace), egress_pods)
+        return exposure.widened(place.name, found)
 
     def _withdraw(self, key: Key, service: KubeObject | None) -> Result | None:
         self._waiting.discard(key)
@@ -180,8 +191,17 @@ class ServiceReconciler:
 
     def _refuse(self, service: KubeObject, error: EgressError) -> None:
         metadata = service["metadata"]
-        self._has_moved(service_key(metadata["namespace"], metadata["name"]))
-        self._conditions.write(service, plan.refuse(error).condition)
+        namespace, name = metadata["namespace"], metadata["name"]
+        self._has_moved(service_key(namespace, name))
+        self._conditions.write(service, plan.refuse(error).condition, others=self._widened_still(service))
+
+    def _widened_still(self, service: KubeObject) -> dict[str, Condition | None]:
+        """The same of a refused service: what runs stays, and others may be let in to it."""
+        metadata = service["metadata"]
+        for place in placement.places(self._namespace, metadata["namespace"], metadata["name"]):
+            if self._caches.has_parts([place]):
+                return self._widened(place, metadata["namespace"], exposure.has_rules(service))
+        return exposure.widened(metadata["name"], ())
 
     def _in_turn(self, cloud: EgressCloud, service: EgressService) -> EgressCloud:
         """The cloud, with the former placement for as long as it is not the service's turn to leave that."""

@@ -14,6 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     REACHABLE_CONDITION,
     READY_CONDITION,
     SERVICE,
+    WIDENED_CONDITION,
     KubeObject,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
@@ -57,6 +58,8 @@ class ServiceConditions:
         self._emit(service, condition)
         if reachable := wanted.get(REACHABLE_CONDITION):
             self._emit_reachable(service, reachable)
+        if widened := wanted.get(WIDENED_CONDITION):
+            self._emit_widened(service, widened)
 
     def _emit(self, service: KubeObject, condition: Condition | None) -> None:
         former = conditions.find(service, READY_CONDITION) or {}
@@ -84,3 +87,8 @@ class ServiceConditions:
             self._events.emit(service, WARNING, condition.reason, condition.message)
         elif condition.ready and former.get("reason") == Reason.DESTINATIONS_NOT_REACHABLE:
             self._events.emit(service, NORMAL, condition.reason, condition.message)
+
+    def _emit_widened(self, service: KubeObject, condition: Condition) -> None:
+        """Once for the same policies: that they let others in."""
+        if not conditions.says(conditions.find(service, WIDENED_CONDITION) or {}, condition):
+            self._events.emit(service, WARNING, condition.reason, condition.message)
