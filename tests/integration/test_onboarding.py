@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    DEPLOYMENT,
     NAMESPACE,
     POD,
     SERVICE_ACCOUNT,
     KubeObject,
     Resource,
 )
-from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden, KubeClient
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Forbidden, KubeClient, Selection
 from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES
 
 from tests.support.ansible_run import Ansible, Run
@@ -68,6 +70,15 @@ def may_run_privileged(cluster: KubeClient, project: str) -> bool:
     return True
 
 
+def deletions(
+    cluster: KubeClient, resource: Resource, version: str, count: int, labels: str | None = None
+) -> list[int]:
+    """The cluster's revisions at which objects were deleted after a version: so many, or as many as come in time."""
+    events = cluster.watch(Selection(resource, labels=labels), version=version, timeout=10)
+    gone = (int(obj["metadata"]["resourceVersion"]) for kind, obj in events if kind == "DELETED")
+    return list(islice(gone, count))
+
+
 def test_onboarding_remembers_what_was_enforced_and_holds_other_pods_to_it(
     ansible: Ansible, cluster: KubeClient
 ) -> None:
@@ -109,20 +120,31 @@ def test_a_project_whose_egress_pods_are_elsewhere_admits_none(ansible: Ansible,
 
 
 def test_offboarding_restores_what_was_enforced(ansible: Ansible, cluster: KubeClient) -> None:
+    cluster.patch(NAMESPACE, "new", {"metadata": {"labels": {ENFORCE: "baseline"}}})
     for _time in range(2):
-        run = play(ansible, "offboard_project", egress_projects=["strict", "bare"])
+        run = play(ansible, "offboard_project", egress_projects=["strict", "bare", "new"])
         assert run.failure == ""
+        assert of(cluster, "new") == ({ENFORCE: "baseline"}, {}), "what somebody has set since stays"
         assert of(cluster, "strict") == ({ENFORCE: "restricted"}, {})
         assert of(cluster, "bare") == ({}, {})
     assert run.stats["changed"] == 0
 
 
-def test_the_uninstallation_restores_it_everywhere(ansible: Ansible, cluster: KubeClient) -> None:
+def test_the_uninstallation_restores_it_and_takes_the_policies_away_last(ansible: Ansible, cluster: KubeClient) -> None:
+    cluster.patch(NAMESPACE, "open", {"metadata": {"labels": {ENFORCE: None}}})
+    policies, version = cluster.list_with_version(POLICY)
+    accounts = cluster.list(SERVICE_ACCOUNT, labels="egress.avi.dev/cloud")
+    assert accounts
     run = play(ansible, "uninstall")
     assert run.failure == ""
+    first = min(deletions(cluster, POLICY, version, len(policies)))
+    assert first > max(deletions(cluster, DEPLOYMENT, version, 1))
+    assert first > max(deletions(cluster, SERVICE_ACCOUNT, version, len(accounts), "egress.avi.dev/cloud"))
+    restored = [cluster.get(NAMESPACE, name) or {} for name in ("plain", "open")]
+    assert first > max(int(item["metadata"]["resourceVersion"]) for item in restored)
     assert of(cluster, "plain") == ({ENFORCE: "baseline"}, {})
-    assert of(cluster, "open") == ({ENFORCE: "privileged"}, {})
-    assert of(cluster, "new") == ({}, {})
+    assert of(cluster, "open") == ({}, {}), "what somebody has taken off since stays off"
+    assert of(cluster, "new") == ({ENFORCE: "baseline"}, {})
     assert not may_run_privileged(cluster, "plain")
     metadata = (cluster.get(NAMESPACE, "plain") or {})["metadata"]
     assert metadata["labels"].items() >= {"team": "a", "egress.avi.dev/project": "included"}.items()
