@@ -12,6 +12,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     account_user,
     egress_pod_name,
 )
+from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import GATEWAY
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import scc_projects
 from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import (
     EgressPods,
@@ -46,16 +47,16 @@ def audit(facts: Told) -> dict[str, Any]:
 
     ``version`` (the collection's), ``namespace`` (the controller's), ``networks`` (EgressNetworks; None where their
     kind is not served), and unless that is None: ``services``, ``leases``, ``figures`` (of networks), ``clouds``,
-    ``controllers`` (Deployments), ``policies`` (ValidatingAdmissionPolicies), ``pods`` (those of the projects'
-    accounts), ``network_policies`` and ``all_services`` (of the whole cluster), and ``nodes`` (the findings of a
-    preflight, if there was one).
+    ``controllers`` (Deployments), ``policies`` (ValidatingAdmissionPolicies; None where their kind is not served),
+    ``pods`` (those of the projects' accounts), ``network_policies`` and ``all_services`` (of the whole cluster), and
+    ``nodes`` (the findings of a preflight, if there was one).
     """
     if facts["networks"] is None:
         missing = Finding("NotInstalled", "avi.egress", "the role has not been run: run avi.egress.site")
         return {"installed": None, "services": [], "leases": {}, "networks": [], "projects": [], **_told([missing])}
     found = [
         *_of_controller(facts),
-        *_of_policies(facts["policies"]),
+        *_of_policies(facts["policies"], facts["clouds"]),
         *_of_services(facts["services"]),
         *_of_leases(facts["services"], facts["leases"]),
         *_of_networks(facts["networks"], facts["figures"]),
@@ -112,7 +113,15 @@ def _of_controller(facts: Told) -> Iterator[Finding]:
         yield Finding("VersionDiffers", subject, f"{told}: run avi.egress.site of the newer one")
 
 
-def _of_policies(policies: Iterable[KubeObject]) -> Iterator[Finding]:
+def _of_policies(policies: Iterable[KubeObject] | None, clouds: Iterable[Told]) -> Iterator[Finding]:
+    if policies is None:
+        if any(cloud["placement"] != GATEWAY for cloud in clouds):
+            told = (
+                "the cluster has no such kind (Kubernetes before 1.30), so whoever may make pods in an included "
+                "project can be root on a node: upgrade it, or set egress_placement to gateway"
+            )
+            yield Finding("AdmissionPolicyMissing", "ValidatingAdmissionPolicy avi-egress-accounts", told)
+        return
     there = {item["metadata"]["name"] for item in policies}
     for name in ADMISSION_POLICIES:
         if name not in there:

@@ -25,7 +25,9 @@ from .result import Result
 from .scc_account import check_uuid, no_such_cloud
 
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
-PRIVILEGED = "privileged"
+REFUSING = ("baseline", "restricted")
+"""Levels that keep egress pods out. Without the label the cluster's own default counts, which admits them as Kubernetes
+is delivered and no request tells."""
 
 SPEC = ArgumentSpec(
     {
@@ -133,7 +135,7 @@ def _project(accounts: _Accounts, name: str, namespace: KubeObject | None) -> To
     label = ((namespace or {}).get("metadata", {}).get("labels") or {}).get(POD_SECURITY_LABEL)
     has = {"account": name in accounts.having, "scc_user": None if accounts.users is None else name in accounts.users}
     apart = accounts.cloud is not None and accounts.cloud.placement == GATEWAY
-    needs = {} if apart else {**has, "pod_security": label == PRIVILEGED}
+    needs = {} if apart else {**has, "pod_security": label not in REFUSING}
     return {
         "namespace": name,
         "exists": namespace is not None,

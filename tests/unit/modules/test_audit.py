@@ -48,7 +48,14 @@ def deployment(ready: int = 2, version: str | None = "0.2.0") -> dict[str, Any]:
 
 def cloud(**changes: Any) -> dict[str, Any]:
     project = {"namespace": "green", "included": True, "missing": [], "surplus": []}
-    usual = {"cloud": "default", "uuid": UUID, "error": None, "scc": f"avivantage-scc-{UUID}", "scc_users": None}
+    usual = {
+        "cloud": "default",
+        "uuid": UUID,
+        "error": None,
+        "placement": "project",
+        "scc": f"avivantage-scc-{UUID}",
+        "scc_users": None,
+    }
     return {**usual, "projects": [project], **changes}
 
 
@@ -129,6 +136,7 @@ def test_a_cluster_without_the_custom_resources_has_one() -> None:
             "AdmissionPolicyMissing",
             "ValidatingAdmissionPolicy avi-egress-accounts",
         ),
+        ({"policies": None}, "AdmissionPolicyMissing", "ValidatingAdmissionPolicy avi-egress-accounts"),
         ({"services": [service(ready=False, condition=None)]}, "NotSeen", "Service green/shop"),
         ({"services": [service(ready=False, condition=WAITING)]}, "WaitingForPod", "Service green/shop"),
         ({"services": [service(ready=False, condition=EXCLUDED)]}, "DestinationNotAllowed", "Service green/shop"),
@@ -173,6 +181,7 @@ def test_what_is_wrong_is_found_alone(changes: dict[str, Any], kind: str, subjec
         {"leases": [lease(), lease(service="later", claimed_by="administrator", address="10.70.112.156")]},
         {"leases": [lease(), lease(service="gone", phase="Expired"), lease(service="gone", phase="Released", slot=1)]},
         {"clouds": [cloud(scc_users=[OWN])]},
+        {"policies": None, "clouds": [cloud(placement="gateway")]},
         {"pods": [pod(None, deletionTimestamp="2026-11-25T00:00:00Z")]},
         {"services": [service(controllers=None)], "pods": [pod(None)]},
     ],
