@@ -14,6 +14,10 @@ description:
   - Creates the ServiceAccount C(avivantage-UUID) in each project and, on OpenShift, makes it a user of the
     SecurityContextConstraints C(avivantage-scc-UUID), so that egress pods may run privileged.
   - On a platform without SecurityContextConstraints only the ServiceAccounts are made.
+  - A project that the EgressCloud does not include, or whose egress pods are elsewhere by the cloud's C(placement), is
+    refused before anything is written, for the egress controller would take the account away again. In check mode that
+    is a warning, since an earlier task may be one that would include it. Where there is no EgressCloud of the UUID yet,
+    or it may not be read, accounts are made.
   - The SecurityContextConstraints stay when the last project goes; they go with the EgressCloud.
 options:
   cloud:

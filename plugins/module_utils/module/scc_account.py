@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Collection, Mapping, Sequence
 
-from ..api.errors import EgressError, Forbidden, InvalidInput, NotFound
+from ..api.errors import EgressError, Forbidden, InvalidInput, NotFound, Refused
+from ..api.reasons import Reason
 from ..api.resources import (
     EGRESS_CLOUD,
     NAMESPACE,
@@ -24,10 +25,11 @@ from ..api.writes import Write, delete, ensure
 from ..client.apply import Change, settle
 from ..client.fan_out import each, fan_out
 from ..client.kube_client import KubeClient
+from ..ipam.cloud import GATEWAY, read_cloud
 from ..workload.accounts import service_account
 from ..workload.plan import scc_writes
 from .argument_specs import STATE, ArgumentSpec
-from .item_errors import after_changes
+from .item_errors import after_changes, some
 from .result import Result, after_write, returned, shown
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -63,16 +65,15 @@ def check_uuid(subject: str, uuid: str | None) -> None:
 
 def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool) -> Result:
     """The ServiceAccount of each project and its SCC user, present or absent."""
-    uuid = options["uuid"] or _cloud_uuid(cluster, options["cloud"])
+    named = None if options["uuid"] else _cloud_named(cluster, options["cloud"])
+    uuid = str(named["spec"]["uuid"]) if named else options["uuid"]
     has_scc = cluster.serves(SECURITY_CONTEXT_CONSTRAINTS)
     projects, present = list(dict.fromkeys(options["projects"])), options["state"] == "present"
     observed = _accounts(cluster, uuid, projects)
     accounts = [_account(cluster, uuid, project, account, present) for project, account in observed.items()]
     sccs = [_scc(cluster, uuid, projects, present)] if has_scc else []
-    # In check mode a project that is missing may be one that an earlier task would have made.
-    missing = _missing(cluster, [name for name, found in observed.items() if not found]) if present else []
-    if missing and not check_mode:
-        raise NotFound(404, f"project {missing[0]} does not exist; create the namespace first")
+    lacking = [name for name, found in observed.items() if not found] if present else []
+    warnings = _obstacles(cluster, named, uuid, lacking, check_mode) if lacking else []
     # The right first: OpenShift's label syncer looks at it when the account comes or goes.
     rights = _settled(cluster, sccs, [], check_mode)
     done = [*_settled(cluster, accounts, rights, check_mode), *rights]
@@ -85,8 +86,50 @@ def reconcile(cluster: KubeClient, options: Mapping[str, Any], check_mode: bool)
             "scc": next((returned(item.after) for item in done[len(accounts) :] if item.after), None),
             "platform": {"has_scc": has_scc},
         },
-        warnings=[f"project {name} does not exist yet" for name in missing],
+        warnings=warnings,
     )
+
+
+def _obstacles(
+    cluster: KubeClient, named: KubeObject | None, uuid: str, projects: Sequence[str], check_mode: bool
+) -> list[str]:
+    """Refuse projects that are missing or take no part.
+
+    In check mode they are warned of, for an earlier task may be one that would have made or included them.
+    """
+    namespaces = _namespaces(cluster, projects)
+    missing = [name for name, namespace in namespaces.items() if namespace is None]
+    if missing and not check_mode:
+        raise NotFound(404, f"project {missing[0]} does not exist; create the namespace first")
+    there = [namespace for namespace in namespaces.values() if namespace is not None]
+    cloud = (named or _cloud_of(cluster, uuid)) if there else None
+    refusal = _refusal(cloud, there) if cloud else None
+    if refusal and not check_mode:
+        raise refusal
+    return [*(f"project {name} does not exist yet" for name in missing), *([str(refusal)] if refusal else [])]
+
+
+def _refusal(obj: KubeObject, namespaces: Sequence[KubeObject]) -> Refused | None:
+    """Why the egress controller would take the accounts of some projects away again; None if it keeps them all."""
+    try:
+        cloud = read_cloud(obj)
+    except InvalidInput:
+        return None  # The controller leaves all accounts as they are till it can read the cloud.
+    if cloud.placement == GATEWAY:
+        gateway = (obj.get("status") or {}).get("gateway")
+        apart = [item["metadata"]["name"] for item in namespaces if item["metadata"]["name"] != gateway]
+        told = (
+            f"projects {some(apart)} can keep no account of EgressCloud {cloud.name}: its spec.placement is {GATEWAY}, "
+            "so egress pods are in the controller's namespace and projects need none; set egress_placement to project, "
+            "or leave this out"
+        )
+        return Refused(Reason.PROJECT_NOT_INCLUDED, told) if apart else None
+    outside = [item["metadata"]["name"] for item in namespaces if not cloud.includes(item)]
+    told = (
+        f"projects {some(outside)} can keep no account of EgressCloud {cloud.name}: its spec.projects does not include "
+        "them; run avi.egress.onboard_project, or include them by egress_include"
+    )
+    return Refused(Reason.PROJECT_NOT_INCLUDED, told) if outside else None
 
 
 @dataclass(frozen=True)
@@ -162,21 +205,27 @@ def _accounts(cluster: KubeClient, uuid: str, projects: Sequence[str]) -> dict[s
     return dict(zip(projects, each(lambda project: cluster.get(SERVICE_ACCOUNT, name, project), projects)))
 
 
-def _missing(cluster: KubeClient, projects: Sequence[str]) -> list[str]:
-    """Those that do not exist, asked for likewise."""
+def _namespaces(cluster: KubeClient, projects: Sequence[str]) -> dict[str, KubeObject | None]:
+    """Each project's namespace, asked for likewise."""
     if len(projects) > 1:
         with suppress(Forbidden):
-            known = {item["metadata"]["name"] for item in cluster.list(NAMESPACE)}
-            return [project for project in projects if project not in known]
-    found = each(lambda project: cluster.get(NAMESPACE, project), projects)
-    return [project for project, namespace in zip(projects, found) if namespace is None]
+            known = {item["metadata"]["name"]: item for item in cluster.list(NAMESPACE)}
+            return {project: known.get(project) for project in projects}
+    return dict(zip(projects, each(lambda project: cluster.get(NAMESPACE, project), projects)))
 
 
-def _cloud_uuid(cluster: KubeClient, name: str) -> str:
-    clouds = {item["metadata"]["name"]: item["spec"]["uuid"] for item in cluster.list(EGRESS_CLOUD)}
+def _cloud_named(cluster: KubeClient, name: str) -> KubeObject:
+    clouds = {item["metadata"]["name"]: item for item in cluster.list(EGRESS_CLOUD)}
     if name not in clouds:
         raise no_such_cloud(name, clouds)
-    return str(clouds[name])
+    return clouds[name]
+
+
+def _cloud_of(cluster: KubeClient, uuid: str) -> KubeObject | None:
+    """None where there is none yet, or who asks may not read clouds."""
+    with suppress(NotFound, Forbidden):
+        return next((item for item in cluster.list(EGRESS_CLOUD) if item["spec"]["uuid"] == uuid), None)
+    return None
 
 
 def no_such_cloud(name: str, known: Collection[str]) -> EgressError:

@@ -121,8 +121,8 @@ def test_a_hundred_projects_that_are_as_they_should_be_cost_one_list(
     gone = scc_account.reconcile(third, {**options, "projects": projects[:2], "state": "absent"}, False)
 
     assert [item.changed for item in (made, same, gone)] == [True, False, True]
-    # Whether there are SCCs, this one, the accounts, and for those that are to be made the namespaces.
-    assert (first.requests - first.writes, first.writes) == (4, 101)
+    # Whether there are SCCs, this one, the accounts, and for those that are to be made the namespaces and the cloud.
+    assert (first.requests - first.writes, first.writes) == (5, 101)
     assert (second.requests, second.writes) == (3, 0)
     assert (third.requests - third.writes, third.writes) == (3, 3)
 
@@ -143,6 +143,8 @@ def test_what_projects_have_and_lack(ansible: Ansible, cluster: KubeClient, open
         return {"avi.egress.avi_scc_account_info": options}
 
     other, cloud = other_project(cluster, project), str(uuid.uuid4())
+    outside = f"{project}-outside"
+    cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": outside}})
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     cluster.patch(NAMESPACE, project, label)
     spec = {"uuid": cloud, "projects": {"include": {"names": [project, other]}}}
@@ -158,12 +160,15 @@ def test_what_projects_have_and_lack(ansible: Ansible, cluster: KubeClient, open
         info(cloud="none"),
         info(cloud=project, uuid=cloud),
         info(uuid="ABC"),
+        account(project, outside, uuid=cloud),
+        account(outside, uuid=cloud, state="absent"),
+        checked(account(outside, uuid=cloud)),
     )
 
     assert changed([*results[:5]]) == [False, True, False, False, False]
     assert [item["missing"] for item in results[0]["clouds"][0]["projects"]] == [
         ["account", "scc_user"],
-        ["account", "scc_user", "pod_security"],
+        ["account", "scc_user"],
     ]
     (found,) = results[2]["clouds"]
     assert (found["cloud"], found["account"], found["scc"]) == (
@@ -174,13 +179,20 @@ def test_what_projects_have_and_lack(ansible: Ansible, cluster: KubeClient, open
     assert found["scc_users"] == [f"system:serviceaccount:{project}:avivantage-{cloud}"]
     assert [(item["namespace"], item["missing"]) for item in found["projects"]] == [
         (project, []),
-        (other, ["account", "scc_user", "pod_security"]),
+        (other, ["account", "scc_user"]),
     ]
     assert results[3]["clouds"] == [{**found, "projects": found["projects"][:1]}]
     assert found in results[4]["clouds"]
     assert results[5]["msg"].startswith("EgressCloud none does not exist; there are: ")
     assert results[6]["msg"] == "parameters are mutually exclusive: cloud|uuid"
     assert results[7]["msg"].startswith("avi_scc_account_info: uuid is 'ABC'; give the UUID of the cloud")
+    refusal = (
+        f"projects {outside} can keep no account of EgressCloud {project}: its spec.projects does not include them"
+    )
+    assert results[8]["msg"].startswith(refusal)
+    assert (results[8]["reason"], changed(results[9:])) == ("ProjectNotIncluded", [False, True])
+    assert results[10]["warnings"][0].startswith(refusal)
+    assert cluster.get(SERVICE_ACCOUNT, f"avivantage-{cloud}", outside) is None
     found_cloud = cluster.get(EGRESS_CLOUD, project)
     assert found_cloud
     cluster.delete(EGRESS_CLOUD, found_cloud)

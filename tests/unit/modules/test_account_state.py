@@ -12,8 +12,14 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import (
     EgressError,
     Forbidden,
     NotFound,
+    Refused,
 )
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import SERVICE_ACCOUNT, KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_CLOUD,
+    SERVICE_ACCOUNT,
+    KubeObject,
+    Resource,
+)
 from ansible_collections.avi.egress.plugins.module_utils.module.result import Result
 from ansible_collections.avi.egress.plugins.module_utils.module.scc_account import reconcile
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import service_account
@@ -25,6 +31,7 @@ class Server:
     """A plain Kubernetes with some namespaces, ``having`` the account or not."""
 
     def __init__(self, *namespaces: str, having: tuple[str, ...] = (), lists: bool = True) -> None:
+        self.clouds: list[KubeObject] = []
         self._namespaces = namespaces
         self._accounts = {namespace: service_account(UUID, namespace) for namespace in having}
         self._lists = lists
@@ -42,6 +49,8 @@ class Server:
         if resource is SERVICE_ACCOUNT:
             assert fields == f"metadata.name=avivantage-{UUID}"
             return list(self._accounts.values())
+        if resource is EGRESS_CLOUD:
+            return self.clouds
         return [{"metadata": {"name": namespace}} for namespace in self._namespaces]
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> KubeObject | None:
@@ -62,9 +71,13 @@ class Server:
         return body
 
 
-def run(server: Server, *projects: str) -> Result:
-    options = {"uuid": UUID, "cloud": None, "projects": list(projects), "state": "present"}
-    return reconcile(cast(Any, server), options, False)
+def run(server: Server, *projects: str, check_mode: bool = False, **changes: Any) -> Result:
+    options = {"uuid": UUID, "cloud": None, "projects": list(projects), "state": "present", **changes}
+    return reconcile(cast(Any, server), options, check_mode)
+
+
+def cloud(*included: str, uuid: str = UUID, **spec: Any) -> KubeObject:
+    return {"metadata": {"name": "c"}, "spec": {"uuid": uuid, "projects": {"include": {"names": included}}, **spec}}
 
 
 def test_accounts_of_many_projects_that_are_there_cost_one_list() -> None:
@@ -80,8 +93,8 @@ def test_projects_that_lack_the_account_are_looked_for_by_one_list() -> None:
 
     result = run(server, "red", "green", "blue")
 
-    assert server.log[:2] == ["list ServiceAccount", "list Namespace"]
-    assert sorted(server.log[2:]) == ["create blue", "create red"]
+    assert server.log[:3] == ["list ServiceAccount", "list Namespace", "list EgressCloud"]
+    assert sorted(server.log[3:]) == ["create blue", "create red"]
     assert [account["metadata"]["namespace"] for account in result.values["accounts"]] == ["red", "green", "blue"]
 
 
@@ -99,7 +112,7 @@ def test_one_project_is_asked_about_alone() -> None:
 
     run(server, "green")
 
-    assert server.log == ["get ServiceAccount green", "get Namespace green", "create green"]
+    assert server.log == ["get ServiceAccount green", "get Namespace green", "list EgressCloud", "create green"]
 
 
 def test_who_may_not_list_all_projects_asks_project_by_project() -> None:
@@ -128,3 +141,49 @@ def test_a_failure_tells_which_accounts_were_made_all_the_same() -> None:
 
     told = f"permission is missing: cannot create; changed already: ServiceAccount blue/avivantage-{UUID}"
     assert (str(caught.value), caught.value.changed) == (told, True)
+
+
+@pytest.mark.parametrize("by", [{"uuid": UUID}, {"uuid": None, "cloud": "c"}])
+def test_projects_that_the_cloud_does_not_include_are_refused_unwritten(by: dict[str, Any]) -> None:
+    projects = [f"p{number}" for number in range(8)]
+    server = Server("green", *projects)
+    server.clouds = [cloud("green")]
+
+    with pytest.raises(Refused) as caught:
+        run(server, "green", *projects, **by)
+
+    assert str(caught.value) == (
+        "projects p0, p1, p2, p3, p4 and 3 more can keep no account of EgressCloud c: its spec.projects does not "
+        "include them; run avi.egress.onboard_project, or include them by egress_include"
+    )
+    assert not any(request.startswith("create") for request in server.log)
+    assert run(server, "green", **by).changed
+    (warning,) = run(server, "p0", check_mode=True, **by).warnings
+    assert warning.startswith("projects p0 can keep no account of EgressCloud c")
+
+
+def test_a_cloud_whose_egress_pods_are_elsewhere_has_accounts_there_alone() -> None:
+    server = Server("green", "apart")
+    server.clouds = [{**cloud("green", placement="gateway"), "status": {"gateway": "apart"}}]
+
+    with pytest.raises(Refused, match="projects green can keep no account of EgressCloud c"):
+        run(server, "green", "apart")
+
+    assert run(server, "apart").changed
+
+
+@pytest.mark.parametrize("clouds", [[], [cloud(uuid="another")], [cloud(bridgeSubnet="none")]])
+def test_where_no_readable_cloud_says_who_takes_part_accounts_are_made(clouds: list[KubeObject]) -> None:
+    server = Server("green")
+    server.clouds = clouds
+
+    assert run(server, "green").changed
+
+
+def test_what_is_there_already_and_what_is_to_go_asks_for_no_cloud() -> None:
+    server = Server("green", having=("green",))
+    server.clouds = [cloud("blue")]
+
+    assert not run(server, "green").changed
+    assert not run(server, "red", state="absent").changed
+    assert "list EgressCloud" not in server.log
