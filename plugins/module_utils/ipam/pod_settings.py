@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Callable, List, Mapping
 
 from ..api.field_reader import at
@@ -16,7 +17,10 @@ from ..api.pod_fields import LABEL_KEY, PodFieldReader, PodFields
 from .quantities import Quantity, read_quantity
 
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
-DEFAULT_REQUESTS: Mapping[str, str] = {"cpu": "10m", "memory": "64Mi"}
+DEFAULT_REQUESTS: Mapping[str, Quantity] = {
+    "cpu": Quantity(Decimal("0.01"), "10m"),
+    "memory": Quantity(Decimal(64 * 1024**2), "64Mi"),
+}
 """A pod that requests nothing is BestEffort: the first one that a node short of memory ends."""
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MAX_SKEW = 1000
@@ -28,7 +32,7 @@ _OBJECT_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-
 class PodSettings:
     """What all egress pods of a cloud have, in the words of a pod's spec."""
 
-    resources: PodFields = field(default_factory=lambda: {"requests": dict(DEFAULT_REQUESTS)})
+    resources: PodFields = field(default_factory=lambda: {"requests": _texts(DEFAULT_REQUESTS)})
     image_pull_policy: str = "IfNotPresent"
     node_selector: Mapping[str, str] = field(default_factory=dict)
     """Beside that of the service."""
@@ -103,13 +107,11 @@ class _Reader(PodFieldReader):
             if name in requests and requests[name].amount > limit.amount:
                 told = f"give at most the limit, which is {limit.text}"
                 self.refuse(at(at(field, "requests"), name), requests[name].text, told)
-        for name, text in DEFAULT_REQUESTS.items():
-            default = read_quantity(text)
-            assert default is not None
+        for name, default in DEFAULT_REQUESTS.items():
             own = [limits[name]] if name in limits else []
             requests.setdefault(name, min([default, *own], key=lambda quantity: quantity.amount))
         found = {"requests": requests, **({"limits": limits} if limits else {})}
-        return {kind: {name: item.text for name, item in items.items()} for kind, items in found.items()}
+        return {kind: _texts(items) for kind, items in found.items()}
 
     def _quantities(self, field: str, value: Any) -> dict[str, Quantity]:
         found: dict[str, Quantity] = {}
@@ -125,3 +127,7 @@ class _Reader(PodFieldReader):
             self.refuse(field, value, f"give an object of {', '.join(known)}")
         self.known_keys(field, value, known)
         return value
+
+
+def _texts(quantities: Mapping[str, Quantity]) -> PodFields:
+    return {name: quantity.text for name, quantity in quantities.items()}
