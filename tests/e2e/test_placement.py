@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,17 +23,9 @@ def guarded(new_project: Any) -> Iterator[Project]:
     """A project that admits no privileged pod, in a cloud of its own whose egress pods are in the gateway."""
     project: Project = new_project("guarded", included=False, labels={ENFORCE: "baseline"})
     kubectl = project.kubectl
-    spec = {
-        "uuid": str(uuid.uuid4()),
-        "secureEgressMode": True,
-        "routerImage": kubectl.json("get", "egresscloud", "default")["spec"]["routerImage"],
-        "placement": "gateway",
-        "projects": {"include": {"names": [project.name]}},
-    }
     # As the role labels it for this placement.
     kubectl.run("label", "namespace", "avi-egress", "--overwrite", f"{ENFORCE}=privileged")
-    name = {"metadata": {"name": project.name}}
-    kubectl.apply({"apiVersion": "egress.avi.dev/v1", "kind": "EgressCloud", **name, "spec": spec})
+    project.create_cloud(placement="gateway")
     yield project
     project.delete(SERVICE)
     wait_for("its pods are gone", lambda: not egress_pods(project))

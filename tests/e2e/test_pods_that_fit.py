@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,20 +24,13 @@ def fitted(new_project: Any) -> Iterator[Project]:
     """A project in a cloud of its own, whose egress pods are for a node that is kept for them."""
     project: Project = new_project("fitted", included=False)
     kubectl = project.kubectl
-    spec = {
-        "uuid": str(uuid.uuid4()),
-        "secureEgressMode": True,
-        "routerImage": kubectl.json("get", "egresscloud", "default")["spec"]["routerImage"],
-        "pods": {
-            "nodeSelector": {"kubernetes.io/hostname": NODE},
-            "tolerations": [{"key": TAINT, "operator": "Exists"}],
-        },
-        "projects": {"include": {"names": [project.name]}},
+    pods = {
+        "nodeSelector": {"kubernetes.io/hostname": NODE},
+        "tolerations": [{"key": TAINT, "operator": "Exists"}],
     }
-    name = {"metadata": {"name": project.name}}
     kubectl.run("taint", "node", NODE, "--overwrite", f"{TAINT}=yes:NoSchedule")
     try:
-        kubectl.apply({"apiVersion": "egress.avi.dev/v1", "kind": "EgressCloud", **name, "spec": spec})
+        project.create_cloud(pods=pods)
         yield project
         project.delete(SERVICE)
         wait_for("its pods are gone", lambda: not project.egress_pods(SERVICE))

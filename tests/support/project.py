@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,17 @@ class Project:
         metadata = {"name": name, "namespace": self.name, "annotations": {"egress_pod": text}}
         body = {"ports": [{"name": "foo", "port": 80}], **spec}
         self.kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": body})
+
+    def create_cloud(self, **spec: Any) -> None:
+        """An EgressCloud of the project's name that includes it alone, with the router's image of the others."""
+        common = {
+            "uuid": str(uuid.uuid4()),
+            "secureEgressMode": True,
+            "routerImage": self.kubectl.json("get", "egresscloud", "default")["spec"]["routerImage"],
+            "projects": {"include": {"names": [self.name]}},
+        }
+        head = {"apiVersion": "egress.avi.dev/v1", "kind": "EgressCloud", "metadata": {"name": self.name}}
+        self.kubectl.apply({**head, "spec": {**common, **spec}})
 
     def wait_ready(self, service: str) -> None:
         self.kubectl.wait(self.name, "condition=EgressReady", f"service/{service}", timeout=READY_SECONDS)

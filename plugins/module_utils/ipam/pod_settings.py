@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Callable, List, Mapping
+from typing import Any, Callable, Collection, Mapping
 
 from ..api.field_reader import at
 from ..api.pod_fields import LABEL_KEY, PodFieldReader, PodFields
@@ -87,7 +87,7 @@ class _Reader(PodFieldReader):
         return tuple(self._spread(f"{field}[{index}]", item) for index, item in enumerate(value))
 
     def _spread(self, field: str, value: Any) -> PodFields:
-        content = self._object(field, value, ["topologyKey", "maxSkew", "whenUnsatisfiable"])
+        content = self._object(field, value, ("topologyKey", "maxSkew", "whenUnsatisfiable"))
         known = ("DoNotSchedule", "ScheduleAnyway")
         when = content.get("whenUnsatisfiable", known[1])
         return {
@@ -100,7 +100,7 @@ class _Reader(PodFieldReader):
 
     def _resources(self, field: str, value: Any) -> PodFields:
         """With requests in any case, at most the limits."""
-        content = self._object(field, value, ["requests", "limits"])
+        content = self._object(field, value, ("requests", "limits"))
         limits = self._quantities(at(field, "limits"), content.get("limits"))
         requests = self._quantities(at(field, "requests"), content.get("requests"))
         for name, limit in limits.items():
@@ -115,14 +115,14 @@ class _Reader(PodFieldReader):
 
     def _quantities(self, field: str, value: Any) -> dict[str, Quantity]:
         found: dict[str, Quantity] = {}
-        for name, item in self._object(field, value or {}, list(RESOURCES)).items():
+        for name, item in self._object(field, value or {}, RESOURCES).items():
             quantity = read_quantity(item)
             if quantity is None or not quantity.amount:
                 self.refuse(at(field, name), item, "give a quantity above 0, such as 50m or 64Mi")
             found[name] = quantity
         return found
 
-    def _object(self, field: str, value: Any, known: List[str]) -> PodFields:
+    def _object(self, field: str, value: Any, known: Collection[str]) -> PodFields:
         if not isinstance(value, dict):
             self.refuse(field, value, f"give an object of {', '.join(known)}")
         self.known_keys(field, value, known)

@@ -69,6 +69,11 @@ TERMINATION_GRACE_SECONDS = 5
 EVICTION_SECONDS = 5
 """How long a pod stays on a node that is known to be lost, instead of Kubernetes' 300: its successor probes first."""
 
+_LOST_NODE: Sequence[KubeObject] = [
+    {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": EVICTION_SECONDS}
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+]
+
 
 def router_image(cloud: EgressCloud, service: EgressService) -> str:
     """The image of the egress pod; Refused if the tenant's is not among those the cloud allows."""
@@ -280,6 +285,13 @@ def _on_different_nodes(place: Place) -> KubeObject:
     return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
 
+def _spread(cloud: EgressCloud, place: Place) -> KubeObject:
+    """The pod's field that says how the pods of one service are spread; no field where nothing is asked for."""
+    selector = {"labelSelector": {"matchLabels": {"name": place.name}}}
+    constraints = [{**constraint, **selector} for constraint in cloud.pods.topology_spread_constraints]
+    return {"topologySpreadConstraints": constraints} if constraints else {}
+
+
 def _pod_template(
     service: EgressService,
     cloud: EgressCloud,
@@ -317,20 +329,10 @@ def _pod_template(
         "volumes": [dict(HOST_VOLUME)],
         # The administrator's last: no tenant leaves the nodes that are for egress, or that have the network.
         "nodeSelector": {**service.egress_pod.node_selector, **cloud.pods.node_selector, **network.node_selector},
-        "tolerations": [
-            *(
-                {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": EVICTION_SECONDS}
-                for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-            ),
-            *cloud.pods.tolerations,
-            *service.egress_pod.tolerations,
-        ],
+        "tolerations": [*_LOST_NODE, *cloud.pods.tolerations, *service.egress_pod.tolerations],
         **cloud.pods.others,
+        **_spread(cloud, place),
     }
-    if cloud.pods.topology_spread_constraints:
-        selector = {"labelSelector": {"matchLabels": {"name": place.name}}}
-        constraints = [{**constraint, **selector} for constraint in cloud.pods.topology_spread_constraints]
-        pod_spec["topologySpreadConstraints"] = constraints
     if affinity:
         pod_spec["affinity"] = affinity
     container["env"] = [*container["env"], {"name": RENDERING_VARIABLE, "value": _digest(pod_spec)}]
