@@ -51,7 +51,7 @@ class Ansible:
 
     def playbook(self, playbook: str, *arguments: str, environment: dict[str, str] | None = None) -> Run:
         """Run a playbook (a path, or ``avi.egress.NAME``), and others that the arguments begin with; it may fail."""
-        done = self._finished(playbook, *arguments, environment=environment)
+        done = self.finished(playbook, *arguments, environment=environment)
         try:
             report = _last_report(done.stdout)
         except ValueError as error:
@@ -77,7 +77,7 @@ class Ansible:
     def recap(self, *tasks: dict[str, Any], variables: dict[str, Any] | None = None) -> dict[str, int]:
         """How many of some tasks were ``ok``, ``changed``, ``failed``, from what users see by default."""
         environment = {"ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default"}
-        done = self._finished(self._written(tasks, None, variables), environment=environment)
+        done = self.finished(self._written(tasks, None, variables), environment=environment)
         found = re.findall(r"(\w+)=(\d+)", done.stdout.rpartition("PLAY RECAP")[2])
         return {name: int(count) for name, count in found}
 
@@ -97,9 +97,10 @@ class Ansible:
         path.write_text(json.dumps([play]))
         return str(path)
 
-    def _finished(
+    def finished(
         self, playbook: str, *arguments: str, environment: dict[str, str] | None
     ) -> subprocess.CompletedProcess[str]:
+        """One run of the program, whatever came of it; AssertionError where it shows a traceback."""
         done = subprocess.run(
             [*self.program, playbook, *arguments],
             env={**os.environ, **self._environment(), **(environment or {})},

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from .errors import InvalidInput
+
 
 def utc_now() -> datetime:
     """This moment, in UTC."""
@@ -28,3 +30,11 @@ def given_timestamp(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+def read_moment(subject: str, field: str, text: str) -> datetime:
+    """The moment that a field gives; InvalidInput where there is no telling which one."""
+    moment = given_timestamp(text)
+    if moment is None:
+        raise InvalidInput(subject, field, text, "give a moment with its zone, such as 2026-11-23T06:31:00Z")
+    return moment

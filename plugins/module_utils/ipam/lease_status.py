@@ -103,6 +103,17 @@ def of(lease: KubeObject) -> list[Binding]:
     return [*past, _holding(status)] if status.get("address") and status.get("boundAt") else past
 
 
+def at(lease: KubeObject, moment: datetime) -> Binding | None:
+    """What a lease held at a moment, as far as it remembers."""
+    return next((item for item in of(lease) if item.covers(moment)), None)
+
+
+def remembers(lease: KubeObject, moment: datetime) -> bool:
+    """Whether a lease knows what it held at a moment: one whose memory is full has forgotten what was before that."""
+    known = of(lease)
+    return len(known) <= HISTORY_LENGTH or known[0].bound_at <= moment
+
+
 def reopened(lease: KubeObject) -> Status:
     """The status of a lease that was over and is being claimed again: of no phase, with what it held last."""
     return {key: value for key, value in _status(lease).items() if key != "phase"}

@@ -14,9 +14,11 @@ from ansible_collections.avi.egress.plugins.doc_fragments import connection
 from ansible_collections.avi.egress.plugins.module_utils.module import access_info, scc_account, scc_account_info
 from ansible_collections.avi.egress.plugins.module_utils.module.argument_specs import CONNECTION, ArgumentSpec
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import (
+    inventory,
     ipam_lease,
     ipam_lease_import,
     ipam_lease_info,
+    source_ips,
 )
 from ansible_collections.avi.egress.plugins.module_utils.module.preflight import nodes as preflight_nodes
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service, egress_service_info
@@ -35,6 +37,8 @@ MODULES = {
     "avi_scc_account": scc_account.SPEC,
     "avi_scc_account_info": scc_account_info.SPEC,
 }
+PLUGINS = {"inventory.leases": inventory.SPEC, "lookup.source_ips": source_ips.SPEC}
+"""Those that take the modules' connection options."""
 COMPARED = ("required", "default", "choices", "aliases", "elements")
 
 
@@ -65,6 +69,17 @@ def test_options_are_documented_as_they_are(name: str) -> None:
     _assert_same(documentation["options"], MODULES[name].options)
 
 
+@pytest.mark.parametrize("name", sorted(PLUGINS))
+def test_options_of_plugins_are_documented_as_they_are(name: str) -> None:
+    plugin = importlib.import_module(f"ansible_collections.avi.egress.plugins.{name}")
+    documentation = yaml.safe_load(plugin.DOCUMENTATION)
+
+    assert documentation["name"] == name.rpartition(".")[2]
+    assert "avi.egress.connection" in documentation["extends_documentation_fragment"]
+    documentation["options"].pop("plugin", None)  # Ansible's own, by which an inventory's file names its plugin
+    _assert_same(documentation["options"], PLUGINS[name].options)
+
+
 def test_connection_options_are_documented_as_they_are() -> None:
     documentation = yaml.safe_load(connection.ModuleDocFragment.DOCUMENTATION)
 
@@ -82,6 +97,12 @@ def test_every_module_is_in_the_action_group() -> None:
     modules = {path.stem for path in files("plugins/modules/avi_*.py")}
 
     assert set(runtime["action_groups"]["all"]) == modules == set(MODULES)
+
+
+def test_every_lookup_and_inventory_is_compared_with_its_documentation() -> None:
+    found = files("plugins/lookup/*.py", "plugins/inventory/*.py")
+
+    assert {f"{path.parent.name}.{path.stem}" for path in found} == set(PLUGINS)
 
 
 def test_role_defaults_are_documented_as_they_are() -> None:

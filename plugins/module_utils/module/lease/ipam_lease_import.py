@@ -16,7 +16,7 @@ from ...api.addresses import canonical
 from ...api.errors import InvalidInput, Refused
 from ...api.reasons import Reason
 from ...api.resources import KubeObject
-from ...api.timestamps import given_timestamp, timestamp
+from ...api.timestamps import read_moment, timestamp
 from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, locks
 from ...ipam.lease_status import BOUND, EXPIRED, HISTORY_LENGTH, RELEASED, Status
@@ -174,10 +174,7 @@ def _holding(subject: str, where: str, item: Options, *, over: bool) -> Status:
 
 def _moment(subject: str, field: str, text: str) -> str:
     """As the API writes it, and so in the order of time as text too."""
-    moment = given_timestamp(text)
-    if moment is None:
-        raise InvalidInput(subject, field, text, "give a moment with its zone, such as 2026-11-23T06:31:00Z")
-    return timestamp(moment)
+    return timestamp(read_moment(subject, field, text))
 
 
 def _refuse_twice(records: Sequence[Record], field: str, values: Sequence[Hashable]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Iterable, Iterator, Mapping
 from ...api.addresses import canonical, family_of
 from ...api.errors import InvalidInput
 from ...api.resources import KubeObject
-from ...api.timestamps import given_timestamp, timestamp
+from ...api.timestamps import read_moment, timestamp
 from ...client.kube_client import KubeClient
 from ...ipam import lease_status, leases, locks
 from ...ipam.lease_status import BOUND, EXPIRED, RELEASED, Binding
@@ -78,10 +78,10 @@ def _leases(found: Iterable[KubeObject], options: Options) -> Iterator[Told]:
 
 def _holding(lease: KubeObject, moment: datetime | None) -> Binding | None:
     """The present or last one; at a given moment, the one of then."""
+    if moment:
+        return lease_status.at(lease, moment)
     known = lease_status.of(lease)
-    if moment is None:
-        return known[-1] if known and lease_status.phase(lease) else None
-    return next((item for item in known if item.covers(moment)), None)
+    return known[-1] if known and lease_status.phase(lease) else None
 
 
 def _lease(lease: KubeObject, holding: Binding | None) -> Told:
@@ -165,9 +165,4 @@ def _error(view: LeasingView, name: str) -> str | None:
 
 
 def _moment(options: Options) -> datetime | None:
-    if options["at"] is None:
-        return None
-    moment = given_timestamp(options["at"])
-    if moment is None:
-        raise InvalidInput(SUBJECT, "at", options["at"], "give a moment with its zone, such as 2026-11-23T06:31:00Z")
-    return moment
+    return None if options["at"] is None else read_moment(SUBJECT, "at", options["at"])
