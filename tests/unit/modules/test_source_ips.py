@@ -27,7 +27,11 @@ class Server:
 
     def list(self, resource: Resource, _namespace: str | None = None, *, labels: str | None = None) -> list[KubeObject]:
         self.asked.append(labels)
-        return self._objects.get(resource.kind, [])
+        found = self._objects.get(resource.kind, [])
+        if resource.kind != "EgressLease" or labels is None:
+            return found
+        projects = labels.partition("(")[2].rstrip(")").split(",")
+        return [item for item in found if item["spec"]["namespace"] in projects]
 
     def get(self, resource: Resource, name: str, namespace: str | None = None) -> KubeObject | None:
         found = (item for item in self._objects.get(resource.kind, []) if item["metadata"]["name"] == name)
@@ -100,6 +104,12 @@ def test_labels_choose_and_names_choose_among_them() -> None:
     assert found("green", server=server, label_selector="x=y") == ["10.70.112.100"]
     assert found(server=server, namespace_label_selector="x=y", label_selector="x=y") == ["10.70.112.100"]
     assert server.asked[-1] == "egress.avi.dev/namespace in (green)"
+
+
+def test_a_lease_of_a_project_that_is_gone_is_known_whatever_labels_choose() -> None:
+    server = Server(LEASES, Namespace=[named("green")])
+
+    assert found("green/b", "blue", server=server, namespace_label_selector="x=y") == ["10.70.112.100"]
 
 
 def test_labels_that_choose_nothing_give_an_empty_list_only_where_allowed() -> None:

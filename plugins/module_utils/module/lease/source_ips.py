@@ -187,16 +187,14 @@ def _refuse_none(options: Options, selector: str, kind: str, found: Collection[A
 
 
 def _labels(chosen: Choice) -> str | None:
-    """The label selector of the leases that may be meant."""
-    groups: list[Iterable[str]] = []
-    if chosen.named is not None:
-        groups.append(owner.project for owner in chosen.named)
-    if chosen.projects is not None:
-        groups.append(chosen.projects)
-    if chosen.services is not None:
-        groups.append(project for project, _service in chosen.services)
-    names = min((sorted(set(group)) for group in groups), key=len)
-    return f"{NAMESPACE_LABEL} in ({','.join(names)})" if 0 < len(names) <= NAMED_AT_MOST else None
+    """The label selector of the leases that tell of all that is chosen; None where it would be too long, or of none."""
+    if chosen.named is not None:  # whatever labels leave of them: of each that is named it is to be known whether it is
+        projects = {owner.project for owner in chosen.named}
+    elif chosen.services is not None:
+        projects = {project for project, _service in chosen.services}
+    else:
+        projects = set(chosen.projects or ())
+    return f"{NAMESPACE_LABEL} in ({','.join(sorted(projects))})" if 0 < len(projects) <= NAMED_AT_MOST else None
 
 
 def _refuse_unknown(cluster: KubeClient, chosen: Choice, network: str | None, leases: Iterable[KubeObject]) -> None:
