@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
     NAMESPACE,
+    NETWORK_LABEL,
     SERVICE,
     KubeObject,
     Resource,
@@ -49,8 +51,8 @@ def bind(cluster: KubeClient, slot: Slot, address: str, **status: Any) -> KubeOb
 
 
 @pytest.fixture(scope="module")
-def leases(cluster: KubeClient) -> None:
-    """The projects of the page and of the examples, with what they hold and held."""
+def leases(cluster: KubeClient) -> Iterator[None]:
+    """The projects of the page and of the examples, with what they hold and held; the network is gone afterwards."""
     for project in ("green", "blue"):
         put(cluster, NAMESPACE, project, metadata={"labels": {"stage": "production"}})
     put(cluster, NAMESPACE, "bare")
@@ -63,6 +65,10 @@ def leases(cluster: KubeClient) -> None:
     bind(cluster, Slot("dmz", "blue", "x", 0), BLUE)
     over = {"releasedAt": "2026-11-25T00:00:00Z", "reason": "ServiceDeleted"}
     bind(cluster, Slot("dmz", "green", "old", 0), "10.70.112.20", phase="Released", **over)
+    yield
+    cluster.delete_named(EGRESS_NETWORK, "dmz")
+    for lease in cluster.list(EGRESS_LEASE, labels=f"{NETWORK_LABEL}=dmz"):
+        cluster.delete_named(EGRESS_LEASE, lease["metadata"]["name"])
 
 
 def said(ansible: Ansible, *expressions: str, **variables: Any) -> list[Any]:
