@@ -75,7 +75,7 @@ def test_text_from_the_cluster_is_no_template(monkeypatch: pytest.MonkeyPatch, t
 
     inventory = parsed(monkeypatch, tmp_path, text, [lease(0, "Released", reason=HOSTILE)])
 
-    (host,) = inventory.hosts.values()
+    host = next(iter(inventory.hosts.values()))
     templar = Templar(loader=DataLoader(), variables=host.vars)
     assert [templar.template(host.vars[name]) for name in ("reason", "copied")] == [HOSTILE, HOSTILE]
     assert "why____6___7___" in inventory.groups
