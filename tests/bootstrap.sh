@@ -20,9 +20,9 @@ as_root() {
 
 # Docker or Podman would bring their own node images; these are for the local cluster and the builder without them.
 packages=(
-  buildah ca-certificates conntrack containerd containernetworking-plugins dbus-daemon debootstrap docker-registry
-  etcd-server firewalld frr git iproute2 ipset iptables nftables openvswitch-switch procps runc shellcheck skopeo
-  util-linux
+  buildah ca-certificates conntrack containerd containernetworking-plugins dbus-daemon debootstrap default-jre-headless
+  docker-registry etcd-server firewalld frr git iproute2 ipset iptables nftables openvswitch-switch procps runc
+  shellcheck skopeo util-linux
 )
 
 debian_packages() {
