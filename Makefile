@@ -36,7 +36,7 @@ lint: bootstrap
 	ruff check .
 	ruff format --check .
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
-	  -p ansible_collections.avi.egress.plugins -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -p tests.conventions -p tests.support -m tests.scheduling
+	  -p ansible_collections.avi.egress.plugins -p ansible_collections.avi.egress.extensions.eda -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -p tests.conventions -p tests.support -m tests.scheduling
 	ansible-lint -q roles playbooks extensions
 	yamllint -s .
 	reuse lint -q

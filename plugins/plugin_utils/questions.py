@@ -34,10 +34,7 @@ def ask(
     An option that is unknown is refused, for a filter with a wrong name would be none. ``validate`` sees the options
     before there is a connection.
     """
-    for library in LIBRARIES:
-        if library.missing:
-            raise CannotAsk(missing_required_lib(library.name))
-    options = _validated(given, CONNECTION + spec)
+    options = options_of(given, spec)
     validate(options)
     try:
         return question(KubeClient(Connection.from_options(options), PATIENCE_SECONDS), options)
@@ -45,9 +42,15 @@ def ask(
         remove_keys()
 
 
-def _validated(given: Options, spec: ArgumentSpec) -> Options:
-    """With defaults and the values of environment variables, of the types that the modules' options have."""
-    checked = ArgumentSpecValidator(spec.keywords()["argument_spec"]).validate(dict(given))
+def options_of(given: Options, spec: ArgumentSpec) -> Options:
+    """Own and connection's, with defaults and the values of environment variables, of the modules' types.
+
+    Raises CannotAsk.
+    """
+    for library in LIBRARIES:
+        if library.missing:
+            raise CannotAsk(missing_required_lib(library.name))
+    checked = ArgumentSpecValidator((CONNECTION + spec).keywords()["argument_spec"]).validate(dict(given))
     if checked.error_messages:
         raise CannotAsk(checked.error_messages[0])
     options: Options = checked.validated_parameters

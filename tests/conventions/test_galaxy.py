@@ -34,6 +34,7 @@ CARRIED = {
     "changelogs",
     "docs",
     "execution-environment.yml",
+    "extensions",
     "images",
     "meta",
     "playbooks",

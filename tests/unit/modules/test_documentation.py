@@ -22,6 +22,7 @@ from ansible_collections.avi.egress.plugins.module_utils.module.lease import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.module.preflight import nodes as preflight_nodes
 from ansible_collections.avi.egress.plugins.module_utils.module.service import egress_service, egress_service_info
+from ansible_collections.avi.egress.plugins.plugin_utils import event_source
 
 from tests.support.checkout import files
 
@@ -37,7 +38,11 @@ MODULES = {
     "avi_scc_account": scc_account.SPEC,
     "avi_scc_account_info": scc_account_info.SPEC,
 }
-PLUGINS = {"inventory.leases": inventory.SPEC, "lookup.source_ips": source_ips.SPEC}
+PLUGINS = {
+    "plugins.inventory.leases": inventory.SPEC,
+    "plugins.lookup.source_ips": source_ips.SPEC,
+    "extensions.eda.plugins.event_source.leases": event_source.SPEC,
+}
 """Those that take the modules' connection options."""
 COMPARED = ("required", "default", "choices", "aliases", "elements")
 
@@ -71,7 +76,7 @@ def test_options_are_documented_as_they_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(PLUGINS))
 def test_options_of_plugins_are_documented_as_they_are(name: str) -> None:
-    plugin = importlib.import_module(f"ansible_collections.avi.egress.plugins.{name}")
+    plugin = importlib.import_module(f"ansible_collections.avi.egress.{name}")
     documentation = yaml.safe_load(plugin.DOCUMENTATION)
 
     assert documentation["name"] == name.rpartition(".")[2]
@@ -99,10 +104,10 @@ def test_every_module_is_in_the_action_group() -> None:
     assert set(runtime["action_groups"]["all"]) == modules == set(MODULES)
 
 
-def test_every_lookup_and_inventory_is_compared_with_its_documentation() -> None:
-    found = files("plugins/lookup/*.py", "plugins/inventory/*.py")
+def test_every_plugin_that_asks_a_cluster_is_compared_with_its_documentation() -> None:
+    found = files("plugins/lookup/*.py", "plugins/inventory/*.py", "extensions/eda/plugins/event_source/*.py")
 
-    assert {f"{path.parent.name}.{path.stem}" for path in found} == set(PLUGINS)
+    assert {".".join(path.relative_to(COLLECTION).with_suffix("").parts) for path in found} == set(PLUGINS)
 
 
 def test_role_defaults_are_documented_as_they_are() -> None:
