@@ -103,7 +103,7 @@ class Ansible:
         """One run of the program, whatever came of it; AssertionError where it shows a traceback."""
         done = subprocess.run(
             [*self.program, playbook, *arguments],
-            env={**os.environ, **self._environment(), **(environment or {})},
+            env={**os.environ, **self.environment(), **(environment or {})},
             cwd=self.folder,
             check=False,
             capture_output=True,
@@ -113,7 +113,8 @@ class Ansible:
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         return done
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What its programs find the collection and the cluster by."""
         return {
             "ANSIBLE_COLLECTIONS_PATH": str(collections(self.folder)),
             "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
