@@ -167,7 +167,7 @@ def test_a_lock_with_a_lease_of_a_strange_name_names_no_project() -> None:
 
 
 def test_an_event_has_the_same_uuid_whoever_tells_it() -> None:
-    bound, again = (read(lease(("10.0.0.1", 1, None))).events[0].content for _ in range(2))
+    bound, again = (read(lease(("10.0.0.1", 1, None))).events[0].content for _time in range(2))
     released = read(lease(("10.0.0.1", 1, 2))).events[1].content
     other = read(lease(("10.0.0.1", 3, None))).events[0].content
 
