@@ -42,7 +42,7 @@ SERVICE_ANSWERS = {
     "egress_service_destinations": "10.10.20.20:\n  '9080': 80\n",
     "egress_service_ports": "foo=80, 53/udp",
     "egress_service_ip_families": ["IPv4"],
-    "egress_service_hm_port": 9,
+    "egress_service_hm_port": "9",
     "egress_service_wait": "false",
 }
 

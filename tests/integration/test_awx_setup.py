@@ -66,6 +66,7 @@ def test_every_module_takes_its_options_and_looks_for_awx(ansible: Ansible, tmp_
         "Make the organization": 1,
         "Make the execution environment": 1,
         "Make the project": 1,
+        "Update the project": 1,
         "Make the inventory": 1,
         "Have jobs run where AWX runs them": 1,
         "Make the cluster's credential": 1,

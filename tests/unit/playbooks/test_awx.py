@@ -126,6 +126,8 @@ def question_types(option: Option) -> tuple[str, ...]:
     kind, choices = option.get("type", "str"), option.get("choices")
     if choices:
         return ("multiselect",) if kind == "list" else ("multiplechoice",)
+    if kind == "int" and default_answer(option) == "":
+        return TEXTS  # AWX's form shows an error for an empty number.
     return {"bool": ("multiplechoice",), "int": ("integer",)}.get(kind, TEXTS)
 
 
