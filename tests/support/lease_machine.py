@@ -182,7 +182,8 @@ class Snapshot:
 class Silent:
     """Events that nobody reads."""
 
-    def emit(self, *_told: object) -> None: ...
+    def emit(self, *_told: object) -> None:
+        """Tell nobody."""
 
 
 def crash_at(request: int) -> Callable[[str], None]:

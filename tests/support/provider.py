@@ -49,12 +49,14 @@ class Provider(Protocol):
     """Whether the cluster is one that may be removed."""
 
     @property
-    def kubeconfig(self) -> Path: ...
+    def kubeconfig(self) -> Path:
+        """An administrator's."""
 
     def exists(self) -> bool:
         """Whether there is such a cluster, in whatever state."""
 
-    def up(self) -> None: ...
+    def up(self) -> None:
+        """Make it, or finish what an interrupted attempt has begun."""
 
     def images(self) -> Mapping[str, str]:
         """The names of ``avi-egress-router`` and ``avi-egress-controller``, ready to be run by the nodes."""
@@ -62,7 +64,8 @@ class Provider(Protocol):
     def load(self, images: Iterable[Image]) -> None:
         """Let the nodes run built images."""
 
-    def outside(self) -> Outside: ...
+    def outside(self) -> Outside:
+        """The network beyond the nodes."""
 
     def down(self) -> bool:
         """Remove the cluster; whether there was one."""

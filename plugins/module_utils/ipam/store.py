@@ -15,9 +15,11 @@ from ..api.resources import KubeObject, Resource
 class LeaseStore(Protocol):
     """What a claim needs of the API server."""
 
-    def get(self, resource: Resource, name: str) -> KubeObject | None: ...
+    def get(self, resource: Resource, name: str) -> KubeObject | None:
+        """The object of that name, if it is there."""
 
-    def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]: ...
+    def list(self, resource: Resource, *, labels: str | None = None) -> list[KubeObject]:
+        """All objects of the kind, or those that a label selector names."""
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
         """The stored object; AlreadyExists if the name is taken."""

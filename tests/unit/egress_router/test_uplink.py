@@ -69,7 +69,8 @@ class Kernel:
     def __init__(self, devices: tuple[Device, ...]) -> None:
         self._devices = devices
 
-    def set_option(self, *_option: int) -> None: ...
+    def set_option(self, *_option: int) -> None:
+        """An option of the socket, which these answers don't need."""
 
     def ask(self, kind: int, body: bytes, _flags: int) -> Iterator[memoryview]:
         if kind == _GET_ADDRESS:

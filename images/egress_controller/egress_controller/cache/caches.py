@@ -75,7 +75,8 @@ FAILED_CREATES = f"reason={FAILED_CREATE}" + "".join(
 class Listener(Protocol):
     """Is called with each change, after the cache shows it; must not wait."""
 
-    def changed(self, resource: Resource, event: str, obj: KubeObject) -> None: ...
+    def changed(self, resource: Resource, event: str, obj: KubeObject) -> None:
+        """Hears of one change: ``event`` is that of the watch, ``obj`` what it carries."""
 
 
 class Caches:

@@ -34,9 +34,11 @@ _log = logging.getLogger(__name__)
 class EventWriter(Protocol):
     """The requests of an EventRecorder; KubeClient has them."""
 
-    def create(self, resource: Resource, body: KubeObject) -> KubeObject: ...
+    def create(self, resource: Resource, body: KubeObject) -> KubeObject:
+        """The object as made."""
 
-    def patch(self, resource: Resource, name: str, body: KubeObject, namespace: str | None = None) -> KubeObject: ...
+    def patch(self, resource: Resource, name: str, body: KubeObject, namespace: str | None = None) -> KubeObject:
+        """The object as it is after a merge patch."""
 
 
 @dataclass

@@ -28,7 +28,8 @@ class Item(Protocol):
     """What is asked for one lease."""
 
     @property
-    def slot(self) -> Slot: ...
+    def slot(self) -> Slot:
+        """The lease's place."""
 
 
 T = TypeVar("T", bound=Item)
