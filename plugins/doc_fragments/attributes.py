@@ -34,6 +34,6 @@ attributes:
     description: Use C(group/avi.egress.all) in C(module_defaults) to set the connection options once.
 requirements:
   - python >= 3.11
-  - kubernetes >= 36.0.0
-  - netaddr >= 1.3.0
+  - kubernetes >= 25.3.0
+  - netaddr >= 0.10.1
 """

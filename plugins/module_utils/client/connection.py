@@ -28,7 +28,7 @@ except ImportError:
 
     MISSING_KUBERNETES = traceback.format_exc()
 else:
-    if int(kubernetes.__version__.partition(".")[0]) < 36:  # its client is called in another way
+    if int(kubernetes.__version__.partition(".")[0]) < 25:  # it leaves the keys of a kubeconfig where others find them
         MISSING_KUBERNETES = f"kubernetes {kubernetes.__version__} is there, which is too old"
 
 from ..api.errors import EgressError

@@ -2,8 +2,9 @@
 # Copyright: (c) 2026, avi.egress contributors
 """The client of the API server: JSON in, JSON out, errors as sentences; nothing else here talks to it.
 
-Objects stay plain dicts. The official client brings configuration, authentication, TLS and connection pooling; its
-models are left out, for they cost most of the time and memory of reading many objects (docs/explanation).
+Objects stay plain dicts. The official client brings configuration, authentication, TLS and connection pooling, in the
+same way from release 25 to 37; its models are left out, for they cost most of the time and memory of reading many
+objects (docs/explanation).
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from .connection import Connection, ConnectionFailed
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 30
 TOO_MANY_REQUESTS = 429
+Timeouts = Mapping[str, float]
+"""``connect``, ``read`` (between bytes), or ``total``, in seconds: those of ``urllib3.Timeout``."""
+
 LIST_PAGE_SIZE = 1000
 """A page is in memory whole, each object several times as large as what is kept of it."""
 
@@ -117,9 +121,9 @@ class KubeClient:
             "allowWatchBookmarks": "true" if bookmarks else None,
         }
         path = selection.resource.path(selection.namespace)
-        response = self._send("GET", path, query, None, None, (10, timeout + 5))
+        response = self._send("GET", path, query, None, None, {"connect": 10, "read": timeout + 5})
         self._check(response, "GET", selection.resource)
-        return response.response
+        return response
 
     def create(self, resource: Resource, body: KubeObject, *, dry_run: bool = False) -> KubeObject:
         """The stored object; AlreadyExists if there is one of that name."""
@@ -190,12 +194,18 @@ class KubeClient:
         body: Any = None,
         content_type: str | None = None,
     ) -> KubeObject:
-        response = self._send(method, path, query, body, content_type, REQUEST_TIMEOUT_SECONDS)
+        response = self._send(method, path, query, body, content_type, {"total": REQUEST_TIMEOUT_SECONDS})
         self._check(response, method, resource)
         return json.loads(response.read())  # type: ignore[no-any-return]
 
     def _send(
-        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str | None, timeout: Any
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        content_type: str | None,
+        timeout: Timeouts,
     ) -> Any:
         deadline = monotonic() + self._patience
         while True:
@@ -207,26 +217,38 @@ class KubeClient:
             sleep(pause)
 
     def _send_once(
-        self, method: str, path: str, query: Mapping[str, Any] | None, body: Any, content_type: str | None, timeout: Any
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        content_type: str | None,
+        timeout: Timeouts,
     ) -> Any:
-        from kubernetes.client.exceptions import ApiException
-        from urllib3 import HTTPHeaderDict
+        from urllib3 import HTTPHeaderDict, Timeout
         from urllib3.exceptions import HTTPError
 
+        configuration = self._client.configuration
         headers = HTTPHeaderDict({"Accept": "application/json", "Content-Type": content_type or "application/json"})
-        self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        if self._client.configuration.username and "authorization" not in headers:
-            headers["authorization"] = self._client.configuration.get_basic_auth_token()
+        token = configuration.auth_settings().get("BearerToken")  # renewed where it is about to expire
+        if token:
+            headers["authorization"] = token["value"]
+        elif configuration.username:
+            headers["authorization"] = configuration.get_basic_auth_token()
         for name, value in self._impersonation:
             headers.add(name, value)
         given = {name: value for name, value in (query or {}).items() if value is not None}
         url = f"{self.host}{path}" + (f"?{urlencode(given)}" if given else "")
+        data = None if body is None else json.dumps(body)
         with self._counting:
             self.requests += 1
             self.writes += method != "GET"
         try:
-            return self._client.call_api(method, url, headers, body, _request_timeout=timeout)
-        except (HTTPError, OSError, ApiException) as error:  # ApiException: how the client reports failed TLS
+            # The pool itself: what the client has above it is called in another way by each of its generations.
+            return self._client.rest_client.pool_manager.request(
+                method, url, body=data, headers=headers, timeout=Timeout(**timeout), preload_content=False
+            )
+        except (HTTPError, OSError) as error:
             raise ConnectionFailed(f"the API server at {self.host} cannot be reached{_cause(error)}") from error
 
     def _check(self, response: Any, method: str, resource: Resource) -> None:

@@ -33,7 +33,7 @@ class Library(NamedTuple):
     missing: str | None
 
 
-LIBRARIES = (Library("kubernetes >= 36.0.0", MISSING_KUBERNETES), Library("netaddr >= 1.3.0", MISSING_NETADDR))
+LIBRARIES = (Library("kubernetes >= 25.3.0", MISSING_KUBERNETES), Library("netaddr >= 0.10.1", MISSING_NETADDR))
 
 
 class Module(AnsibleModule):  # type: ignore[misc]

@@ -29,7 +29,7 @@ def test_what_is_documented_is_what_is_required_and_told() -> None:
 def test_a_client_library_that_is_too_old_counts_as_missing(tmp_path: Path) -> None:
     package = tmp_path / "kubernetes/__init__.py"
     package.parent.mkdir()
-    package.write_text('__version__ = "35.0.0"\n')
+    package.write_text('__version__ = "24.2.0"\n')
     name = "ansible_collections.avi.egress.plugins.module_utils.client.connection"
     path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
 
@@ -42,4 +42,4 @@ def test_a_client_library_that_is_too_old_counts_as_missing(tmp_path: Path) -> N
         timeout=60,
     )
 
-    assert done.stdout == "kubernetes 35.0.0 is there, which is too old\n"
+    assert done.stdout == "kubernetes 24.2.0 is there, which is too old\n"
