@@ -6,7 +6,8 @@
 A module is a program: JSON in, JSON out. Ansible starts a Python for each task, and for each item of a loop, only to
 import a client of the API server and to shake hands with it. Here the imports are made once, in the process that all
 workers are forked from, and the items of a loop share one connection. The options go in and the result comes out by the
-same JSON as otherwise, through the same AnsibleModule, so the results are the same as well.
+same JSON as otherwise, through the same AnsibleModule, so the results are the same as well. That JSON has been written
+this way since ansible-core 2.19; under an older one each module has a process of its own.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ import io
 import json
 import os
 import sys
-from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping
 
 from ansible import constants
 from ansible.module_utils import basic
-from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.vars import clean
 from ansible_collections.avi.egress.plugins.module_utils.module.runner import LIBRARIES
@@ -82,6 +82,11 @@ class InProcessAction(NormalAction):  # type: ignore[misc]
         return (asked.parent.resolve(), asked.resolve()) == (here.parent.resolve(), here.resolve())
 
     def _run_here(self, variables: Variables, environment: Variables) -> dict[str, Any]:
+        # Not at the head of this file, which older versions of ansible-core and of Python import, too.
+        from contextlib import chdir
+
+        from ansible.module_utils.common.json import Direction, get_module_encoder
+
         options = dict(self._task.args)
         self._update_module_args(self._task.action, options, variables)
         encoder = get_module_encoder(PROFILE, Direction.CONTROLLER_TO_MODULE)

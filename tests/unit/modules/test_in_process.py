@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
@@ -31,6 +32,8 @@ from ansible_collections.avi.egress.plugins.plugin_utils import in_process
 from ansible_collections.avi.egress.plugins.plugin_utils.in_process import InProcessAction
 
 from tests.support.checkout import files
+
+pytestmark = pytest.mark.skipif(not hasattr(basic, "_ANSIBLE_PROFILE"), reason="in Ansible's process since core 2.19")
 
 COLLECTION = Path(__file__).parents[3]
 REQUESTS = 3
@@ -189,6 +192,12 @@ def test_the_same_file_in_another_virtual_environment_is_another_python(run: Run
 def test_without_its_libraries_here_it_is_a_module(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = in_process.LIBRARIES[0]._replace(missing="no such module")
     monkeypatch.setattr(in_process, "LIBRARIES", (missing,))
+
+    assert run() == AS_A_MODULE
+
+
+def test_under_an_older_core_it_is_a_module(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(basic, "_ANSIBLE_PROFILE")
 
     assert run() == AS_A_MODULE
 
