@@ -14,11 +14,11 @@ export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
 # Network namespaces and containers need root; the caches stay the caller's.
 SUDO = $(if $(shell command -v sudo),sudo --preserve-env=$(KEPT),$(error make $(MAKECMDGOALS) needs root: run it as root, or install sudo))
 KEPT := HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,PYTHONDONTWRITEBYTECODE,KUBECONFIG,EGRESS_DEMO_KUBECONFIG
-KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,EGRESS_CLUSTER_STATE,CI
+KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,EGRESS_CLUSTER_STATE,CI,EGRESS_KUBERNETES
 KEPT := $(KEPT),MOLECULE_EPHEMERAL_DIRECTORY
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
 
-.PHONY: demo demo-down test check lint unit integration conventions e2e molecule docs cluster-up cluster-down bootstrap clean root
+.PHONY: demo demo-down test check lint unit integration conventions e2e molecule versions docs cluster-up cluster-down bootstrap clean root
 
 demo: root bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
 	$(AS_ROOT) .venv/bin/python -m tests.demo up
@@ -36,7 +36,7 @@ lint: bootstrap
 	ruff check .
 	ruff format --check .
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
-	  -p ansible_collections.avi.egress.plugins -p ansible_collections.avi.egress.extensions.eda -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -p tests.conventions -p tests.support -m tests.scheduling
+	  -p ansible_collections.avi.egress.plugins -p ansible_collections.avi.egress.extensions.eda -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -p tests.conventions -p tests.support -p tests.versions -m tests.scheduling
 	ansible-lint -q roles playbooks extensions
 	yamllint -s .
 	reuse lint -q
@@ -55,6 +55,12 @@ e2e: root bootstrap
 
 molecule: root bootstrap ## The Molecule scenarios on a cluster of their own; one of them by SCENARIO=name
 	cd extensions && $(AS_ROOT) ../.venv/bin/molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
+
+versions: root bootstrap ## Older versions of ansible-core, and other API servers: half an hour each
+	$(AS_ROOT) .venv/bin/python -m pytest tests/versions
+	for series in 1.30 1.34 1.37; do \
+	  EGRESS_KUBERNETES=$$series $(AS_ROOT) .venv/bin/python -m pytest -n 2 -p tests.scheduling tests/integration || exit 1; \
+	done
 
 docs: bootstrap ## The reference site of modules, role and filter: build/docsite/html/index.html
 	docs/docsite/build.sh build/docsite

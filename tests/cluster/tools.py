@@ -22,13 +22,22 @@ from tests.cluster.errors import ClusterError
 SOURCES = Path(__file__).parent / "tools"
 GO_SERIES = "go1.26"
 KUBERNETES_VERSION = "1.36.3"
+OTHER_KUBERNETES_VERSIONS = ("1.28.15", "1.30.14", "1.34.4", "1.37.2")
+"""Those that ``make versions`` tries besides, by their API servers."""
 _PROGRESS_SECONDS = 15
 
 
-def _kubernetes_version_flags() -> tuple[str, ...]:
+def _series(version: str) -> str:
+    return version.rpartition(".")[0]
+
+
+KUBERNETES_SERIES = _series(KUBERNETES_VERSION)
+
+
+def _kubernetes_version_flags(version: str) -> tuple[str, ...]:
     """A plain build reports v0.0.0-master, which clients and version skew checks take at its word."""
-    major, minor, _patch = KUBERNETES_VERSION.split(".")
-    values = {"gitVersion": f"v{KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    major, minor, _patch = version.split(".")
+    values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     return tuple(f"-X {package}.{name}={value}" for package in packages for name, value in values.items())
 
@@ -57,18 +66,38 @@ class Tool:
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()[:16]
 
+    @property
+    def folder(self) -> Path:
+        """Where its programs are once ensure() has made them."""
+        return cache() / f"{self.name}-{self.fingerprint()}"
+
 
 KUBERNETES = Tool(
     "kubernetes",
     ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"),
     packages="tool",
-    link_flags=_kubernetes_version_flags(),
+    link_flags=_kubernetes_version_flags(KUBERNETES_VERSION),
 )
 COREDNS = Tool("coredns", ("coredns",))
 KUBE_ROUTER = Tool("kube-router", ("kube-router",), packages="tool")
 PAUSE = Tool("pause", ("pause",))
 PROBE = Tool("probe", ("probe",))
 TOOLS = (KUBERNETES, COREDNS, KUBE_ROUTER, PAUSE, PROBE)
+
+
+def kubernetes_servers(series: str) -> Tool:
+    """The tool that has kube-apiserver and kube-controller-manager of a series, such as 1.30. Raises ClusterError."""
+    versions = {_series(version): version for version in (KUBERNETES_VERSION, *OTHER_KUBERNETES_VERSIONS)}
+    if series not in versions:
+        raise ClusterError(f"EGRESS_KUBERNETES is {series!r}: take one of {', '.join(versions)}.")
+    if versions[series] == KUBERNETES_VERSION:
+        return KUBERNETES
+    return Tool(
+        f"kubernetes-{series}",
+        ("kube-apiserver", "kube-controller-manager"),
+        packages="tool",
+        link_flags=_kubernetes_version_flags(versions[series]),
+    )
 
 
 def cache() -> Path:
@@ -79,14 +108,14 @@ def program(name: str) -> Path:
     """The built program's path; ensure() has made it."""
     for tool in TOOLS:
         if name in tool.programs:
-            return cache() / f"{tool.name}-{tool.fingerprint()}" / name
+            return tool.folder / name
     known = ", ".join(program for tool in TOOLS for program in tool.programs)
     raise ClusterError(f"There is no tool {name!r}: take one of {known}.")
 
 
 def ensure(tool: Tool, report: Callable[[str], None]) -> Path:
     """The folder with the tool's programs, built when the cache has none."""
-    folder = cache() / f"{tool.name}-{tool.fingerprint()}"
+    folder = tool.folder
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from images.build import alone
 from tests.conventions.programs import printed_by
 
-PIP_VERSIONS = ("24.2", "25.2")
-"""Which pip ansible-test 2.19 and 2.21 want in the environments that they make."""
+PIP_VERSIONS = ("23.1.2", "24.2", "25.2")
+"""Which pip the versions of ansible-test want in the environments that they make."""
 
 PIP_FROM_PYPI = """\
 # Stands in for the get-pip.py that ansible-test would fetch: the same pip, by way of PyPI alone.

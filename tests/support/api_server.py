@@ -8,6 +8,7 @@ as a test likes, and no egress controller interferes with those that play its pa
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import time
@@ -31,6 +32,9 @@ BINDING = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clu
 ADMIN_TOKEN = "admin-token"
 TENANT_TOKEN = "tenant-token"
 TENANT = "tenant"
+SERIES = os.environ.get("EGRESS_KUBERNETES", tools.KUBERNETES_SERIES)
+"""Of Kubernetes, such as 1.36; ``make versions`` runs the tests with others."""
+SERVERS = tools.kubernetes_servers(SERIES)
 START_SECONDS = 60
 CONTROLLERS = ",".join(
     [
@@ -45,7 +49,7 @@ CONTROLLERS = ",".join(
 @contextmanager
 def api_server(folder: Path) -> Iterator[ApiServer]:
     """A running API server with nothing in it; its programs are built where they are not there yet."""
-    tools.ensure(tools.KUBERNETES, print)
+    tools.ensure(SERVERS, print)
     server = ApiServer(folder)
     try:
         server.start()
@@ -79,7 +83,7 @@ class ApiServer:
         self._start_servers()
         self._wait()
         self._start(
-            str(tools.program("kube-controller-manager")),
+            str(SERVERS.folder / "kube-controller-manager"),
             f"--kubeconfig={self.kubeconfig}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._manager}",
@@ -116,7 +120,7 @@ class ApiServer:
             "--unsafe-no-fsync",
         )
         self._start(
-            str(tools.program("kube-apiserver")),
+            str(SERVERS.folder / "kube-apiserver"),
             f"--etcd-servers={storage}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self.port}",

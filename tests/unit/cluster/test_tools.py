@@ -55,3 +55,16 @@ def test_a_failed_build_says_why_and_leaves_no_half_of_itself(sources: Path) -> 
 def test_an_unknown_program_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ClusterError, match="kubectl"):
         tools.program("kubeadm")
+
+
+def test_an_unknown_series_of_kubernetes_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ClusterError, match=r"EGRESS_KUBERNETES is '1\.29': take one of 1\.36, 1\.28, 1\.30"):
+        tools.kubernetes_servers("1.29")
+
+
+def test_each_series_of_kubernetes_says_its_version_and_has_a_cache_of_its_own() -> None:
+    servers = [tools.kubernetes_servers(series) for series in ("1.36", "1.28", "1.30", "1.34", "1.37")]
+
+    assert servers[0] is tools.KUBERNETES
+    assert len({tool.folder for tool in servers}) == len(servers)
+    assert "-X k8s.io/component-base/version.gitVersion=v1.30.14" in servers[2].link_flags
