@@ -69,6 +69,7 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.module.lease import inventory as leases
 from ansible_collections.avi.egress.plugins.plugin_utils.questions import ask
@@ -100,9 +101,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):  # type: ignore[misc]
         self.inventory.add_host(host.name, group="egress_leases")
         for group in host.groups:
             self.inventory.add_host(host.name, group=self.inventory.add_group(self._sanitize_group_name(group)))
-        for name, value in host.variables.items():
+        # Text from a cluster is no template; ansible-core before 2.19 takes all text for one that isn't marked so.
+        variables = {name: wrap_var(value) for name, value in host.variables.items()}
+        for name, value in variables.items():
             self.inventory.set_variable(host.name, name, value)
-        strict, variables = self.get_option("strict"), dict(host.variables)
+        strict = self.get_option("strict")
         self._set_composite_vars(self.get_option("compose"), variables, host.name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, host.name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host.name, strict=strict)
