@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.capture import inside
+from tests.support.router_lab.bridge import enslave
 from tests.support.router_lab.lab import Lab, Lan
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net, both_families
@@ -178,17 +178,6 @@ def test_a_macvlan_is_an_uplink_of_its_own(net: Net, lab: Lab, pod: Pod, node: N
     assert any("address claimed" in line and "uplink=lan0" in line for line in router.log), router.log
     assert pod.ask() == f"{net.source} {net.far}"
     lab.assert_no_other_source()
-
-
-def enslave(lab: Lab, node: Node) -> None:
-    """Make up0 a port of a new bridge that takes its addresses over."""
-    shown = json.loads(run("ip", "-n", node.name, "-j", "address", "show", "up0"))[0]["addr_info"]
-    own = [f"{entry['local']}/{entry['prefixlen']}" for entry in shown if entry["scope"] == "global"]
-    for command in ("add ex0 type bridge mcast_snooping 0", "set ex0 up", "set up0 master ex0"):
-        run("ip", "-n", node.name, "link", *command.split())
-    run("ip", "-n", node.name, "address", "flush", "dev", "up0")
-    for address in own:
-        lab.give(node.name, address, "ex0")
 
 
 def set_rp_filter(node: Node, value: str) -> None:

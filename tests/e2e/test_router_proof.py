@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.router_lab.bridge import enslave
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import links, run, settings, tables
 from tests.support.router_lab.neighbour_talk import answer
@@ -83,6 +84,19 @@ def test_another_source_has_the_address_withdrawn(net: Net, lab: Lab, pod: Pod, 
     assert (pod.is_healthy(), veths(node), answer(lab.remote, net, net.remote)) == (False, set(), None)
     assert not pod.is_served()
     assert f"{net.node}1" not in lab.far_application.peers
+
+
+@both_families
+def test_another_source_below_a_bridge_has_the_address_withdrawn(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+    """The bridge itself lets the packet out as it should be."""
+    lab.add_gateway()
+    enslave(lab, node)
+    nft(node, at_the_uplink(net, "{ip} saddr set {node}1"))
+    one_port = f"80/tcp={net.at(net.far, 8080)}"
+    router = pod.start(**net.to_far(EGRESS_PORTS=one_port))
+    router.wait_log(f"NodeMasquerades: a packet from {net.source} left by up0 with the source {net.node}1; except")
+    assert (pod.is_healthy(), veths(node)) == (False, set())
+    assert not pod.is_served()
 
 
 @both_families

@@ -93,14 +93,18 @@ def _drain(watch: socket.socket) -> None:
 
 
 def _departures(watch: socket.socket, wanted: int) -> list[Departure]:
-    """What leaves until as many packets as were sent have left, or for as long as that may take."""
+    """What leaves until as many packets as were sent have left, or for as long as that may take.
+
+    What leaves by a bridge leaves by one of its ports, too, maybe as another's. Both are there at once, so what follows
+    the last that is waited for is read without waiting.
+    """
     seen: list[Departure] = []
     deadline = time.monotonic() + _WAIT
-    while len({one.target for one in seen}) < wanted and (left := deadline - time.monotonic()) > 0:
-        watch.settimeout(left)
+    while (left := deadline - time.monotonic()) > 0:
+        watch.settimeout(left if len({one.target for one in seen}) < wanted else 0)
         try:
             packet, (interface, _protocol, kind, *_more) = watch.recvfrom(_LARGEST)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             break
         if kind == _PACKET_OUTGOING:
             seen.append(_departure(interface, packet))
