@@ -73,12 +73,16 @@ class PortUse:
             return self._counted
 
     def _run(self) -> None:
+        counts = True
         while not self._stopped.wait(_EACH):
             try:
                 self._look()
-            except OSError as error:
-                log.warning("connections can't be counted: %s", error)
-                return
+            except OSError as error:  # such as a lack of memory, which passes
+                if counts:
+                    log.warning("connections can't be counted: %s", error)
+                counts = False
+            else:
+                counts = True
 
     def _look(self) -> None:
         with self._lock:
