@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.support.router_lab.lab import Lab
+from tests.support.router_lab.neighbour_talk import claim
 from tests.support.router_lab.net import Net, both_families
 from tests.support.router_lab.pod import Pod, talk
 from tests.support.router_lab.wait import wait_until
@@ -59,3 +60,20 @@ def test_draining_ends_with_the_last_connection(net: Net, pod: Pod) -> None:
         connection.shutdown(socket.SHUT_RDWR)
     assert router.end() == 0
     assert "connections ended count=0" in "\n".join(router.log)
+
+
+@both_families
+def test_a_conflict_while_it_drains_ends_with_a_reset_too(net: Net, lab: Lab, pod: Pod) -> None:
+    """Another host has the address, so nobody is waited for any longer; and nothing else would tell the client."""
+    router = pod.start(EGRESS_DRAIN="600").wait_ready()
+    with pod.connect() as connection:
+        assert talk(connection).split()[0] == net.source
+        router.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not pod.is_healthy(), 5.0, "it drains", router)
+        for _claim in range(2):
+            claim(lab.remote, net)
+            time.sleep(0.5)
+        connection.settimeout(20)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert router.process.wait(20) == 0

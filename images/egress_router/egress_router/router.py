@@ -461,13 +461,20 @@ class Router:
 
         Nobody would tell the clients else: what they send to a pod that is gone is lost, for some 15 minutes.
         """
-        family, end = self._config.family, time.monotonic() + self._config.drain
         try:
-            while time.monotonic() < end and open_connections(family):
-                self._watch()
-                self._proof.ask_gateway()
-                time.sleep(_DRAIN_LOOK)
-            self._nat.end_connections()
-            log.info("connections ended count=%d", reset(family, self._pod_address))
+            self._drain()
         except (NotReady, OSError) as error:
+            log.warning("connections are not waited for: %s", error)
+        try:
+            self._nat.end_connections()
+            log.info("connections ended count=%d", reset(self._config.family, self._pod_address))
+        except OSError as error:
             log.warning("connections were not ended: %s", error)
+
+    def _drain(self) -> None:
+        """Go on forwarding until no connection is left, or the time for it is over; raise NotReady or OSError."""
+        end = time.monotonic() + self._config.drain
+        while time.monotonic() < end and open_connections(self._config.family):
+            self._watch()
+            self._proof.ask_gateway()
+            time.sleep(_DRAIN_LOOK)

@@ -173,9 +173,13 @@ def redirect(before: Mapping[ServedPort, Route], after: Mapping[ServedPort, Rout
 
 
 def end_connections() -> str:
-    """A script that has every segment of a client answered with a reset from now on."""
+    """A script that has every segment of a client answered with a reset from now on.
+
+    Before it is routed, as there may be no way out any more.
+    """
     return (
-        f"insert rule inet {TABLE} forward meta l4proto tcp ct status dnat ct direction original reject with tcp reset"
+        f"add chain inet {TABLE} endings {{ type filter hook prerouting priority -50; }}\n"
+        f"add rule inet {TABLE} endings meta l4proto tcp ct status dnat ct direction original reject with tcp reset"
     )
 
 
