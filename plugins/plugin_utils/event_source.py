@@ -31,7 +31,8 @@ OF_RULEBOOKS = "eda_feedback_queue"
 class Queue(Protocol):
     """Where a rulebook takes its events from; it is full as long as the rulebook is busy."""
 
-    async def put(self, event: dict[str, Any]) -> None: ...
+    async def put(self, event: dict[str, Any]) -> None:
+        """Wait until there is room, and hand one over."""
 
 
 async def tell(queue: Queue, args: Mapping[str, Any]) -> None:
