@@ -15,7 +15,7 @@ from pathlib import Path
 
 from images.build import CACHE, alone
 from tests.support.ansible_run import collections
-from tests.support.checkout import CHECKOUT
+from tests.support.checkout import CHECKOUT, files
 
 OTHERS = Path(sysconfig.get_path("purelib"))
 """The folder with ``kubernetes.core`` and the others of the `ansible` bundle that is in this environment."""
@@ -33,7 +33,7 @@ class Core:
 
     def tests_command(self, *arguments: str) -> tuple[str, ...]:
         """pytest with some arguments, as the Makefile would run it."""
-        paths = [CHECKOUT, CHECKOUT / ".collections", *CHECKOUT.glob("images/egress_*")]
+        paths = [CHECKOUT, CHECKOUT / ".collections", *files("images/egress_*")]
         python_path = ":".join(map(str, paths))
         # Not the configuration's own cache, which is that of the environment of this process.
         options = ("-q", "-o", "cache_dir=/tmp/avi-egress-versions")
