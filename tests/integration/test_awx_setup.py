@@ -1,34 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""``avi.egress.awx_setup`` as far as it goes without an AWX: to the door of its API.
+"""The story of one AWX that ``avi.egress.awx_setup`` sets up, told in order, with the real modules of awx.awx.
 
-Ansible templates all of its tasks and runs the real modules of awx.awx, which judge their options before they look for
-an AWX. None listens where they look, so a task whose options are right ends at the connection, and at nothing else.
+AWX can't be had where these tests run. ``tests.support.awx`` answers in its place, as strictly as AWX's API does.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import socket
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.support.ansible_run import Ansible, Run
-from tests.support.checkout import CHECKOUT
+from tests.support.awx.server import AwxServer
+from tests.support.checkout import CHECKOUT, files
 
-PLAYBOOKS = CHECKOUT / "playbooks"
-TEMPLATES = yaml.safe_load((PLAYBOOKS / "vars/awx.yml").read_text())["egress_awx_templates"]
-VARIABLES = {
+SETUP = yaml.safe_load((CHECKOUT / "playbooks/vars/awx.yml").read_text())
+TEMPLATES = [f"avi.egress {item['name']}" for item in SETUP["egress_awx_templates"]]
+WORKFLOW = "avi.egress project with service"
+VARIABLES: dict[str, Any] = {
     "egress_awx_execution_environment": "registry.example/avi-egress-ee:0.2.0",
     "egress_awx_cluster_host": "https://api.example:6443",
     "egress_awx_cluster_token": "secret",
     "egress_awx_cluster_ca": "-----BEGIN CERTIFICATE-----",
     "egress_awx_site": {"egress_networks": []},
 }
+AUDIT = "avi.egress audit"
+NIGHTLY = "avi.egress nightly audit"
+
+
+@pytest.fixture(scope="module")
+def awx() -> Iterator[AwxServer]:
+    with AwxServer([f"playbooks/{path.name}" for path in files("playbooks/*.yml")]) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -37,64 +44,70 @@ def ansible(tmp_path_factory: pytest.TempPathFactory) -> Ansible:
     return Ansible(folder, folder / "no-kubeconfig")
 
 
-def going_on(folder: Path) -> Path:
-    """The playbook, going on after each task that fails and hiding nothing; its files are where it looks for them."""
-    plays = yaml.safe_load((PLAYBOOKS / "awx_setup.yml").read_text())
-    plays[0]["ignore_errors"] = True
-    for task in plays[0]["tasks"]:
-        task.pop("no_log", None)
-    (folder / "vars").symlink_to(PLAYBOOKS / "vars")
-    path = folder / "awx_setup.yml"
-    path.write_text(yaml.safe_dump(plays, sort_keys=False))
-    return path
+def play(ansible: Ansible, awx: AwxServer, *arguments: str, **changed: Any) -> Run:
+    """One run of the playbook; what it asked of AWX is in ``awx.requests``."""
+    awx.requests.clear()
+    variables = json.dumps({**VARIABLES, **changed})
+    return ansible.playbook("avi.egress.awx_setup", "-e", variables, *arguments, environment=awx.environment)
 
 
-def play(ansible: Ansible, playbook: str, variables: dict[str, Any]) -> Run:
-    nobody = {"CONTROLLER_HOST": f"http://127.0.0.1:{_unused_port()}", "CONTROLLER_OAUTH_TOKEN": "token"}
-    return ansible.playbook(playbook, "-e", json.dumps(variables), environment=nobody)
-
-
-def test_every_module_takes_its_options_and_looks_for_awx(ansible: Ansible, tmp_path: Path) -> None:
-    run = play(ansible, str(going_on(tmp_path)), VARIABLES)
-
-    messages = {
-        task["task"]: [item["msg"] for item in task.get("results", [task])]
+def changes(run: Run) -> set[str]:
+    """The tasks that changed something, and of loops the items."""
+    return {
+        item["item"]["name"] if "item" in item else task["task"]
         for task in run.tasks
-        if task["action"].startswith("awx.awx.")
+        for item in task.get("results", [task])
+        if item.get("changed")
     }
-    assert {name: len(told) for name, told in messages.items()} == {
-        "Make the organization": 1,
-        "Make the execution environment": 1,
-        "Make the project": 1,
-        "Update the project": 1,
-        "Make the inventory": 1,
-        "Have jobs run where AWX runs them": 1,
-        "Make the cluster's credential": 1,
-        "Make the job templates": len(TEMPLATES),
-        "Make the workflow": 1,
-        "Have the audit run every night": 1,
-    }
-    assert [told for told in itertools.chain(*messages.values()) if "Connection refused" not in told] == []
 
 
-def test_a_credential_that_verifies_nothing_is_refused(ansible: Ansible) -> None:
-    run = play(ansible, "avi.egress.awx_setup", {**VARIABLES, "egress_awx_cluster_ca": ""})
+def test_bad_variables_are_told_before_awx_is_asked(ansible: Ansible, awx: AwxServer) -> None:
+    nothing = play(ansible, awx, egress_awx_execution_environment="")
+    blind = play(ansible, awx, egress_awx_cluster_ca="")
 
-    assert "give the token, and the authority's certificate, without which AWX verifies nothing" in run.failure
+    assert nothing.failure.startswith("egress_awx_execution_environment is empty; give the image that is built from")
+    assert "give the token, and the authority's certificate, without which AWX verifies nothing" in blind.failure
+    assert awx.requests == []
 
 
-def test_the_token_is_not_told() -> None:
-    tasks = yaml.safe_load((PLAYBOOKS / "awx_setup.yml").read_text())[0]["tasks"]
+def test_one_run_makes_everything(ansible: Ansible, awx: AwxServer) -> None:
+    run = play(ansible, awx)
+
+    assert run.failure == ""
+    assert awx.names("job_templates") == TEMPLATES
+    assert awx.names("workflow_job_templates") == [WORKFLOW]
+    assert awx.one("schedules", NIGHTLY)["unified_job_template"] == awx.one("job_templates", AUDIT)["id"]
+    assert awx.one("inventories", "avi.egress")["variables"] == '{"egress_networks": []}'
+    for template in TEMPLATES:
+        assert awx.related("job_templates", template, "credentials") == ["avi.egress"]
+    (audit,) = [node for node in awx.objects.all("workflow_job_template_nodes") if node["identifier"] == "audit"]
+    assert audit["unified_job_template"] == awx.one("job_templates", AUDIT)["id"]
+
+
+def test_the_token_is_kept_as_a_secret_and_never_printed(ansible: Ansible, awx: AwxServer) -> None:
+    tasks = yaml.safe_load((CHECKOUT / "playbooks/awx_setup.yml").read_text())[0]["tasks"]
 
     assert [task["no_log"] for task in tasks if "bearer_token" in str(task)] == [True]
+    assert awx.one("credentials", "avi.egress")["inputs"]["bearer_token"] == "secret"
+    _, shown = awx.answer("GET", "/api/v2/credentials/", {})
+    assert shown["results"][0]["inputs"]["bearer_token"] == "$encrypted$"
 
 
-def test_an_execution_environment_is_asked_for(ansible: Ansible) -> None:
-    run = play(ansible, "avi.egress.awx_setup", {})
+def test_check_mode_tells_what_differs_and_writes_nothing(ansible: Ansible, awx: AwxServer) -> None:
+    awx.one("job_templates", "avi.egress install")["name"] = "renamed by hand"
+    awx.objects.delete("schedules", awx.one("schedules", NIGHTLY)["id"])
 
-    assert run.failure.startswith("egress_awx_execution_environment is empty; give the image that is built from")
+    run = play(ansible, awx, "--check")
+
+    assert run.failure == ""
+    assert awx.writes == []
+    assert changes(run) == {"install", "Have the audit run every night"}
 
 
-def _unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+def test_another_run_mends_what_differs_and_nothing_else(ansible: Ansible, awx: AwxServer) -> None:
+    run = play(ansible, awx)
+
+    assert run.failure == ""
+    assert changes(run) == {"install", "Have the audit run every night"}
+    assert sorted(awx.names("job_templates")) == sorted([*TEMPLATES, "renamed by hand"])
+    assert awx.names("schedules") == [NIGHTLY]
