@@ -22,6 +22,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 from ansible import constants
 from ansible.module_utils import basic
+from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.vars import clean
 from ansible_collections.avi.egress.plugins.module_utils.module.runner import LIBRARIES
@@ -38,8 +39,8 @@ _INPUT = ("_ANSIBLE_ARGS", "_ANSIBLE_PROFILE")
 Variables = Mapping[str, Any]
 
 
-class InProcessAction(NormalAction):  # type: ignore[misc]
-    """The usual action of a module, but for the Python process of its own."""
+class InProcess(ActionBase):  # type: ignore[misc]
+    """What an action of one module needs to run that in this process; what it does besides is the next base's."""
 
     main: Callable[[], None]
     """The module's."""
@@ -50,7 +51,7 @@ class InProcessAction(NormalAction):  # type: ignore[misc]
         self._compute_environment_string(environment)
         if self._can_run_here(variables, environment):
             self._display.vvv(f"Running {self._task.action} in this process")
-            return self._run_here(variables, environment)
+            return self._run_here(variables, environment, **keywords)
         result: dict[str, Any] = super()._execute_module(*args, **keywords)
         return result
 
@@ -81,20 +82,31 @@ class InProcessAction(NormalAction):  # type: ignore[misc]
         asked, here = Path(interpreter), Path(sys.executable)
         return (asked.parent.resolve(), asked.resolve()) == (here.parent.resolve(), here.resolve())
 
-    def _run_here(self, variables: Variables, environment: Variables) -> dict[str, Any]:
+    def _run_here(
+        self,
+        variables: Variables,
+        environment: Variables,
+        module_name: str | None = None,
+        module_args: Variables | None = None,
+        **_others: Any,
+    ) -> dict[str, Any]:
         # Not at the head of this file, which older versions of ansible-core and of Python import, too.
         from contextlib import chdir
 
         from ansible.module_utils.common.json import Direction, get_module_encoder
 
-        options = dict(self._task.args)
-        self._update_module_args(self._task.action, options, variables)
+        options = dict(self._task.args if module_args is None else module_args)
+        self._update_module_args(module_name or self._task.action, options, variables)
         encoder = get_module_encoder(PROFILE, Direction.CONTROLLER_TO_MODULE)
         given = json.dumps({"ANSIBLE_MODULE_ARGS": options}, cls=encoder).encode()
         folder = self._loader.get_basedir() or "."  # where the local connection starts a module, too
         with _fed(given), _environment(environment), chdir(folder):
             printed = _printed(type(self).main)
         return _told(self._parse_returned_data({"stdout": printed, "stderr": "", "rc": 0}, PROFILE))
+
+
+class InProcessAction(InProcess, NormalAction):  # type: ignore[misc]
+    """The usual action of a module, but for the Python process of its own."""
 
 
 def _told(result: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, NAMESPACE
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
@@ -61,7 +63,7 @@ class Runner:
         environment = {"ANSIBLE_REMOTE_TMP": str(sent), "ANSIBLE_KEEP_REMOTE_FILES": "1"}
         environment["ANSIBLE_INJECT_INVOCATION"] = "true"  # ansible-core 2.21 leaves it out otherwise.
         results = self.ansible.tasks(*tasks, environment=environment, variables=variables, **keywords)
-        return results, len(list(sent.rglob("AnsiballZ_avi_*")))
+        return results, sum(1 for name in ("avi_*", "k8s*") for _file in sent.rglob(f"AnsiballZ_{name}"))
 
 
 @pytest.fixture
@@ -213,7 +215,45 @@ def imports(place: Place) -> list[Task]:
     ]
 
 
-@pytest.mark.parametrize("scenario", [services, accounts, leases, imports], ids=lambda scenario: scenario.__name__)
+def objects(place: Place) -> list[Task]:
+    name = {"name": "x", "namespace": place.project}
+
+    def applied(**data: str) -> Task:
+        definition = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": data}
+        owner = {"field_manager": "tests", "force_conflicts": True}
+        return {"avi.egress.k8s": {"apply": True, "server_side_apply": owner, "definition": definition}}
+
+    def info(**options: Any) -> Task:
+        return {"avi.egress.k8s_info": {"api_version": "v1", "kind": "ConfigMap", **name, **options}}
+
+    def patch(*operations: dict[str, str]) -> Task:
+        of = {"api_version": "v1", "kind": "ConfigMap", **name}
+        return {"avi.egress.k8s_json_patch": {**of, "patch": list(operations)}}
+
+    gone = {"avi.egress.k8s": {"state": "absent", "api_version": "v1", "kind": "ConfigMap", **name}}
+    key = {"host": "{{ egress_api }}", "api_key": ADMIN_TOKEN, "validate_certs": False}
+    return [
+        checked(applied(a="1")),
+        applied(a="1"),
+        applied(a="1"),
+        {**applied(a="2"), "diff": False},
+        {**info(namespace="{{ item }}", **key), "loop": [place.project, "no-such-project"]},
+        info(),
+        info(field_selectors=["metadata.name=x"]),
+        info(nonsense=1),
+        info(kind="NoSuchKind"),
+        info(context="no-such-context"),
+        patch({"op": "replace", "path": "/data/a", "value": "3"}),
+        patch({"op": "nonsense", "path": "/data/a"}),
+        checked(gone),
+        gone,
+        gone,
+    ]
+
+
+@pytest.mark.parametrize(
+    "scenario", [services, accounts, leases, imports, objects], ids=lambda scenario: scenario.__name__
+)
 def test_both_ways_give_the_same_results(
     runner: Runner, api: ApiServer, cluster: KubeClient, other_python: Path, scenario: Callable[[Place], list[Task]]
 ) -> None:
@@ -234,7 +274,7 @@ def test_both_ways_give_the_same_results(
     assert any(item.get("failed") for item in here)
     keyed = [item for item in here if "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in json.dumps(_without_kubeconfig(item))]
     assert not [token for token in (ADMIN_TOKEN, TENANT_TOKEN) if token in json.dumps(keyed)]
-    assert bool(keyed) == (scenario in (services, accounts)), "those that give a key"
+    assert bool(keyed) == (scenario in (services, accounts, objects)), "those that give a key"
 
 
 def _without_kubeconfig(result: Task) -> Task:
@@ -257,6 +297,24 @@ def test_what_needs_a_process_of_its_own_gets_it(runner: Runner, cluster: KubeCl
         results, sent = runner.tasks(*tasks)
         assert not [item["msg"] for item in results if item.get("failed")]
         assert sent == modules, tasks
+
+
+def test_no_key_of_a_kubeconfig_outlives_a_task_of_kubernetes_core(
+    ansible: Ansible, api: ApiServer, cluster: KubeClient, tmp_path: Path
+) -> None:
+    inline = {
+        "client-certificate-data": base64.b64encode(api.client_cert.read_bytes()).decode(),
+        "client-key-data": base64.b64encode(api.client_key.read_bytes()).decode(),
+    }
+    config = {**yaml.safe_load(api.kubeconfig.read_text()), "users": [{"name": "admin", "user": inline}]}
+    task = {"avi.egress.k8s_info": {"kind": "Namespace", "name": "{{ item }}", "kubeconfig": config}}
+
+    (result,) = ansible.tasks({**task, "loop": ["default", "kube-system"]}, environment={"TMPDIR": str(tmp_path)})
+
+    assert [item["resources"][0]["metadata"]["name"] for item in result["results"]] == ["default", "kube-system"]
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left, "what it knows of the API is kept there"
+    assert not [path for path in left if b"PRIVATE KEY" in path.read_bytes()]
 
 
 def test_connection_options_come_from_the_task_the_group_and_the_environment(
