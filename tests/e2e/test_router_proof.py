@@ -100,11 +100,28 @@ def test_another_source_below_a_bridge_has_the_address_withdrawn(net: Net, lab: 
 
 
 @both_families
-def test_another_interface_has_the_address_withdrawn(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+def test_a_filter_below_a_bridge_is_told_as_the_nodes_firewall(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+    """The bridge lets the packet out, and the gateway is heard: it never gets to the wire all the same."""
+    lab.add_gateway()
+    enslave(lab, node)
+    nft(node, at_the_uplink(net, "drop"))
+    router = pod.start(**net.to_far(EGRESS_PORTS=f"80/tcp={net.at(net.far, 8080)}"))
+    router.wait_log(f"not ready: NodeFirewall: a packet from {net.source} to {net.far} did not leave by the node's")
+    assert not pod.is_healthy()
+    run("ip", "netns", "exec", node.name, "nft", "delete", "table", "netdev", "site")
+    wait_until(pod.is_healthy, 60.0, "ready", router)
+    assert pod.ask() == f"{net.source} {net.far}"
+    lab.assert_no_other_source()
+
+
+@pytest.mark.parametrize("verb", ["fwd", "dup"])
+@both_families
+def test_another_interface_has_the_address_withdrawn(net: Net, lab: Lab, pod: Pod, node: Node, verb: str) -> None:
+    """Whether or not the packet leaves as it should, too."""
     lab.add_gateway()
     management = lab.new_lan("management")
     lab.join(node.name, f"{net.elsewhere}6", "mgmt0", management)
-    nft(node, at_the_uplink(net, "fwd to mgmt0"))
+    nft(node, at_the_uplink(net, f"{verb} to mgmt0"))
     router = pod.start(**net.to_far())
     router.wait_log(f"WrongRoute: a packet from {net.source} left by mgmt0 instead of the uplink up0; except")
     assert (pod.is_healthy(), veths(node)) == (False, set())

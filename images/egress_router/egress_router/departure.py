@@ -13,7 +13,7 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
@@ -25,6 +25,7 @@ from egress_router.faults import Fault
 from egress_router.namespace import Namespace
 from egress_router.neighbours import Instruction, attach_filter
 from egress_router.ruleset import EGRESS_INTERFACE
+from egress_router.wires import Wires
 
 # linux/if_ether.h, linux/if_packet.h
 _ETH_P_ALL: Final = 0x0003
@@ -34,6 +35,8 @@ _TCP: Final = 6
 _SYN: Final = 0x02
 _BROADCAST: Final = b"\xff" * 6
 _LARGEST: Final = 128
+# A socket holds some 128 packets by default (net.core.rmem_default), and each is seen at several interfaces.
+_AT_ONCE: Final = 32
 # Seconds until a packet that was not seen is sent again, and how often: a node may be busy.
 _WAIT: Final = 0.1
 _TRIES: Final = 3
@@ -60,7 +63,9 @@ class Departure:
     target: Target
 
 
-def look(namespaces: tuple[Namespace, Namespace], frames: Frames, targets: Collection[Target]) -> list[Departure]:
+def look(
+    namespaces: tuple[Namespace, Namespace], frames: Frames, targets: Collection[Target], wires: Wires
+) -> list[Departure]:
     """Send to each of the targets, and see what leaves; ``namespaces``: the pod's and the node's; raise OSError."""
     pod, node = namespaces
     seen: list[Departure] = []
@@ -74,14 +79,20 @@ def look(namespaces: tuple[Namespace, Namespace], frames: Frames, targets: Colle
             sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         with sender:
             sender.bind((EGRESS_INTERFACE, 0))
-            for _try in range(_TRIES):
-                missing = set(targets) - {one.target for one in seen}
-                if not missing:
-                    break
-                for target in sorted(missing, key=str):
-                    sender.send(frames.to(target))
-                seen += _departures(watch, len(missing))
+            for some in _portions(sorted(targets, key=str)):
+                missing = frozenset(some)
+                for _try in range(_TRIES):
+                    for target in missing:
+                        sender.send(frames.to(target))
+                    seen += _departures(watch, missing, wires)
+                    missing -= _on_the_wire(seen, wires)
+                    if not missing:
+                        break
     return seen
+
+
+def _portions(targets: Sequence[Target]) -> Iterator[Sequence[Target]]:
+    return (targets[first : first + _AT_ONCE] for first in range(0, len(targets), _AT_ONCE))
 
 
 def _drain(watch: socket.socket) -> None:
@@ -92,16 +103,15 @@ def _drain(watch: socket.socket) -> None:
             pass
 
 
-def _departures(watch: socket.socket, wanted: int) -> list[Departure]:
-    """What leaves until as many packets as were sent have left, or for as long as that may take.
+def _departures(watch: socket.socket, wanted: frozenset[Target], wires: Wires) -> list[Departure]:
+    """What leaves until all that was sent is on the wire, or for as long as that may take.
 
-    What leaves by a bridge leaves by one of its ports, too, maybe as another's. Both are there at once, so what follows
-    the last that is waited for is read without waiting.
+    Copies leave at once, so what follows the last that is waited for is read without waiting.
     """
     seen: list[Departure] = []
     deadline = time.monotonic() + _WAIT
     while (left := deadline - time.monotonic()) > 0:
-        watch.settimeout(left if len({one.target for one in seen}) < wanted else 0)
+        watch.settimeout(0 if wanted <= _on_the_wire(seen, wires) else left)
         try:
             packet, (interface, _protocol, kind, *_more) = watch.recvfrom(_LARGEST)
         except (TimeoutError, BlockingIOError):
@@ -111,26 +121,31 @@ def _departures(watch: socket.socket, wanted: int) -> list[Departure]:
     return seen
 
 
+def _on_the_wire(seen: Iterable[Departure], wires: Wires) -> frozenset[Target]:
+    return frozenset(one.target for one in seen if one.interface in wires.last)
+
+
 def judge(
-    seen: Iterable[Departure], targets: Iterable[Target], source: Address, uplink: str
+    seen: Collection[Departure], targets: Iterable[Target], source: Address, uplink: str, wires: Wires
 ) -> tuple[Fault | None, int]:
     """The worst fault that the departures show, and how many targets have one.
 
-    Behind the uplink a packet may cross other interfaces, such as a bridge's ports, so those of a packet that left as
-    it should are not looked at.
+    A packet may cross several interfaces on its way to the wire, each time with the same source.
     """
-    found: list[Fault] = []
-    departures = list(seen)
-    for target in targets:
-        of_target = [one for one in departures if one.target == target]
-        other_source = next((one for one in of_target if one.source != source), None)
-        if other_source is not None:
-            found.append(faults.node_masquerades(source, str(other_source.source), other_source.interface))
-        elif not of_target:
-            found.append(faults.node_firewall(source, target.address, uplink))
-        elif uplink not in {one.interface for one in of_target}:
-            found.append(faults.other_interface(source, of_target[0].interface, uplink))
+    found = [fault for target in targets if (fault := _fault(target, seen, source, uplink, wires)) is not None]
     return max(found, key=lambda fault: fault.is_unsafe, default=None), len(found)
+
+
+def _fault(target: Target, seen: Iterable[Departure], source: Address, uplink: str, wires: Wires) -> Fault | None:
+    of_target = [one for one in seen if one.target == target]
+    interfaces = {one.interface for one in of_target}
+    for one in of_target:
+        if one.source != source:
+            return faults.node_masquerades(source, str(one.source), one.interface)
+    for interface in sorted(interfaces):
+        if not wires.allows(interface):
+            return faults.other_interface(source, interface, uplink)
+    return None if interfaces & wires.last else faults.node_firewall(source, target.address, uplink)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from egress_router.link import Path
 from egress_router.namespace import Namespace
 from egress_router.ruleset import EGRESS_INTERFACE
 from egress_router.ways import gateway_of
+from egress_router.wires import leads_off, wires_of
 
 # Seconds.
 _LOOK_INTERVAL: Final = 10.0
@@ -40,6 +41,7 @@ class Proof:
         self._is_routed = config.is_routed
         self._pod = pod
         self._node = node
+        self._netlink = node.netlink()
         self._wait = wait
         self._gateway: Gateway | None = None
         # What it is asked for, and by whom.
@@ -113,8 +115,10 @@ class Proof:
     def _look(self, path: Path, targets: frozenset[Target]) -> Fault | None:
         mac = None if self._gateway is None else self._gateway.mac
         frames = Frames.new(self._source, path.uplink.mac, mac, hop_limit=2 if self._is_routed else 1)
-        seen = departure.look((self._pod, self._node), frames, targets)
-        fault, count = departure.judge(seen, targets, self._source, path.uplink.name)
+        wires = wires_of(self._netlink, path.uplink.index)
+        seen = departure.look((self._pod, self._node), frames, targets, wires)
+        left = [one for one in seen if wires.allows(one.interface) or leads_off(self._netlink, one.interface)]
+        fault, count = departure.judge(left, targets, self._source, path.uplink.name, wires)
         self._proven = targets if fault is None else frozenset()
         if fault is not None and (fault.is_unsafe or count == len(targets)):
             raise Faulty(fault)

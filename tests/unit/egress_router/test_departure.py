@@ -13,34 +13,40 @@ from egress_router.departure import Departure, Target, checksum, frame_filter, j
 from egress_router.family import Address
 from egress_router.faults import Reason
 from egress_router.neighbours import attach_filter
+from egress_router.wires import Wires
 
 SOURCE, NODE = ip_address("10.70.112.155"), ip_address("10.70.112.6")
 FIRST, SECOND = Target(ip_address("10.10.10.200"), 80), Target(ip_address("10.10.10.201"), 443)
 NUMBER = 0x12345678
-GOOD = Departure("eth1", SOURCE, FIRST)
+GOOD, PORT = Departure("eth1", SOURCE, FIRST), Departure("port1", SOURCE, FIRST)
+BRIDGE = Wires(frozenset({"eth1", "port1", "port2"}), frozenset({"port1", "port2"}))
+PLAIN = Wires(frozenset({"eth1"}), frozenset({"eth1"}))
 
 
 @pytest.mark.parametrize(
     ("seen", "reason", "is_unsafe"),
     [
-        ([GOOD], None, False),
-        ([GOOD, Departure("port1", SOURCE, FIRST)], None, False),
+        ([GOOD], Reason.NODE_FIREWALL, False),
+        ([GOOD, PORT], None, False),
+        ([PORT], None, False),
+        ([GOOD, PORT, Departure("eth0", SOURCE, FIRST)], Reason.WRONG_ROUTE, True),
         ([], Reason.NODE_FIREWALL, False),
         ([Departure("eth1", NODE, FIRST)], Reason.NODE_MASQUERADES, True),
         ([GOOD, Departure("port1", NODE, FIRST)], Reason.NODE_MASQUERADES, True),
+        ([GOOD, PORT, Departure("eth0", NODE, FIRST)], Reason.NODE_MASQUERADES, True),
         ([Departure("eth0", SOURCE, FIRST)], Reason.WRONG_ROUTE, True),
         ([Departure("eth0", NODE, FIRST)], Reason.NODE_MASQUERADES, True),
     ],
 )
 def test_what_departures_show(seen: list[Departure], reason: Reason | None, is_unsafe: bool) -> None:
-    fault, _count = judge(seen, [FIRST], SOURCE, "eth1")
+    fault, _count = judge(seen, [FIRST], SOURCE, "eth1", BRIDGE)
     assert (fault and fault.reason, fault is not None and fault.is_unsafe) == (reason, is_unsafe)
 
 
 def test_the_unsafe_fault_is_the_worst_and_all_are_counted() -> None:
-    fault, count = judge([Departure("eth1", NODE, SECOND)], [FIRST, SECOND], SOURCE, "eth1")
+    fault, count = judge([Departure("eth1", NODE, SECOND)], [FIRST, SECOND], SOURCE, "eth1", PLAIN)
     assert (fault and fault.reason, count) == (Reason.NODE_MASQUERADES, 2)
-    assert judge([GOOD], [FIRST, SECOND], SOURCE, "eth1")[1] == 1
+    assert judge([GOOD], [FIRST, SECOND], SOURCE, "eth1", PLAIN)[1] == 1
 
 
 @pytest.mark.parametrize(
@@ -76,3 +82,8 @@ def test_the_kernel_lets_no_other_packet_through(source: str) -> None:
         assert far.recv(256) == wanted
         with pytest.raises(BlockingIOError):
             far.recv(256)
+
+
+def test_where_nobody_knows_what_is_below_all_interfaces_are_allowed() -> None:
+    """As with Open vSwitch outside the kernel."""
+    assert judge([GOOD, PORT], [FIRST], SOURCE, "eth1", Wires(None, frozenset({"eth1"}))) == (None, 0)

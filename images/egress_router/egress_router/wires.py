@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""The interfaces that a packet crosses between a node's uplink and the wire, as the kernel tells them.
+
+What leaves by a bridge leaves by one of its ports, what leaves by a VLAN by the interface below. So a packet that
+leaves as it should is seen at several interfaces, and it has left only when it was seen at the last of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from egress_router.rtnetlink import Message, RouteNetlink
+
+# By the kind that the kernel names: what hands each packet on to one of its ports, or to the interface below.
+_BY_PORTS: Final = frozenset({"bridge", "bond", "team"})
+_BY_LOWER: Final = frozenset({"vlan", "macvlan"})
+# An interface of a bridge of Open vSwitch. The kernel doesn't tell its bridges apart: all ports are this one's.
+_SWITCH, _SWITCH_PORTS = "openvswitch", "ovs-system"
+# Made by a program: where its packets go the kernel doesn't know, as with Open vSwitch outside the kernel.
+_PROGRAMS: Final = "tun"
+# Nothing leaves a node by these: a queue that hands packets back, and a hole.
+_NOWHERE: Final = frozenset({"ifb", "dummy"})
+
+
+@dataclass(frozen=True)
+class Wires:
+    """Names of interfaces: ``allowed`` are those that a packet may be seen at, None for all; ``last`` the wire's own.
+
+    ``last`` is the uplink where nothing is known to be below it.
+    """
+
+    allowed: frozenset[str] | None
+    last: frozenset[str]
+
+    def allows(self, interface: str) -> bool:
+        """Whether a packet that leaves as it should may be seen there."""
+        return self.allowed is None or interface in self.allowed
+
+
+def wires_of(netlink: RouteNetlink, index: int) -> Wires:
+    """Of the uplink with that index; ``netlink``: into the node's namespace; raise ``NetlinkError``."""
+    uplink = _link(netlink, index)
+    if _kind(uplink) == _PROGRAMS:
+        return Wires(None, frozenset({_name(uplink)}))
+    seen: dict[int, Message] = {index: uplink}
+    last: set[str] = set()
+    todo = [uplink]
+    while todo:
+        link = todo.pop()
+        below = {each["index"]: each for each in _below(netlink, link)}
+        # Where a network card's driver has a helper below itself, packets go by one or by the other.
+        if not below or _kind(link) is None:
+            last.add(_name(link))
+        todo += [each for number, each in below.items() if number not in seen]
+        seen |= below
+    return Wires(frozenset(map(_name, seen.values())), frozenset(last))
+
+
+def leads_off(netlink: RouteNetlink, name: str) -> bool:
+    """Whether what leaves by the interface of that name can leave the node; raise ``NetlinkError``."""
+    return _kind(netlink.link("get", ifname=name)[0]) not in _NOWHERE
+
+
+def _below(netlink: RouteNetlink, link: Message) -> Iterable[Message]:
+    """What the interface hands packets to, next."""
+    kind, lower = _kind(link), link.get_attr("IFLA_LINK")
+    if kind == _SWITCH:
+        return netlink.get_links(master=netlink.link("get", ifname=_SWITCH_PORTS)[0]["index"])
+    if kind is None or kind in _BY_PORTS:
+        return netlink.get_links(master=link["index"])
+    is_here = lower and link.get_attr("IFLA_LINK_NETNSID") is None
+    if kind in _BY_LOWER and is_here:
+        return [_link(netlink, lower)]
+    if kind == "veth" and is_here:
+        master = _link(netlink, lower).get_attr("IFLA_MASTER")
+        return netlink.get_links(master=master) if master else []
+    return []
+
+
+def _link(netlink: RouteNetlink, index: int) -> Message:
+    return netlink.link("get", index=index)[0]
+
+
+def _name(link: Message) -> str:
+    return str(link.get_attr("IFLA_IFNAME"))
+
+
+def _kind(link: Message) -> Any | None:
+    information = link.get_attr("IFLA_LINKINFO")
+    return information.get_attr("IFLA_INFO_KIND") if information is not None else None
