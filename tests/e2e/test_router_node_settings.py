@@ -13,6 +13,7 @@ from tests.support.router_lab.namespaces import run, settings, tables
 from tests.support.router_lab.neighbour_talk import answer
 from tests.support.router_lab.net import Net, both_families, ipv6
 from tests.support.router_lab.node import Node, veths
+from tests.support.router_lab.node_firewalls import nft
 from tests.support.router_lab.pod import Pod
 from tests.support.router_lab.wait import wait_until
 
@@ -53,6 +54,19 @@ def test_what_a_killed_pod_leaves_does_not_harm_the_node(net: Net, lab: Lab, pod
     with listener, client:
         client.settimeout(2)
         client.connect((net.source, 8080))
+
+
+@both_families
+def test_what_a_killed_pod_leaves_is_removed_by_the_next_router(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+    """By any router of the node, at its next look; nobody else's table is touched."""
+    router, gone = pod.start().wait_ready(), lab.pod(node, 2)
+    gone.start(EGRESS_SOURCE=net.second_source).wait_ready().end(signal.SIGKILL)
+    lab.delete(gone.name)
+    nft(node, "table netdev site { chain in { type filter hook ingress device up0 priority 0; }; }")
+    wait_until(lambda: len(veths(node)) == 1, 60.0, "the kernel removed the veth")
+    wait_until(lambda: tables(node.name) == veths(node) | {"site"}, 60.0, "the next look", router)
+    assert "is gone" in "\n".join(router.log)
+    assert pod.ask().split()[0] == net.source
 
 
 @both_families

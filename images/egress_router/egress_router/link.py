@@ -14,6 +14,7 @@ nothing answers for the address any more. Nothing has to run for that to happen.
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +24,7 @@ from egress_router.digest import sha256_hex
 from egress_router.family import IPV4, IPV6, Address
 from egress_router.namespace import Namespace
 from egress_router.netlink import NetlinkError
-from egress_router.relay import RelayTable
+from egress_router.relay import RelayTable, remove_orphans
 from egress_router.relay_rules import Relay
 from egress_router.routes import destination, hops
 from egress_router.ruleset import EGRESS_INTERFACE, MARK
@@ -46,6 +47,8 @@ _TIMEOUTS: Final = (("tcp_timeout_close_wait", "3600"), ("udp_timeout", "120"), 
 _LAST_METRIC: Final = 0xFF000000
 # The last of the settings, in this order: the table by which the LAN is met, and the rule by which clients get out.
 _RELAY_AND_RULE: Final = 2
+
+log = logging.getLogger(__name__)
 
 
 class LinkError(OSError):
@@ -100,7 +103,7 @@ class Link:
 
     def is_taken(self) -> bool:
         """Whether another pod of this node holds the address, such as one that is terminating."""
-        return self._link(self._node, self._name) is not None and self._ends() is None
+        return self._node.find_link(self._name) is not None and self._ends() is None
 
     def refusal(self, path: Path) -> str | None:
         """What the node's kernel says if it can't pass frames so; nothing is changed by asking."""
@@ -152,6 +155,11 @@ class Link:
         finally:
             # It comes last: from here on another pod of this node may take the address.
             self._remove(self._node, self._name)
+
+    def remove_orphans(self) -> None:
+        """Remove what killed pods left at the node's interfaces, of whichever address; raise OSError."""
+        for name in remove_orphans(self._node_namespace, self._node):
+            log.info("removed the node's table %s, whose link is gone", name)
 
     def _pieces(self, path: Path) -> tuple[_Piece, ...]:
         index, node_index = self._both_ends()
@@ -289,24 +297,15 @@ class Link:
 
     def _ends(self) -> tuple[int, int] | None:
         """Interface indexes of the veth in the pod and on the node, if each is the other's peer."""
-        pod, node = self._link(self._pod, EGRESS_INTERFACE), self._link(self._node, self._name)
+        pod, node = self._pod.find_link(EGRESS_INTERFACE), self._node.find_link(self._name)
         if pod is None or node is None:
             return None
         pod_index, node_index = int(pod["index"]), int(node["index"])
         peers = (pod.get_attr("IFLA_LINK"), node.get_attr("IFLA_LINK"))
         return (pod_index, node_index) if peers == (node_index, pod_index) else None
 
-    @staticmethod
-    def _link(netlink: Any, name: str) -> Any | None:
-        try:
-            return netlink.link("get", ifname=name)[0]
-        except NetlinkError as error:
-            if error.code == errno.ENODEV:
-                return None
-            raise
-
     def _remove(self, netlink: Any, name: str) -> None:
-        link = self._link(netlink, name)
+        link = netlink.find_link(name)
         if link is not None:
             netlink.link("del", index=link["index"])
 

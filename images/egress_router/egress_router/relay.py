@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from egress_router import relay_rules
 from egress_router.namespace import Namespace
 from egress_router.nftables import Nftables, NftablesError
 from egress_router.relay_rules import Relay
+from egress_router.rtnetlink import RouteNetlink
 
 
 class RelayTable:
@@ -58,3 +61,20 @@ class RelayTable:
     def _run(self, script: str) -> None:
         with self._node.entered():
             self._nftables.run(script)
+
+
+def remove_orphans(node: Namespace, netlink: RouteNetlink) -> list[str]:
+    """Remove the tables of links that are gone, as killed pods leave them; their names; raise OSError.
+
+    ``netlink``: into the node's namespace. A router makes its link before its table, so what is listed and has no link
+    is nobody's; what is loaded after that is another table, by its handle.
+    """
+    nftables = Nftables()
+    with node.entered():
+        tables = relay_rules.handles_in(nftables.read(relay_rules.listing_of_all()))
+        orphans = [name for name in tables if netlink.find_link(name) is None]
+        for name in orphans:
+            # Another router that looks at the same time may be faster.
+            with suppress(NftablesError):
+                nftables.run(relay_rules.remove_exactly(tables[name]))
+    return orphans

@@ -14,19 +14,23 @@ bridge filters, firewall, NAT, reverse path filter and routes, none of which it 
 A routed EGRESS_SOURCE is nobody's neighbour on the LAN: packets leave as the node's own do, to a gateway that the
 node's kernel finds, and nothing is said about the address.
 
-The chain ``in`` outlives a link that was removed by its pod's end, and does nothing then: what is handed to an
-interface that is gone is lost, and an address of the node itself is left to the node.
+The chain ``in`` outlives a link that was removed by its pod's end: what is handed to an interface that is gone is lost.
+An address of the node itself is left to the node; any other is lost until a router of the node removes the table.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Final
 
 from egress_router.family import Address, family_of
+from egress_router.ruleset import Json
 
+# As ``link.host_interface_name`` makes them.
+_LINK_NAME: Final = re.compile(r"av[0-9a-f]{8}")
 _NEIGHBOURS: Final = "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }"
 
 
@@ -98,6 +102,22 @@ def remove(table: str) -> str:
 def listing(table: str) -> str:
     """A script that reads a whole table back."""
     return f"list table netdev {table}"
+
+
+def listing_of_all() -> str:
+    """A script that reads the names of all tables of the family back, as JSON."""
+    return "list tables netdev"
+
+
+def handles_in(listed: Json) -> dict[str, int]:
+    """The handles of routers' tables in ``listing_of_all``'s answer, by the name of the link that each is for."""
+    tables = (item["table"] for item in listed.get("nftables", ()) if "table" in item)
+    return {table["name"]: table["handle"] for table in tables if _LINK_NAME.fullmatch(table["name"])}
+
+
+def remove_exactly(handle: int) -> str:
+    """A script that removes a table, and no other that got the same name since it was listed."""
+    return f"delete table netdev handle {handle}"
 
 
 def _talk(relay: Relay) -> tuple[Iterable[str], Iterable[str]]:

@@ -294,6 +294,7 @@ class Router:
         self._prove(path, self._targets(wanted), again=bool(repaired))
         self._come_back(uplink)
         self._note_repairs(repaired)
+        self._link.remove_orphans()
         # Last: no client's packet goes where it wasn't proved that it gets there as it should.
         if self._nat.redirect_to(wanted):
             log.info("destinations changed addresses=%s", ",".join(f"{port}={to}" for port, to in wanted.items()))

@@ -36,6 +36,7 @@ _NEW_ADDRESS, _GET_ADDRESS = 20, 22
 _NEW_ROUTE, _DELETE_ROUTE, _GET_ROUTE = 24, 25, 26
 _NEW_NEIGHBOUR, _DELETE_NEIGHBOUR, _GET_NEIGHBOUR = 28, 29, 30
 _NEW_RULE, _DELETE_RULE, _GET_RULE = 32, 33, 34
+_MASTER: Final = 10
 _LINK_INFORMATION, _INFORMATION_KIND, _INFORMATION_DATA, _VETH_PEER, _NAMESPACE = 18, 1, 2, 1, 28
 
 Read = Callable[[memoryview], Any]
@@ -113,8 +114,9 @@ _LINK: Final = _Format(
         3: ("IFLA_IFNAME", _text),
         4: ("IFLA_MTU", _number),
         5: ("IFLA_LINK", _number),
-        10: ("IFLA_MASTER", _number),
+        _MASTER: ("IFLA_MASTER", _number),
         _LINK_INFORMATION: ("IFLA_LINKINFO", _link_information),
+        37: ("IFLA_LINK_NETNSID", _number),
     },
 )
 _ADDRESS: Final = _Format(
@@ -181,9 +183,10 @@ class RouteNetlink:
         """Give the descriptor back."""
         self._socket.close()
 
-    def get_links(self) -> list[Message]:
-        """All links."""
-        return self._dump(_LINK, _GET_LINK, _LINK.header.pack(0, 0, 0, 0, 0))
+    def get_links(self, *, master: int) -> list[Message]:
+        """The links that are ports of another."""
+        found = self._dump(_LINK, _GET_LINK, _LINK.header.pack(0, 0, 0, 0, 0) + attribute(_MASTER, _u32(master)))
+        return [link for link in found if link.get_attr("IFLA_MASTER") == master]
 
     def get_addr(self, *, family: int, index: int = 0) -> list[Message]:
         """The addresses of one family, of one link if ``index`` isn't 0."""
@@ -205,6 +208,15 @@ class RouteNetlink:
     def get_rules(self, *, family: int) -> list[Message]:
         """The rules that choose a table."""
         return self._dump(_RULE, _GET_RULE, _RULE.header.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
+
+    def find_link(self, name: str) -> Message | None:
+        """The link of that name, if there is one."""
+        try:
+            return self.link("get", ifname=name)[0]
+        except netlink.NetlinkError as error:
+            if error.code == errno.ENODEV:
+                return None
+            raise
 
     def link(self, command: str, **given: Any) -> list[Message]:
         """``add`` a veth, ``get``, ``set`` or ``del`` a link, by ``index`` or ``ifname``."""

@@ -19,7 +19,7 @@ from egress_router.rtnetlink import RouteNetlink
 def test_the_loopback_interface_is_read() -> None:
     with RouteNetlink() as netlink:
         (link,) = netlink.link("get", ifname="lo")
-        assert link["index"] in [other["index"] for other in netlink.get_links()]
+        assert netlink.get_links(master=link["index"]) == [], "it has no ports"
         assert (link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_ADDRESS")) == ("lo", "00:00:00:00:00:00")
         assert link.get_attr("IFLA_MASTER") is None
         addresses = netlink.get_addr(family=socket.AF_INET, index=link["index"])
@@ -42,7 +42,7 @@ def test_a_refusal_has_the_kernels_error_number() -> None:
         with pytest.raises(NetlinkError) as caught:
             netlink.link("get", ifname="none-such")
         assert caught.value.code == errno.ENODEV
-        assert netlink.get_links(), "and the connection goes on"
+        assert netlink.link("get", ifname="lo"), "and the connection goes on"
 
 
 def test_the_router_loads_nothing_but_the_standard_library() -> None:

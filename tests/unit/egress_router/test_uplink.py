@@ -2,90 +2,21 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Which interface is the uplink, on nodes with bonds, VLANs, teams, VRFs and Open vSwitch, which not every kernel has.
 
-What such a node answers is written by pyroute2, which the router doesn't use; devices that a test's kernel has are in
-tests/e2e/test_router_interfaces.py.
+Devices that a test's kernel has are in tests/e2e/test_router_interfaces.py.
 """
 
 from __future__ import annotations
 
-import errno
-import socket
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-
 import pytest
 from egress_router import netlink
 from egress_router.config import ConfigError, parse
-from egress_router.netlink import NetlinkError
 from egress_router.rtnetlink import RouteNetlink
 from egress_router.uplink import Uplink, Uplinks
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-_MESSAGE_HEADER = 16
-_GET_ADDRESS = 22
-_UP = 0x11043
+from tests.support.node_kernel import Device, Kernel
+
 SUBNET = {"EGRESS_SOURCE": "10.70.112.155", "EGRESS_PORTS": "80/tcp=10.10.24.85:80", "EGRESS_GATEWAY": "10.70.112.1"}
 SUBNET["EGRESS_SUBNET"] = "10.70.112.0/24"
-
-
-@dataclass(frozen=True)
-class Device:
-    """One interface of a node, as ip-link(8) shows it. ``parent``: what a VLAN is on. ``address`` with its prefix."""
-
-    index: int
-    name: str
-    kind: str | None = None
-    master: int | None = None
-    parent: int | None = None
-    address: str | None = None
-
-    def link(self) -> ifinfmsg:
-        attributes: list[list[Any]] = [["IFLA_IFNAME", self.name], ["IFLA_ADDRESS", f"02:00:00:00:00:{self.index:02x}"]]
-        attributes += [["IFLA_MTU", 1500 + self.index]]
-        for name, value in (("IFLA_MASTER", self.master), ("IFLA_LINK", self.parent)):
-            attributes += [] if value is None else [[name, value]]
-        if self.kind is not None:
-            attributes.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", self.kind]]}])
-        message = ifinfmsg()
-        message.update({"index": self.index, "flags": _UP, "ifi_type": 1, "attrs": attributes})
-        return message
-
-    def addresses(self) -> Iterator[ifaddrmsg]:
-        if self.address is not None:
-            address, _slash, length = self.address.partition("/")
-            message = ifaddrmsg()
-            values = [["IFA_ADDRESS", address], ["IFA_LOCAL", address]]
-            head = {"family": socket.AF_INET, "index": self.index, "prefixlen": int(length)}
-            message.update({**head, "attrs": values})
-            yield message
-
-
-class Kernel:
-    """A node's answers to rtnetlink's requests, instead of the router's socket."""
-
-    def __init__(self, devices: tuple[Device, ...]) -> None:
-        self._devices = devices
-
-    def set_option(self, *_option: int) -> None:
-        """An option of the socket, which these answers don't need."""
-
-    def ask(self, kind: int, body: bytes, _flags: int) -> Iterator[memoryview]:
-        if kind == _GET_ADDRESS:
-            answers = [message for device in self._devices for message in device.addresses()]
-        else:
-            length = struct.pack("=I", _MESSAGE_HEADER + len(body))
-            asked = ifinfmsg(length + bytes(_MESSAGE_HEADER - len(length)) + body)
-            asked.decode()
-            wanted = asked["index"] or asked.get_attr("IFLA_IFNAME")
-            answers = [device.link() for device in self._devices if wanted in (device.index, device.name)]
-            if not answers:
-                raise NetlinkError(errno.ENODEV, "No such device")
-        for answer in answers:
-            answer.encode()
-            yield memoryview(bytes(answer.data)[_MESSAGE_HEADER:])
 
 
 def found(monkeypatch: pytest.MonkeyPatch, devices: tuple[Device, ...], **env: str) -> Uplink:
