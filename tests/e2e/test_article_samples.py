@@ -363,8 +363,8 @@ class TestCustomizations:
         (pod,) = project.egress_pods(CUSTOMIZED)
         (container,) = pod["spec"]["containers"]
         assert {"name": "TCP_HM_PORT", "value": "1000"} in container["env"]
-        probes = ("startupProbe", "livenessProbe", "readinessProbe")
-        assert [container[probe]["tcpSocket"]["port"] for probe in probes] == [1000] * 3
+        assert container["livenessProbe"]["tcpSocket"]["port"] == 1000
+        assert [container[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe")] == [1000] * 2
         # Something listens at 1000 (which knows no /json), and nothing at 4.
         assert not project.fetch(pod["status"]["podIP"], port=1000).refused
         assert project.fetch(pod["status"]["podIP"], port=4).refused

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import mac_of, run
-from tests.support.router_lab.neighbour_talk import answer, answer_for_all, neighbour
+from tests.support.router_lab.neighbour_talk import answer, answer_for_all, neighbour, questions_to_all
 from tests.support.router_lab.net import Net, both_families
 from tests.support.router_lab.node import Node, veths
 from tests.support.router_lab.pod import Pod
@@ -102,7 +102,9 @@ def test_the_question_mends_a_gateway_that_missed_the_announcement(net: Net, lab
     gateway = lab.add_gateway()
     pod.start(**net.to_far()).wait_ready()
     stale = ("lladdr", "02:00:00:00:00:99", "dev", "up0", "nud", "reachable")
-    time.sleep(2.5)  # The last of the announcements is over.
+    with questions_to_all(lab.remote, net, net.gateway) as heard:
+        time.sleep(2.5)  # The last of the announcements is over.
+    assert not heard, "it is a question to the gateway alone"
     run("ip", "-n", gateway, "neigh", "replace", net.source, *stale)
     wait_until(lambda: neighbour(gateway, net) == node.mac, 60.0, "the gateway knows the node")
     assert pod.ask() == f"{net.source} {net.far}"

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,7 +29,8 @@ from tests.support.router_lab.wait import wait_until
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 RECEIVED, SENT = 1, 2
 REPAIR_ON, REPAIR_OFF_WITHOUT_PROBE = 1, -1
-ACK = 0x10
+SYN, ACK = 0x02, 0x10
+NEARLY_ALL_PORTS = 58_200
 
 
 def tracked(pod: Pod, *options: str) -> list[str]:
@@ -52,19 +55,34 @@ def sequence_numbers(connection: socket.socket) -> tuple[int, int]:
     return numbers[0], numbers[1]
 
 
-def send_segment(pod: Pod, client_port: int, sequence: int, acknowledged: int) -> None:
-    """A bare acknowledgement, as one of the client's connection to port 80."""
-    sender, receiver = (socket.inet_pton(pod.net.family, address) for address in (pod.net.client, pod.net.pod))
-    segment = struct.pack("!HHIIBBHHH", client_port, 80, sequence, acknowledged, 5 << 4, ACK, 512, 0, 0)
-    summed = sender + receiver + struct.pack("!II", len(segment), socket.IPPROTO_TCP) + segment
-    total = sum(struct.unpack(f"!{len(summed) // 2}H", summed))
-    segment = segment[:16] + struct.pack("!H", 0xFFFF - total % 0xFFFF) + segment[18:]
+@dataclass(frozen=True)
+class Segment:
+    """A TCP segment without data, from a port of the client to one of the pod's."""
+
+    client_port: int
+    port: int
+    sequence: int
+    acknowledged: int
+    flags: int
+
+    def of(self, net: Net) -> bytes:
+        sender, receiver = (socket.inet_pton(net.family, address) for address in (net.client, net.pod))
+        numbers = (self.client_port, self.port, self.sequence, self.acknowledged, 5 << 4, self.flags, 512)
+        segment = struct.pack("!HHIIBBHHH", *numbers, 0, 0)
+        summed = sender + receiver + struct.pack("!II", len(segment), socket.IPPROTO_TCP) + segment
+        total = sum(struct.unpack(f"!{len(summed) // 2}H", summed))
+        return segment[:16] + struct.pack("!H", 0xFFFF - total % 0xFFFF) + segment[18:]
+
+
+def send_segments(pod: Pod, segments: Iterable[Segment]) -> None:
+    """Past the client's own TCP."""
     with inside(pod.client):
         raw = socket.socket(pod.net.family, socket.SOCK_RAW, socket.IPPROTO_TCP)
     with raw:
         if pod.net.version == 6:
             raw.bind((pod.net.client, 0))
-        raw.sendto(segment, (pod.net.pod, 0))
+        for segment in segments:
+            raw.sendto(segment.of(pod.net), (pod.net.pod, 0))
 
 
 @both_families
@@ -74,7 +92,8 @@ def test_a_segment_outside_the_window_ends_no_connection(net: Net, lab: Lab, pod
     with pod.connect() as connection:
         assert talk(connection).split()[0] == net.source
         sends, expects = sequence_numbers(connection)
-        send_segment(pod, connection.getsockname()[1], sends + (1 << 30) & 0xFFFFFFFF, expects)
+        outside = Segment(connection.getsockname()[1], 80, sends + (1 << 30) & 0xFFFFFFFF, expects, ACK)
+        send_segments(pod, [outside])
         wait_until(
             lambda: pod.metric('egress_router_dropped_packets_total{reason="invalid"}') == 1, 2.0, "it is counted"
         )
@@ -183,13 +202,29 @@ def test_source_ports_that_run_out_are_told_before_the_first_failure(net: Net, p
     assert pod.metric("egress_router_source_ports_limit") == 64512
     assert pod.metric("egress_router_connections_limit") > 1
     with inside(pod.client):
-        for port in range(2000, 2000 + 58_200):
+        for port in range(2000, 2000 + NEARLY_ALL_PORTS):
             with socket.socket(net.family, socket.SOCK_DGRAM) as sender:
                 sender.bind((net.client, port))
                 sender.sendto(b"?", (net.pod, 53))
-    wait_until(lambda: pod.http("/readyz")[0] == 503, 20.0, "it is told")
-    assert pod.http("/readyz")[1] == (
+    wait_until(lambda: pod.http("/readyz")[1] != "ok\n", 20.0, "it is told")
+    assert pod.http("/readyz") == (
+        200,
         f"PortsExhausted: more than 90% of the 64512 source ports of {net.source} are in use for"
-        f" {net.remote} port 5353/udp; reuse connections, or spread them over more services\n"
+        f" {net.remote} port 5353/udp; reuse connections, or spread them over more services\n",
     )
     assert pod.udp().decode().split()[0] == net.source, "there are some left"
+
+
+def test_source_ports_that_run_out_are_the_verdict_on_their_destination(net: Net, lab: Lab, pod: Pod) -> None:
+    """Whatever the last connection to it came to."""
+    drop = "table inet wall { chain in { type filter hook input priority 0; tcp dport 8081 drop; }; }"
+    run("ip", "netns", "exec", lab.remote, "nft", drop)
+    ports = f"80/tcp={net.at(net.remote, 8080)},81/tcp={net.at(net.remote, 8081)}"
+    router = pod.start(EGRESS_PORTS=ports, EGRESS_PROBE="1/1").wait_ready()
+
+    def verdicts() -> dict[str, str]:
+        return {entry["port"]: entry["verdict"] for entry in json.loads(pod.http("/destinations")[1])}
+
+    wait_until(lambda: verdicts() == {"80/tcp": "Open", "81/tcp": "Silent"}, 20.0, "the verdicts", router)
+    send_segments(pod, (Segment(2000 + number, 81, 1, 0, SYN) for number in range(NEARLY_ALL_PORTS)))
+    wait_until(lambda: verdicts() == {"80/tcp": "Open", "81/tcp": "PortsExhausted"}, 20.0, "it is told", router)

@@ -11,9 +11,13 @@ import time
 import pytest
 
 from tests.support.router_lab.lab import Lab
+from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.neighbour_talk import claim
 from tests.support.router_lab.net import Net, both_families
+from tests.support.router_lab.node import Node, veths
+from tests.support.router_lab.node_firewalls import nft
 from tests.support.router_lab.pod import Pod, talk
+from tests.support.router_lab.router import Router
 from tests.support.router_lab.wait import wait_until
 
 
@@ -38,8 +42,7 @@ def test_connections_may_drain_before_they_are_reset(net: Net, lab: Lab, pod: Po
     router = pod.start(EGRESS_DRAIN="4").wait_ready()
     with pod.connect() as connection:
         assert talk(connection).split()[0] == net.source
-        router.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: not pod.is_healthy(), 2.0, "new clients are sent elsewhere", router)
+        begin_to_drain(pod, router)
         time.sleep(1.5)
         assert talk(connection).split()[0] == net.source
         connection.settimeout(10)
@@ -50,15 +53,57 @@ def test_connections_may_drain_before_they_are_reset(net: Net, lab: Lab, pod: Po
 
 
 @both_families
+def test_the_data_path_is_put_right_while_it_drains(net: Net, lab: Lab, pod: Pod) -> None:
+    router = pod.start(EGRESS_DRAIN="600").wait_ready()
+    with pod.connect() as connection:
+        begin_to_drain(pod, router)
+        run("ip", "netns", "exec", pod.name, "nft", "delete", "table", "inet", "egress")
+        router.wait_log("data path repaired: rule set")
+        assert talk(connection).split()[0] == net.source
+    assert router.process.wait(20) == 0
+    lab.assert_no_other_source()
+
+
+def test_another_source_while_it_drains_has_the_address_withdrawn(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
+    """At the next look, as long as it drains, and the clients are told."""
+    lab.add_gateway()
+    router = pod.start(EGRESS_DRAIN="600", **net.to_far()).wait_ready()
+    with pod.connect() as connection:
+        begin_to_drain(pod, router)
+        rewrite = f"ip daddr {net.far} ip saddr set {net.node}1"
+        nft(node, f"table netdev site {{ chain out {{ type filter hook egress device up0 priority 0; {rewrite}; }}; }}")
+        connection.settimeout(20)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert router.process.wait(20) == 0
+    assert veths(node) == set()
+
+
+def test_a_second_request_to_end_ends_it_at_once(pod: Pod) -> None:
+    router = pod.start(EGRESS_DRAIN="600").wait_ready()
+    with pod.connect() as connection:
+        begin_to_drain(pod, router)
+        assert router.end() == 0
+        connection.settimeout(2)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+
+
+def begin_to_drain(pod: Pod, router: Router) -> None:
+    """Ask the router to end while a client is connected."""
+    router.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: not pod.is_healthy(), 5.0, "new clients are sent elsewhere", router)
+
+
+@both_families
 def test_draining_ends_with_the_last_connection(net: Net, pod: Pod) -> None:
     router = pod.start(EGRESS_DRAIN="600").wait_ready()
     with pod.connect() as connection:
         assert talk(connection).split()[0] == net.source
-        router.process.send_signal(signal.SIGTERM)
-        time.sleep(1.0)
+        begin_to_drain(pod, router)
         assert router.process.poll() is None
         connection.shutdown(socket.SHUT_RDWR)
-    assert router.end() == 0
+    assert router.process.wait(60) == 0
     assert "connections ended count=0" in "\n".join(router.log)
 
 
@@ -68,8 +113,7 @@ def test_a_conflict_while_it_drains_ends_with_a_reset_too(net: Net, lab: Lab, po
     router = pod.start(EGRESS_DRAIN="600").wait_ready()
     with pod.connect() as connection:
         assert talk(connection).split()[0] == net.source
-        router.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: not pod.is_healthy(), 5.0, "it drains", router)
+        begin_to_drain(pod, router)
         for _claim in range(2):
             claim(lab.remote, net)
             time.sleep(0.5)

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.capture import inside
 from tests.support.router_lab.dns_server import DnsServer
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run
@@ -113,3 +115,27 @@ def test_an_address_that_does_not_answer_is_left_for_one_that_does(
     wait_until(is_changed, 15.0, "the other address is used", router)
     router.wait_log(f"name dest.example changed from {used}, which does not answer, to {other}")
     lab.assert_no_other_source()
+
+
+@both_families
+def test_no_address_is_left_for_one_that_serves_no_more_of_the_names_ports(
+    net: Net, lab: Lab, pod: Pod, name_server: DnsServer, resolv_conf: str
+) -> None:
+    """One port is open at one address of the name alone, the other at the other: whichever is used, it stays."""
+    name_server.address = f"{net.remote} {net.second_remote}"
+    ip = "ip" if net.version == 4 else "ip6"
+    closed = ((net.remote, 8081), (net.second_remote, 8080))
+    firewall(lab, "\n ".join(f"{ip} daddr {address} tcp dport {port} reject" for address, port in closed))
+    with inside(lab.remote):
+        listener = socket.create_server(("", 8081), family=net.family)
+    with listener:
+        listener.settimeout(20)
+        ports = {"EGRESS_PORTS": "80/tcp=dest.example:8080,81/tcp=dest.example:8081"}
+        router = pod.start(resolv_conf=resolv_conf, EGRESS_DESTINATION="dest.example", **ports, **PROBED).wait_ready()
+        # Each round tries the other address, too.
+        for _round in range(4):
+            listener.accept()[0].close()
+        told = verdicts(pod)
+    assert sorted(entry["verdict"] for entry in told.values()) in (["Open", "Prohibited"], ["Open", "Refused"])
+    assert len({entry["address"] for entry in told.values()}) == 1
+    assert "changed from" not in "\n".join(router.log)

@@ -31,9 +31,9 @@ class Arp(Neighbours[IPv4Address]):
     def __init__(self, interface: str, index: int, mac: bytes, address: IPv4Address) -> None:
         super().__init__(interface, index, mac, address, _ETHERTYPE_ARP, frame_filter(address))
 
-    def ask(self, asker: IPv4Address | None) -> None:
-        """RFC 826, or as nobody RFC 5227 §2.1.1."""
-        self._send(_BROADCAST, _REQUEST, _ANY if asker is None else asker, _NOBODY, self._address)
+    def ask(self, asker: IPv4Address | None, to: bytes | None = None) -> None:
+        """RFC 826, or as nobody RFC 5227 §2.1.1; of one station RFC 1122 §2.3.2.1."""
+        self._send(to or _BROADCAST, _REQUEST, _ANY if asker is None else asker, _NOBODY, self._address)
 
     def announce(self) -> None:
         """RFC 5227 §2.3."""

@@ -54,6 +54,10 @@ class Events:
             signal.signal(number, self._stop)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
+    def go_on(self) -> None:
+        """The signal is heard, and there is something left to do; another one says that there is no time for it."""
+        self.stopping = False
+
     def wake(self) -> None:
         """Make ``wait`` return soon; any thread may call this."""
         # A full pipe holds wake-ups enough.

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What can be wrong between an egress pod and its LAN, each with what to do about it.
+"""What can keep an egress pod from its destinations, each with what to do about it.
 
 Pure. A fault is told by the log, by ``/readyz`` and, if it lasts, by the termination message.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,6 +16,9 @@ from egress_router.family import Address
 
 # Characters of another program's words: a termination message must not get too long.
 _SAID: Final = 200
+# Names that are told of all those without an address, and characters of why it is so.
+_NAMES: Final = 2
+_WHY: Final = 100
 _FIND_GATEWAY: Final = (
     "check that the gateway is up, that the node is connected to its LAN, and the subnet's gateway in the EgressNetwork"
 )
@@ -29,6 +33,7 @@ class Reason(StrEnum):
     GATEWAY_SILENT = "GatewaySilent"
     LAN_PROXY = "LanProxy"
     NODE_KERNEL = "NodeKernel"
+    NAME_UNKNOWN = "NameUnknown"
 
 
 @dataclass(frozen=True)
@@ -144,4 +149,16 @@ def node_kernel(source: Address, uplink: str, said: str) -> Fault:
         f"the node's kernel can't pass frames of {source} by its uplink {uplink} ({said[:_SAID]})",
         "it needs nftables' family netdev with fwd, dup and fib, modules nft_fwd_netdev, nft_dup_netdev and"
         " nft_fib_netdev, and room for two chains at the uplink",
+    )
+
+
+def name_unknown(source: Address, problems: Mapping[str, str | None]) -> Fault:
+    """None of the destinations has an address. ``problems``: by name, why it was not resolved, as far as is known."""
+    told = [f"{name} ({problem[:_WHY]})" if problem else name for name, problem in sorted(problems.items())]
+    more = f" and {len(told) - _NAMES} more" if len(told) > _NAMES else ""
+    return Fault(
+        Reason.NAME_UNKNOWN,
+        source,
+        f"no address known for {', '.join(told[:_NAMES])}{more}",
+        "check the names, and that the cluster's name servers know them",
     )

@@ -43,11 +43,12 @@ class Gateway:
         return self._neighbours.fileno()
 
     def ask(self) -> None:
-        """Ask, whether or not it is time."""
+        """Ask, whether or not it is time: the gateway alone, as long as it answers."""
         self._asked = self._clock()
+        to = self.mac if self._unanswered_since is None else None
         if self._unanswered_since is None:
             self._unanswered_since = self._asked
-        self._neighbours.ask(self._source)
+        self._neighbours.ask(self._source, to)
 
     def ask_when_due(self) -> None:
         """Hear what has come in, and ask if the last question is a second old."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The health port: open while the data path stands, closed otherwise; it speaks HTTP if asked.
+"""The health port: open as long as the router runs; it speaks HTTP if asked.
 
-A tcpSocket probe, as the article's, needs no more than the connect.
+A tcpSocket probe, as the article's for whether it is alive, needs no more than the connect. Whether it serves is told
+by a page, for what doesn't serve may well come right by itself, and must not be ended for it.
 """
 
 from __future__ import annotations
@@ -141,9 +142,13 @@ class HealthPort:
         # Ends the thread, which closes it.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener = None
+        self.hang_up()
+        log.info("health port closed port=%d", self._port)
+
+    def hang_up(self) -> None:
+        """End the watches: what they were told is no longer so."""
         for watch in self._watches.values():
             watch.close()
-        log.info("health port closed port=%d", self._port)
 
     def _serve(self, listener: socket.socket) -> None:
         """Until the listener is shut down."""

@@ -54,20 +54,20 @@ class Ndp(Neighbours[IPv6Address]):
         super().close()
         self._membership.close()
 
-    def ask(self, asker: IPv6Address | None) -> None:
-        """RFC 4861 §7.2.2, or as nobody RFC 4862 §5.4.2."""
+    def ask(self, asker: IPv6Address | None, to: bytes | None = None) -> None:
+        """RFC 4861 §7.2.2, or as nobody RFC 4862 §5.4.2; of one station RFC 4861 §7.3.3."""
         sender, option = (_ANY, None) if asker is None else (asker, _SOURCE_LINK_LAYER)
-        self._send(solicited_node(self._address), sender, _SOLICITATION, 0, option)
+        message = Message(_SOLICITATION, 0, self._address, option)
+        receiver = solicited_node(self._address) if to is None else self._address
+        self._socket.send(frame_of(self._mac, receiver, sender, message, to))
 
     def announce(self) -> None:
         """RFC 4861 §7.2.6, with the override flag: neighbours replace what they knew."""
-        self._send(_ALL_NODES, self._address, _ADVERTISEMENT, _OVERRIDE, _TARGET_LINK_LAYER)
+        message = Message(_ADVERTISEMENT, _OVERRIDE, self._address, _TARGET_LINK_LAYER)
+        self._socket.send(frame_of(self._mac, _ALL_NODES, self._address, message))
 
     def _read(self, frame: bytes) -> Sighting | None:
         return read(frame, self._mac, self._address)
-
-    def _send(self, to: IPv6Address, sender: IPv6Address, kind: int, flags: int, option: int | None) -> None:
-        self._socket.send(frame_of(self._mac, to, sender, Message(kind, flags, self._address, option)))
 
 
 def solicited_node(address: IPv6Address) -> IPv6Address:
@@ -86,15 +86,15 @@ class Message:
     """The type of the option that carries the sender's MAC address; None for none."""
 
 
-def frame_of(mac: bytes, to: IPv6Address, sender: IPv6Address, message: Message) -> bytes:
-    """The Ethernet frame of one message to a multicast group."""
+def frame_of(mac: bytes, to: IPv6Address, sender: IPv6Address, message: Message, to_mac: bytes | None = None) -> bytes:
+    """The Ethernet frame of one message to a multicast group, or to the station with that MAC address."""
     options = b"" if message.option is None else struct.pack("!BB6s", message.option, 1, mac)
     length = _MESSAGE.size + len(options)
     target = message.target.packed
     unsummed = _MESSAGE.pack(message.kind, 0, 0, message.flags, target) + options
     total = checksum(sender, to, unsummed)
     # RFC 2464 §7: the group's last four bytes make the Ethernet address.
-    ethernet = _ETHERNET.pack(b"\x33\x33" + to.packed[-4:], mac, _ETHERTYPE_IPV6)
+    ethernet = _ETHERNET.pack(to_mac or b"\x33\x33" + to.packed[-4:], mac, _ETHERTYPE_IPV6)
     ip = _IP.pack(6 << 28, length, _ICMPV6, _HOP_LIMIT, sender.packed, to.packed)
     return ethernet + ip + _MESSAGE.pack(message.kind, 0, total, message.flags, target) + options
 

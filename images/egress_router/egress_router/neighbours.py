@@ -104,8 +104,11 @@ class Neighbours(ABC, Generic[AnAddress]):
             self.ask(asker)
 
     @abstractmethod
-    def ask(self, asker: AnAddress | None) -> None:
-        """Ask all who holds the address, as the station that has ``asker``, or as one that has no address yet."""
+    def ask(self, asker: AnAddress | None, to: bytes | None = None) -> None:
+        """Ask all who holds the address, as the station that has ``asker``, or as one that has no address yet.
+
+        ``to``: only the station with that MAC address, whether it still does.
+        """
 
     @abstractmethod
     def announce(self) -> None:

@@ -35,7 +35,7 @@ class PortUse:
     """Watches the pod's connections in a thread of its own."""
 
     def __init__(self, family: Family, source: Address, on_change: Callable[[], None]) -> None:
-        """``on_change`` is called in the thread whenever ``problem`` changes; raise OSError."""
+        """``on_change`` is called in the thread whenever ``used_up`` changes; raise OSError."""
         self._conntrack = Conntrack(family)
         self._source = source
         self._on_change = on_change
@@ -43,7 +43,7 @@ class PortUse:
         self._stopped = Event()
         self._counted: Counter[Remote] = Counter()
         self._next_count = 0.0
-        self._problem: str | None = None
+        self._used_up: frozenset[Remote] = frozenset()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -53,9 +53,19 @@ class PortUse:
         """Watch no more."""
         self._stopped.set()
 
+    def used_up(self) -> frozenset[Remote]:
+        """The destinations whose source ports run out."""
+        return self._used_up
+
     def problem(self) -> str | None:
-        """What there is to tell of destinations whose source ports run out."""
-        return self._problem
+        """What there is to tell of the first of them."""
+        for remote in sorted(self._used_up, key=str):
+            return (
+                f"PortsExhausted: more than {_NEARLY_ALL:.0%} of the {SOURCE_PORTS} source ports of {self._source}"
+                f" are in use for {remote.address} port {remote.port}/{remote.protocol.value};"
+                " reuse connections, or spread them over more services"
+            )
+        return None
 
     def statistics(self) -> Statistics:
         """The kernel's own numbers; raise OSError."""
@@ -87,18 +97,8 @@ class PortUse:
     def _look(self) -> None:
         with self._lock:
             entries = self._conntrack.entries()
-        before, self._problem = self._problem, None if entries < _MANY else self._told(self.by_remote())
-        if before != self._problem:
+        counted: Mapping[Remote, int] = {} if entries < _MANY else self.by_remote()
+        before, self._used_up = self._used_up, frozenset(remote for remote, count in counted.items() if count >= _MANY)
+        if before != self._used_up:
+            log.warning("%s", self.problem() or "source ports are free again")
             self._on_change()
-            if before is None or self._problem is None:
-                log.warning("%s", self._problem or "source ports are free again")
-
-    def _told(self, counted: Mapping[Remote, int]) -> str | None:
-        for remote, count in counted.items():
-            if count >= _MANY:
-                return (
-                    f"PortsExhausted: more than {_NEARLY_ALL:.0%} of the {SOURCE_PORTS} source ports of {self._source}"
-                    f" are in use for {remote.address} port {remote.port}/{remote.protocol.value};"
-                    " reuse connections, or spread them over more services"
-                )
-        return None

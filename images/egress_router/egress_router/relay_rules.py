@@ -148,8 +148,9 @@ def _in4(relay: Relay) -> Iterable[str]:
 
 def _in6(relay: Relay) -> Iterable[str]:
     yield f"icmpv6 type nd-neighbor-solicit {_target('==', relay.source)} {_copy(relay)}"
-    for hop in relay.next_hops:
-        yield f"icmpv6 type nd-neighbor-advert {_target('==', hop)} {_copy(relay)}"
+    if relay.next_hops:
+        hops = ", ".join(f"0x{hop.packed.hex()}" for hop in relay.next_hops)
+        yield f"icmpv6 type nd-neighbor-advert @th,64,128 {{ {hops} }} {_copy(relay)}"
 
 
 def _target(operator: str, address: Address) -> str:

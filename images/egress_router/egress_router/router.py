@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The router: looks at the data path, makes it right, and opens the health port while it stands.
+"""The router: looks at the data path, makes it right, and says that it is ready while it stands.
 
 Level-triggered: whatever woke it, the same look at the whole state follows, so there is nothing to get out of step.
 """
@@ -16,13 +16,14 @@ from typing import Final
 from egress_router import faults
 from egress_router.config import Config, ConfigError, ServedPort
 from egress_router.conflict_detection import ConflictDetection
+from egress_router.conntrack import Remote
 from egress_router.departure import Target
 from egress_router.events import Events
 from egress_router.family import Address
 from egress_router.faults import Fault, Faulty, Reason
 from egress_router.health import HealthPort, Page
 from egress_router.host_route import ROUTE_PROTOCOL, HostRoute
-from egress_router.last_words import CONFLICT, LastWords, conflict, of_fault
+from egress_router.last_words import CONFLICT, LastWords, Trouble, conflict, of_fault
 from egress_router.link import Link, LinkError, Path
 from egress_router.lookups import Lookups
 from egress_router.metrics import CONTENT_TYPE, Status, render
@@ -36,9 +37,9 @@ from egress_router.proof import Proof
 from egress_router.resets import open_connections, reset
 from egress_router.resolv_conf import ResolvConf
 from egress_router.resolve import Resolver
-from egress_router.ruleset import PodInterface, Route
+from egress_router.ruleset import PodInterface
 from egress_router.uplink import Uplink, Uplinks
-from egress_router.verdicts import Choices, Verdicts
+from egress_router.verdicts import Choice, Choices, Finding, Verdict, Verdicts
 from egress_router.watch import Watch
 
 # All in seconds.
@@ -92,9 +93,9 @@ class Router:
         own = frozenset({config.source, config.bridge.ip, interface.address})
         lookups = Lookups(resolv_conf, config.family, lambda address: config.objection(address, own))
         self._resolver = Resolver(known, config.resolve, lookups, self._events.wake)
-        self._port_use = PortUse(config.family, config.source, self._events.wake)
         watch = Watch(self._news)
-        self._verdicts = Verdicts(config.source, config.probe, self._choices, self._prefer, watch.tell)
+        self._port_use = PortUse(config.family, config.source, watch.tell)
+        self._verdicts = Verdicts(config.source, config.probe, self._choices, self._resolver.prefer, watch.tell)
         pages = {"/readyz": self._readyz, "/metrics": self._metrics, "/destinations": self._destinations}
         self._health = HealthPort(config.health_port, pages, {"/destinations": watch})
         self._pod_address = interface.address
@@ -105,6 +106,8 @@ class Router:
         # Cut off from the gateway: another may have the address by now.
         self._away = False
         self._wakes_on_change = True
+        # Asked to end, and there may still be connections.
+        self._is_ending = False
         self._words = words
         self._claims = self._repairs = 0
 
@@ -115,15 +118,22 @@ class Router:
         self._verdicts.start()
         is_quiet = False
         while not self._events.stopping:
-            seconds = self._settle(is_quiet)
-            neighbours = self._detection.neighbours if self._reason is None or self._away else None
-            is_quiet = self._events.wait(seconds, bells=self._wakes_on_change, neighbours=neighbours)
+            is_quiet = self._wait(self._settle(is_quiet))
         self._stop()
 
+    def _wait(self, seconds: float) -> bool:
+        """For what calls for another look; whether there was nothing but the neighbours' talk."""
+        neighbours = self._detection.neighbours if self._reason is None or self._away else None
+        return self._events.wait(seconds, bells=self._wakes_on_change, neighbours=neighbours)
+
     def _readyz(self) -> Page:
-        """Also tells names without an address, which close no port: the other destinations are served."""
-        problem = self._problem()
-        return Page(200, "ok\n") if problem is None else Page(503, f"{problem}\n")
+        """Whether clients may be sent here; and what is wrong with some of the destinations while others are served."""
+        if not self._is_ready():
+            return Page(503, f"{self._reason or 'ending'}\n")
+        return Page(200, f"{self._problem() or 'ok'}\n")
+
+    def _is_ready(self) -> bool:
+        return self._reason is None and not self._is_ending
 
     def _metrics(self) -> Page:
         try:
@@ -137,7 +147,7 @@ class Router:
             lookup_failures=self._resolver.failures(),
             connections=connections,
             source_ports=source_ports,
-            findings=self._verdicts.findings(),
+            findings=self._findings(),
             claims=self._claims,
             conflicts=self._detection.conflicts,
             repairs=self._repairs,
@@ -149,12 +159,12 @@ class Router:
 
     def _news(self) -> str | None:
         """The same in one line, once there is something."""
-        found = self._found()
+        found = self._found() if self._is_ready() else None
         return json.dumps(found) if found else None
 
     def _found(self) -> list[dict[str, str | None]]:
         """What became of the last attempt at each destination."""
-        findings = self._verdicts.findings()
+        findings = self._findings()
         return [
             {
                 "port": str(port),
@@ -167,23 +177,26 @@ class Router:
             if (found := findings.get(port)) is not None
         ]
 
+    def _findings(self) -> dict[ServedPort, Finding]:
+        """The last verdict of each port, but where hardly any source ports are left."""
+        found, used_up = dict(self._verdicts.findings()), self._port_use.used_up()
+        for port, finding in found.items():
+            if finding.address and Remote(port.protocol, finding.address, self._config.routes[port].port) in used_up:
+                found[port] = Finding(Verdict.PORTS_EXHAUSTED, finding.address)
+        return found
+
     def _choices(self) -> Choices | None:
         """What to try: nothing while the address isn't ours."""
         if self._reason is not None:
             return None
         served = self._nat.addresses()
-        choices: dict[ServedPort, tuple[Route, ...]] = {}
+        choices: dict[ServedPort, Choice] = {}
         for port, to in self._config.routes.items():
-            current = served.get(port)
-            others = self._resolver.choices(to.host) if isinstance(to.host, str) else ()
+            current, name = served.get(port), to.host if isinstance(to.host, str) else None
+            others = () if name is None else self._resolver.choices(name)
             addresses = [] if current is None else [current, *(other for other in others if other != current)]
-            choices[port] = tuple((address, to.port) for address in addresses)
+            choices[port] = Choice(name, tuple((address, to.port) for address in addresses))
         return choices
-
-    def _prefer(self, port: ServedPort, address: Address) -> None:
-        host = self._config.routes[port].host
-        if isinstance(host, str):
-            self._resolver.prefer(host, address)
 
     def _settle(self, is_quiet: bool) -> float:
         """Make the data path right as far as possible; seconds until it should be looked at again.
@@ -195,6 +208,7 @@ class Router:
         # Asked before the look, so that what is known by then is in the rule set when the port opens.
         has_asked_all = self._resolver.has_asked_all()
         try:
+            self._health.open()
             if not (is_quiet and self._is_still_right()):
                 self._stand()
                 self._next_look = time.monotonic() + _FULL_CHECK
@@ -202,11 +216,11 @@ class Router:
                 raise NotReady("waiting for the first look-up of the destinations' names", _RETRY_BROKEN)
             if not self._nat.addresses():
                 # Nothing is served yet, so no client may be sent here. Once there is an address, it stays.
-                raise NotReady(self._unresolved() or "nothing to serve", _RETRY_BROKEN)
+                raise Faulty(faults.name_unknown(self._config.source, self._unresolved()))
             return self._serve()
         except Held as error:
             seconds = self._down(str(error), error.retry)
-            self._words.troubled(conflict(self._config.source, error.mac))
+            self._tell(conflict(self._config.source, error.mac))
             return seconds
         except Faulty as error:
             return self._down_with(error.fault)
@@ -231,8 +245,13 @@ class Router:
         # Also what a router left that served before it in this pod.
         self._withdraw_route()
         seconds = self._down(str(fault), _RETRY_UNSAFE if fault.is_unsafe else _RETRY_BROKEN)
-        self._words.troubled(of_fault(fault))
+        self._tell(of_fault(fault))
         return seconds
+
+    def _tell(self, trouble: Trouble) -> None:
+        """Raise ``Told`` if the cluster is to be told."""
+        if not self._is_ending:
+            self._words.troubled(trouble)
 
     def _serve(self) -> float:
         """Say that the data path stands; seconds until it should be looked at again."""
@@ -242,17 +261,16 @@ class Router:
         self._reason = None
         self._detection.served()
         self._wakes_on_change = True
-        self._health.open()
         announcement = self._detection.announce_when_due()
         dues = [self._proof.next_question(self._next_look), self._next_look]
         return max(0.0, min(dues if announcement is None else [*dues, announcement]) - time.monotonic())
 
     def _down(self, reason: str, retry: float) -> float:
-        self._health.close()
         if reason != self._reason and not self._events.stopping:
             log.warning("not ready: %s", reason)
         was_ready, self._reason = self._reason is None, reason
         if was_ready:
+            self._health.hang_up()
             self._withdraw_route()
         return retry
 
@@ -286,7 +304,8 @@ class Router:
         path = self._path(uplink, frozenset(wanted.values()))
         self._detection.listen_on(uplink)
         if not self._link.is_held():
-            self._health.close()
+            if self._reason is None:
+                self._down(f"the link of {self._config.source} is gone; taking it anew", 0.0)
             self._claim(path, self._targets(wanted))
         else:
             self._watch()
@@ -439,22 +458,28 @@ class Router:
 
     def _problem(self) -> str | None:
         """What isn't served, if anything."""
-        partly = None if self._partly is None else str(self._partly)
-        return self._reason or partly or self._unresolved() or self._port_use.problem()
+        if not self._is_ready():
+            return self._reason or "ending"
+        unresolved = self._unresolved()
+        partly = self._partly or (faults.name_unknown(self._config.source, unresolved) if unresolved else None)
+        return str(partly) if partly else self._port_use.problem()
 
-    def _unresolved(self) -> str | None:
+    def _unresolved(self) -> dict[str, str | None]:
+        """The names without an address, each with why, as far as is known."""
         served = self._nat.addresses()
-        names = sorted({str(to.host) for port, to in self._config.routes.items() if port not in served})
-        told = [f"{name} ({problem})" if (problem := self._resolver.problem(name)) else name for name in names]
-        return f"no address known for {', '.join(told)}" if told else None
+        names = {str(to.host) for port, to in self._config.routes.items() if port not in served}
+        return {name: self._resolver.problem(name) for name in names}
 
     def _stop(self) -> None:
-        self._health.close()
-        for part in (self._resolver, self._port_use, self._verdicts):
-            part.stop()
+        self._is_ending = True
+        self._health.hang_up()
+        self._verdicts.stop()
         if self._link.is_held():
             self._end_connections()
+        for part in (self._resolver, self._port_use):
+            part.stop()
         self._link.withdraw()
+        self._health.close()
         log.info("address given up source=%s", self._config.source)
 
     def _end_connections(self) -> None:
@@ -464,18 +489,17 @@ class Router:
         """
         try:
             self._drain()
-        except (NotReady, OSError) as error:
-            log.warning("connections are not waited for: %s", error)
-        try:
             self._nat.end_connections()
             log.info("connections ended count=%d", reset(self._config.family, self._pod_address))
         except OSError as error:
             log.warning("connections were not ended: %s", error)
 
     def _drain(self) -> None:
-        """Go on forwarding until no connection is left, or the time for it is over; raise NotReady or OSError."""
+        """Go on as before until no connection is left, the time is over, or the address is another's; raise OSError."""
+        self._events.go_on()
         end = time.monotonic() + self._config.drain
-        while time.monotonic() < end and open_connections(self._config.family):
-            self._watch()
-            self._proof.ask_gateway()
-            time.sleep(_DRAIN_LOOK)
+        is_quiet = False
+        while not self._events.stopping and self._link.is_held() and open_connections(self._config.family):
+            if (left := end - time.monotonic()) <= 0:
+                break
+            is_quiet = self._wait(min(self._settle(is_quiet), left, _DRAIN_LOOK))

@@ -11,7 +11,7 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Verdict(StrEnum):
-    """What a destination does with a connection from the leased address."""
+    """What a destination does with a connection from the leased address; the last is about the address's own ports."""
 
     OPEN = "Open"
     REFUSED = "Refused"
@@ -44,6 +44,7 @@ class Verdict(StrEnum):
     PROHIBITED = "Prohibited"
     NO_ROUTE = "NoRoute"
     NAME_UNKNOWN = "NameUnknown"
+    PORTS_EXHAUSTED = "PortsExhausted"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,15 @@ class _Try:
     until: float
 
 
-Choices = Mapping[ServedPort, tuple[Route, ...]]
-"""Where each served port may lead: the route in use first, then those by other addresses of the same name."""
+@dataclass(frozen=True)
+class Choice:
+    """Where a served port may lead: the route in use first, then those by other addresses of the same name."""
+
+    name: str | None
+    routes: tuple[Route, ...]
+
+
+Choices = Mapping[ServedPort, Choice]
 
 
 class Verdicts:
@@ -75,13 +83,13 @@ class Verdicts:
         source: Address,
         probe: Probe,
         choices: Callable[[], Choices | None],
-        on_better: Callable[[ServedPort, Address], None],
+        on_better: Callable[[str, Address], None],
         on_change: Callable[[], None],
     ) -> None:
         """``choices``: what to try, None for nothing now.
 
-        Both are called in the thread: ``on_better`` with another address that answers while the one in use doesn't,
-        ``on_change`` after a round that found something else than the one before.
+        Both are called in the thread: ``on_better`` with a name and another of its addresses that serves more of its
+        ports than the one in use, ``on_change`` after a round that found something else than the one before.
         """
         self._source = source
         self._probe = probe
@@ -119,25 +127,33 @@ class Verdicts:
 
     def _look(self, choices: Choices) -> None:
         former = self._found
-        tcp = {port: routes for port, routes in choices.items() if port.protocol is Protocol.TCP}
-        found = dict(self._try_all([(port, routes[0]) for port, routes in tcp.items() if routes]))
-        unknown = {port: Finding(Verdict.NAME_UNKNOWN) for port, routes in tcp.items() if not routes}
+        tcp = {port: choice for port, choice in choices.items() if port.protocol is Protocol.TCP}
+        found = dict(self._try_all([(port, choice.routes[0]) for port, choice in tcp.items() if choice.routes]))
+        unknown = {port: Finding(Verdict.NAME_UNKNOWN) for port, choice in tcp.items() if not choice.routes}
         self._found = self._with_others(tcp, {port: finding for (port, _route), finding in found.items()} | unknown)
         if self._found != former:
             self._on_change()
 
-    def _with_others(self, choices: Choices, found: dict[ServedPort, Finding]) -> dict[ServedPort, Finding]:
-        """Where the address in use fails a second time, while another of its name answers, that one is better."""
-        failing = [
-            port for port, routes in choices.items() if len(routes) > 1 and found[port].verdict is not Verdict.OPEN
-        ]
-        again = self._try_all([(port, route) for port in failing for route in choices[port]])
-        for port in failing:
-            answering = [route for route in choices[port] if again[port, route].verdict is Verdict.OPEN]
-            if answering:
-                found[port] = again[port, answering[0]]
-                self._on_better(port, answering[0][0])
-        return found
+    def _with_others(self, choices: Choices, found: Mapping[ServedPort, Finding]) -> dict[ServedPort, Finding]:
+        """Where the address in use fails a second time, another of its name may serve more of that name's ports."""
+        names = {
+            choice.name
+            for port, choice in choices.items()
+            if choice.name and len(choice.routes) > 1 and found[port].verdict is not Verdict.OPEN
+        }
+        of_name = {name: [port for port in choices if choices[port].name == name] for name in sorted(names)}
+        all_ports = [port for ports in of_name.values() for port in ports]
+        again = self._try_all([(port, route) for port in all_ports for route in choices[port].routes])
+        better = dict(found)
+        for name, ports in of_name.items():
+            by_address = _by_address(ports, again)
+            current = choices[ports[0]].routes[0][0]
+            # The first of equals: the one in use.
+            best = max(by_address, key=lambda address: _open_in(by_address[address]))
+            better |= by_address[best]
+            if best != current:
+                self._on_better(name, best)
+        return better
 
     def _try_all(self, targets: list[tuple[ServedPort, Route]]) -> dict[tuple[ServedPort, Route], Finding]:
         """Side by side, so many at once."""
@@ -179,6 +195,21 @@ class Verdicts:
         else:
             line.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
         return line
+
+
+def _by_address(
+    ports: Collection[ServedPort], found: Mapping[tuple[ServedPort, Route], Finding]
+) -> dict[Address, dict[ServedPort, Finding]]:
+    """What was found at each address of a name, the one in use first."""
+    grouped: dict[Address, dict[ServedPort, Finding]] = {}
+    for (port, (address, _number)), finding in found.items():
+        if port in ports:
+            grouped.setdefault(address, {})[port] = finding
+    return grouped
+
+
+def _open_in(findings: Mapping[ServedPort, Finding]) -> int:
+    return sum(finding.verdict is Verdict.OPEN for finding in findings.values())
 
 
 def _connect(line: socket.socket, source: Address, route: Route) -> int:

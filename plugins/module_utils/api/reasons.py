@@ -40,10 +40,12 @@ class Reason(StrEnum):
     GATEWAY_SILENT = "GatewaySilent"
     LAN_PROXY = "LanProxy"
     NODE_KERNEL = "NodeKernel"
+    NAME_UNKNOWN = "NameUnknown"
 
     # A Service's DestinationsReachable.
     DESTINATIONS_REACHABLE = "DestinationsReachable"
     DESTINATIONS_NOT_REACHABLE = "DestinationsNotReachable"
+    PORTS_EXHAUSTED = "PortsExhausted"
     NO_VERDICT = "NoVerdict"
 
     # A Service's PolicyWidened.

@@ -300,22 +300,25 @@ def _pod_template(
     affinity: KubeObject | None = None,
 ) -> KubeObject:
     place, account = placement.of(service, cloud), account_name(cloud.uuid)
-    probe = {"tcpSocket": {"port": service.egress_pod.hm_port}, "timeoutSeconds": 1}
+    port = service.egress_pod.hm_port
+    # The port is open as long as the router runs; whether it serves, it says. One that waits is not to be ended for it.
+    serves = {"httpGet": {"path": "/readyz", "port": port}, "periodSeconds": 1, "timeoutSeconds": 1}
     container: dict[str, Any] = {
         "name": CONTAINER_NAME,
         "image": router_image(cloud, service),
         "imagePullPolicy": cloud.pods.image_pull_policy,
         "resources": cloud.pods.resources,
         "env": environment(service, cloud, network, sources),
-        "startupProbe": {**probe, "periodSeconds": 1, "failureThreshold": STARTUP_SECONDS},
+        "startupProbe": {**serves, "failureThreshold": STARTUP_SECONDS},
         "livenessProbe": {
-            **probe,
+            "tcpSocket": {"port": port},
+            "timeoutSeconds": 1,
             "initialDelaySeconds": 10,
             "periodSeconds": 3,
             "failureThreshold": 3,
             "successThreshold": 1,
         },
-        "readinessProbe": {**probe, "periodSeconds": 1, "failureThreshold": 1, "successThreshold": 1},
+        "readinessProbe": {**serves, "failureThreshold": 1, "successThreshold": 1},
         "securityContext": {"privileged": True},
         "volumeMounts": [dict(HOST_MOUNT)],
     }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from ..annotations.egress_service import Destination, EgressService
 from ..api.addresses import canonical
@@ -22,10 +22,14 @@ from .manifests import destination_address, tried_destinations
 
 MAX_MESSAGE = 2000
 """Characters of a condition's message that name destinations."""
+_MORE_PORTS = "reuse connections, or spread them over more services"
 
 
 class Verdict(StrEnum):
-    """What a destination does with a connection from the leased address (docs/explanation/data-path.md)."""
+    """What a destination does with a connection from the leased address (docs/explanation/data-path.md).
+
+    Of the last one the address has hardly any source ports left.
+    """
 
     OPEN = "Open"
     REFUSED = "Refused"
@@ -33,6 +37,7 @@ class Verdict(StrEnum):
     PROHIBITED = "Prohibited"
     NO_ROUTE = "NoRoute"
     NAME_UNKNOWN = "NameUnknown"
+    PORTS_EXHAUSTED = "PortsExhausted"
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def reachability(
     found = {source: read_findings(item.line, routes) for source, item in asked.items() if item.line is not None}
     failing = {source: _failing(routes, findings) for source, findings in found.items()}
     if any(failing.values()):
-        return {REACHABLE_CONDITION: Condition(False, Reason.DESTINATIONS_NOT_REACHABLE, _not_reachable(failing))}
+        return {REACHABLE_CONDITION: _failure(found.values(), _not_reachable(failing))}
     unknown = next(filter(None, (_why_unknown(source, routes, asked, found) for source in sources)), None)
     if unknown:
         return {REACHABLE_CONDITION: Condition(None, Reason.NO_VERDICT, unknown)}
@@ -103,6 +108,13 @@ def reachability(
 def _failing(routes: Sequence[Destination], findings: Findings) -> list[str]:
     found = ((route, findings[route]) for route in routes if route in findings)
     return [f"{destination_address(route)} {finding}" for route, finding in found if finding.verdict != Verdict.OPEN]
+
+
+def _failure(found: Iterable[Findings], message: str) -> Condition:
+    verdicts = {finding.verdict for findings in found for finding in findings.values()} - {Verdict.OPEN}
+    if verdicts == {Verdict.PORTS_EXHAUSTED}:
+        return Condition(False, Reason.PORTS_EXHAUSTED, f"{message}; {_MORE_PORTS}")
+    return Condition(False, Reason.DESTINATIONS_NOT_REACHABLE, message)
 
 
 def _not_reachable(failing: Mapping[str, Sequence[str]]) -> str:

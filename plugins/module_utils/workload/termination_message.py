@@ -23,8 +23,9 @@ FAULTS = (
     Reason.GATEWAY_SILENT,
     Reason.LAN_PROXY,
     Reason.NODE_KERNEL,
+    Reason.NAME_UNKNOWN,
 )
-"""What can be wrong between an egress pod and its LAN."""
+"""What can keep an egress pod from its destinations."""
 
 _CONFLICT = re.compile(r"conflict address=([0-9a-f.:]{2,39}) held-by=((?:[0-9a-f]{2}:){5}[0-9a-f]{2})")
 _FAULT = re.compile(rf"fault reason=({'|'.join(FAULTS)}) address=([0-9a-f.:]{{2,39}}) message=([ -~]{{1,1000}})")

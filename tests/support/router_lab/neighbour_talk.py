@@ -56,6 +56,24 @@ def answer(
     return None
 
 
+@contextmanager
+def questions_to_all(namespace: str, net: Net, target: str) -> Iterator[list[bytes]]:
+    """The frames by which stations ask all others for an address, as ``namespace`` hears them on its up0."""
+    wanted = ip_address(target).packed
+    at, protocol = (38, ETH_P_ARP) if net.version == 4 else (62, ETH_P_IPV6)
+    heard: list[bytes] = []
+    with inside(namespace):
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+    with wire:
+        wire.bind(("up0", protocol))
+        yield heard
+        wire.setblocking(False)
+        with suppress(BlockingIOError):
+            while frame := wire.recv(128):
+                if frame[0] & 1 and frame[at : at + len(wanted)] == wanted:
+                    heard.append(frame)
+
+
 def ethernet(to: bytes, mac: bytes, protocol: int) -> bytes:
     """An Ethernet header."""
     return to + mac + struct.pack("!H", protocol)

@@ -30,7 +30,7 @@ class Router:
         env: dict[str, str],
         is_healthy: Callable[[], bool],
     ) -> None:
-        """``namespaces``: the pod's and the node's. ``is_healthy``: whether the health port is open."""
+        """``namespaces``: the pod's and the node's. ``is_healthy``: whether it says that it serves."""
         pod, node = namespaces
         contract = {
             "EGRESS_SOURCE": net.source,

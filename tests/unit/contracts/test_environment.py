@@ -248,8 +248,8 @@ def test_probes_mounts_and_the_termination_message_are_where_the_router_has_them
     service = admitted(service_object({"destination_ip": "10.10.10.200", "hm_port": 1000}), 4)
     ((pod, spec),) = rendered(service, 4, None)
     (container,) = spec["containers"]
-    probes = [container[name]["tcpSocket"]["port"] for name in ("startupProbe", "livenessProbe", "readinessProbe")]
-    assert set(probes) == {read(pod, spec).health_port}
+    probes = [container[name]["httpGet"]["port"] for name in ("startupProbe", "readinessProbe")]
+    assert {container["livenessProbe"]["tcpSocket"]["port"], *probes} == {read(pod, spec).health_port}
     options = main._options([])
     assert [str(options.host_ns)] == [mount["mountPath"] for mount in container["volumeMounts"]]
     # Kubernetes' default, as the container names no other.

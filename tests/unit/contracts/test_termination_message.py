@@ -93,6 +93,7 @@ def faults_at(source: str) -> list[faults.Fault]:
         faults.gateway_silent(address, other, address, "eth1", 3.0),
         faults.no_way_out(address, "the node has no default route by a gateway"),
         faults.lan_proxy(address, MAC),
+        faults.name_unknown(address, {"pay.example.org": "the name does not exist", "web.example.org": None}),
     ]
 
 

@@ -48,6 +48,17 @@ def test_each_that_fails_is_named_with_its_verdict_and_by_whom() -> None:
     assert (found.status, found.reason, found.message) == ("False", "DestinationsNotReachable", message)
 
 
+def test_source_ports_that_run_out_are_the_reason_where_they_are_all_that_fails() -> None:
+    used_up = (*WEB_OPEN[:2], "PortsExhausted")
+    found = said({SOURCE: told(PAY_OPEN, used_up)})
+    message = f"from {SOURCE}: 10.10.20.20:80 PortsExhausted; reuse connections, or spread them over more services"
+    assert found
+    assert (found.status, found.reason, found.message) == ("False", "PortsExhausted", message)
+    both = said({SOURCE: told((*PAY_OPEN[:2], "Silent"), used_up)})
+    assert both
+    assert both.reason == "DestinationsNotReachable"
+
+
 def test_under_ha_each_address_has_its_say() -> None:
     ha = {**TWO, "ha": True}
     asked = {SOURCE: told(PAY_OPEN, WEB_OPEN), OTHER: told(PAY_OPEN, (*WEB_OPEN[:2], "Silent"))}

@@ -145,11 +145,12 @@ def test_the_host_is_mounted_read_only_and_no_more_of_it_than_its_namespaces() -
 
 
 @pytest.mark.parametrize("port", [1000, "1000"])
-def test_the_health_port_and_both_probes_move_together(port: Any) -> None:
+def test_the_health_port_and_its_probes_move_together(port: Any) -> None:
     controller = rendered({"destination_ip": "10.10.10.200", "hm_port": port})
     assert environment(controller)["TCP_HM_PORT"] == "1000"
-    for probe in ("livenessProbe", "readinessProbe"):
-        assert container(controller)[probe]["tcpSocket"] == {"port": 1000}
+    probes = container(controller)
+    assert probes["livenessProbe"]["tcpSocket"] == {"port": 1000}
+    assert probes["startupProbe"]["httpGet"] == probes["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 1000}
 
 
 def test_bridge_image_and_nodes_are_as_the_cloud_and_the_annotation_say() -> None:

@@ -159,6 +159,7 @@ def test_every_message_fits_into_what_the_kubelet_keeps() -> None:
         faults.no_way_out(source, f"the node has no default route by a gateway on its uplink {name}"),
         faults.lan_proxy(source, MAC),
         faults.node_kernel(source, name, "x" * 10_000),
+        faults.name_unknown(source, {f"{n}{'x' * 252}": "y" * 10_000 for n in range(3)}),
     )
     assert {fault.reason for fault in made} == set(faults.Reason)
     assert all(len(of_fault(fault).message) < 1024 for fault in made)
