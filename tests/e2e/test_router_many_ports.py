@@ -35,6 +35,13 @@ def test_a_packet_meets_as_many_rules_with_a_thousand_ports_as_with_one(net: Net
     assert rules(pod) == few
 
 
+def test_a_router_takes_no_more_memory_than_it_may(net: Net, pod: Pod) -> None:
+    router = pod.start().wait_ready()
+    assert router.megabytes() < 25
+    router.end()
+    assert pod.start(EGRESS_PORTS=ports_to_remote(net)).wait_ready().megabytes() < 40
+
+
 def rules(pod: Pod) -> int:
     listed = run("ip", "netns", "exec", pod.name, "nft", "--json", "list", "table", "inet", "egress")
     return listed.count('{"rule": ')

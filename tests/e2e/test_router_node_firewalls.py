@@ -14,7 +14,7 @@ from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net, both_families
 from tests.support.router_lab.node import Node
-from tests.support.router_lab.node_firewalls import FIREWALLS, IPTABLES, load, serve_external_ip, taken
+from tests.support.router_lab.node_firewalls import FIREWALLS, IPTABLES, load, nft, serve_external_ip, taken
 from tests.support.router_lab.pod import Pod
 
 
@@ -29,6 +29,32 @@ def test_it_serves_on_a_node_whose_firewall_is(net: Net, lab: Lab, pod: Pod, nod
     assert pod.ask() == f"{net.source} {net.remote}"
     assert pod.udp().decode().split() == [net.source, net.remote]
     lab.assert_no_other_source()
+
+
+@both_families
+def test_each_of_these_firewalls_bites_what_the_node_forwards(net: Net, lab: Lab, node: Node) -> None:
+    """Else nothing would be shown by passing it: the same packets, handed to the node as a pod network hands them."""
+    pod = lab.forwarded_by(node)
+    assert [leaves_unchanged(lab, node, pod, source) for source in (net.source, net.client)] == [True, True]
+    for name, rules in FIREWALLS.items():
+        if name == "ICMPv6 dropped in input" and net.version == 4:
+            continue
+        load(node, net, rules)
+        source = net.client if name == "masquerade by pod subnet" else net.source
+        assert not leaves_unchanged(lab, node, pod, source), name
+        nft(node, "flush ruleset")
+
+
+def leaves_unchanged(lab: Lab, node: Node, namespace: str, source: str) -> bool:
+    """Whether a datagram to the remote application gets to the LAN with its source."""
+    run("ip", "-n", node.name, "neigh", "flush", "dev", "up0")
+    before = lab.capture.settled()[source]
+    with inside(namespace):
+        sender = socket.socket(lab.net.family, socket.SOCK_DGRAM)
+    with sender:
+        sender.bind((source, 0))
+        sender.sendto(b"x", (lab.net.remote, 5353))
+    return lab.capture.settled()[source] > before
 
 
 @both_families

@@ -27,6 +27,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
+from images.build import build_all
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
 from tests.support.checkout import CHECKOUT
@@ -117,6 +118,11 @@ def test_both_images_are_pushed_and_named_by_the_digests_that_the_registry_has(
         digest = told(run)[name].removeprefix(f"{registry.host}/avi/{name}@sha256:")
         assert registry.has(f"avi/{name}", digest)
     assert PUSHER_PASSWORD not in json.dumps(run.tasks)
+
+
+def test_the_routers_image_has_less_than_120_megabytes() -> None:
+    """Its layers as they are unpacked, which every node with an egress pod has to pull."""
+    assert build_all()["avi-egress-router"].archive.stat().st_size < 120_000_000
 
 
 @pytest.mark.parametrize("arguments", [(), ("--check",)])

@@ -68,6 +68,12 @@ class Router:
     def wait_log(self, text: str, timeout: float = 60.0) -> None:
         wait_until(lambda: any(text in line for line in self.log), timeout, f"log has {text!r}", self)
 
+    def megabytes(self) -> float:
+        """Its resident memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(kilobytes) / 1000
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait; the exit code."""
         if self.process.poll() is None:
