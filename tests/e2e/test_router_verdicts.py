@@ -125,7 +125,9 @@ def test_no_address_is_left_for_one_that_serves_no_more_of_the_names_ports(
     name_server.address = f"{net.remote} {net.second_remote}"
     ip = "ip" if net.version == 4 else "ip6"
     closed = ((net.remote, 8081), (net.second_remote, 8080))
-    firewall(lab, "\n ".join(f"{ip} daddr {address} tcp dport {port} reject with tcp reset" for address, port in closed))
+    firewall(
+        lab, "\n ".join(f"{ip} daddr {address} tcp dport {port} reject with tcp reset" for address, port in closed)
+    )
     with inside(lab.remote):
         listener = socket.create_server(("", 8081), family=net.family)
     with listener:
