@@ -28,6 +28,7 @@ def pod(green: Project, outside: Outside) -> Iterator[str]:
     green.wait_ready(SERVICE)
     yield str(green.egress_pods(SERVICE)[0]["metadata"]["name"])
     green.delete(SERVICE)
+    wait_for("its pod is gone", lambda: not green.egress_pods(SERVICE))
 
 
 @contextmanager
