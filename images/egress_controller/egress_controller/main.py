@@ -14,6 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import AP
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
+from egress_controller.cache import status_metrics
 from egress_controller.cache.caches import Caches
 from egress_controller.cache.context import Context
 from egress_controller.cache.event_handlers import EventHandlers
@@ -116,6 +117,7 @@ class Controller:
         )
         metrics.gauge("api_writes", "Writes to the API server, the election's aside.", lambda: self._client.writes)
         lease_metrics.register(metrics, self._caches.leases.all, self._caches.addresses.all)
+        status_metrics.register(metrics, self._caches.networks.all, self._caches.marked_services)
         HealthServer(
             self._settings.health_address,
             self._settings.health_port,

@@ -47,6 +47,8 @@ MANAGED_LABEL = f"{API_GROUP}/managed-by"
 """On what the egress controller makes in projects; an admission policy lets nobody else set it."""
 MANAGER = "egress-controller"
 
+METRICS_PORT_ANNOTATION = "prometheus.io/port"
+"""Of egress pods: the port that answers ``GET /metrics``, as many scrapers' configurations know it."""
 REQUIRED_SCC_ANNOTATION = "openshift.io/required-scc"
 """On a pod: the one SCC that may admit it, whatever others its account may use."""
 

@@ -69,6 +69,8 @@ class EgressCloud:
     told: tuple[str, ...] | None = None
     """What of it the router is told; None for all that is known now."""
     placement: str = PROJECT
+    monitoring_namespaces: tuple[str, ...] = ()
+    """Whose pods may read the egress pods' metrics, and reach nothing else of them."""
     controller_namespace: str | None = None
     """The egress controller's own; None where that is not known."""
 
@@ -111,6 +113,7 @@ def read_cloud(obj: KubeObject) -> EgressCloud:
         pods=read_pod_settings(subject, spec.get("pods") or {}),
         cluster_cidrs=_read_cluster_cidrs(subject, spec.get("clusterCIDRs") or ()),
         placement=spec.get("placement", PROJECT),
+        monitoring_namespaces=tuple(spec.get("monitoringNamespaces") or ()),
     )
 
 

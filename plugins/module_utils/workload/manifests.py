@@ -5,9 +5,10 @@
 Pure rendering, as the article's "Post Secure Service Creation" shows it. What goes beyond the article:
 EGRESS_PORTS (the port map that several destinations need), EGRESS_UPLINK, EGRESS_MODE, EGRESS_SUBNET and EGRESS_GATEWAY
 (the way out of the network), EGRESS_REFUSED and EGRESS_CLUSTER (what is no destination), EGRESS_RESOLVE, EGRESS_PROBE
-and EGRESS_DRAIN, a readiness probe beside the liveness probe (so that no client is sent to a pod whose data path does
-not stand yet), a startup probe (so that a router that waits for its address is not restarted for waiting), and the host
-directory that the router reaches its node's network namespace by.
+and EGRESS_DRAIN, an annotation with the health port (that scrapers find it by), a readiness probe beside the liveness
+probe (so that no client is sent to a pod whose data path does not stand yet), a startup probe (so that a router that
+waits for its address is not restarted for waiting), and the host directory that the router reaches its node's network
+namespace by.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ..api.reasons import Reason
 from ..api.resources import (
     MANAGED_LABEL,
     MANAGER,
+    METRICS_PORT_ANNOTATION,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     REPLICATION_CONTROLLER,
@@ -340,7 +342,11 @@ def _pod_template(
         pod_spec["affinity"] = affinity
     container["env"] = [*container["env"], {"name": RENDERING_VARIABLE, "value": _digest(pod_spec)}]
     # A stranger's SCC that admits everybody would be chosen for its priority; other platforms know no such annotation.
-    annotations = {REQUIRED_SCC_ANNOTATION: scc_name(cloud.uuid)}
+    # The article's pod declares no port that a scraper could find by its name.
+    annotations = {
+        REQUIRED_SCC_ANNOTATION: scc_name(cloud.uuid),
+        METRICS_PORT_ANNOTATION: str(service.egress_pod.hm_port),
+    }
     metadata = {"name": place.name, "labels": place.labels, "annotations": annotations}
     return {"metadata": metadata, "spec": pod_spec}
 
@@ -349,7 +355,7 @@ def network_policy(service: EgressService, cloud: EgressCloud) -> KubeObject:
     """Who reaches the egress pod: those whom ``avi_proxy`` admits, by default only pods of the project's own namespace.
 
     (Article, "Access Patterns".) Refused where a rule of ``avi_proxy`` can't be expressed. The egress controller is
-    let in too, to ask the health port what has become of the destinations.
+    let in too, to ask the health port what has become of the destinations, and so are those who read its metrics.
     """
     place = placement.of(service, cloud)
     ingress: list[KubeObject] = [{"from": [place.project.pods]}]
@@ -357,7 +363,11 @@ def network_policy(service: EgressService, cloud: EgressCloud) -> KubeObject:
         subject = f"Service {service.namespace}/{service.name}"
         ingress = ingress_rules(service.policy, place.project, service.ports, subject)
     if cloud.controller_namespace and tried_destinations(service):
-        ingress = [*ingress, _asked_by_controller(cloud.controller_namespace, service.egress_pod.hm_port)]
+        controllers = {**namespace_peer(cloud.controller_namespace), "podSelector": {"matchLabels": CONTROLLER_LABELS}}
+        ingress = [*ingress, _asked_by([controllers], service.egress_pod.hm_port)]
+    if cloud.monitoring_namespaces:
+        scrapers = [namespace_peer(namespace) for namespace in cloud.monitoring_namespaces]
+        ingress = [*ingress, _asked_by(scrapers, service.egress_pod.hm_port)]
     return {
         **part(NETWORK_POLICY, service, place),
         "spec": {
@@ -368,9 +378,8 @@ def network_policy(service: EgressService, cloud: EgressCloud) -> KubeObject:
     }
 
 
-def _asked_by_controller(namespace: str, health_port: int) -> KubeObject:
-    pods = {**namespace_peer(namespace), "podSelector": {"matchLabels": CONTROLLER_LABELS}}
-    return {"from": [pods], "ports": [{"protocol": "TCP", "port": health_port}]}
+def _asked_by(peers: Sequence[KubeObject], health_port: int) -> KubeObject:
+    return {"from": list(peers), "ports": [{"protocol": "TCP", "port": health_port}]}
 
 
 def service_part(service: EgressService, sources: Sequence[str], ports: Sequence[dict[str, Any]]) -> KubeObject:

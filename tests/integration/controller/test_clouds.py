@@ -10,10 +10,13 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     NAMESPACE,
+    NETWORK_POLICY,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE_ACCOUNT,
+    KubeObject,
     account_name,
     account_user,
+    egress_pod_name,
     scc_name,
 )
 
@@ -111,6 +114,31 @@ def test_a_cloud_deleted_while_the_controller_is_away_leaves_nothing(world: Worl
     wait_for("the account to go", lambda: not world.cluster.get(SERVICE_ACCOUNT, name, world.namespace))
     scc = scc_name(world.uuid)
     wait_for("the SCC to go", lambda: not world.cluster.get(SECURITY_CONTEXT_CONSTRAINTS, scc))
+
+
+def test_a_scraper_is_let_in_to_the_health_port_and_refused_again(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop", {"destination_ip": "10.10.10.200", "hm_port": 1700})
+    world.wait_served("shop")
+    before = world.controller("shop")
+
+    def admitted() -> list[KubeObject]:
+        policy = world.cluster.get(NETWORK_POLICY, egress_pod_name("shop"), world.namespace)
+        assert policy
+        rules: list[KubeObject] = policy["spec"]["ingress"]
+        return [rule for rule in rules if "monitoring" in str(rule)]
+
+    def monitored_from(namespaces: list[str] | None) -> None:
+        world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"monitoringNamespaces": namespaces}})
+
+    assert admitted() == []
+    monitored_from(["monitoring"])
+    (rule,) = wait_for("the scraper to be let in", admitted)
+    assert rule["ports"] == [{"protocol": "TCP", "port": 1700}]
+    assert len(rule["from"]) == 1
+    monitored_from(None)
+    wait_for("the scraper to be refused", lambda: not admitted())
+    assert world.controller("shop") == before, "no egress pod is replaced for it"
 
 
 def test_secure_egress_mode_off_is_told_and_on_serves(world: World, controller: ControllerProcess) -> None:

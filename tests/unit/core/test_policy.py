@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.annotations.avi_proxy import parse_avi_proxy
 from ansible_collections.avi.egress.plugins.module_utils.annotations.service_port import ServicePort
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation, Refused
+from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import EgressPods, widening
 from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import network_policy
 from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy import (
     MAX_BLOCKS,
@@ -108,6 +109,17 @@ def test_the_egress_controller_reaches_the_health_port_alone() -> None:
     assert network_policy(closed, known)["spec"]["ingress"] == [asking]
     off = service({**egress_pod, "probe": {"interval": 0}})
     assert network_policy(off, known)["spec"]["ingress"] == [{"from": OWN}]
+
+
+@pytest.mark.parametrize("avi_proxy", [None, text(rule(1, "DENY"))])
+def test_those_who_read_metrics_reach_the_health_port_alone(avi_proxy: str | None) -> None:
+    of = service({"destination_ip": "10.10.10.200", "hm_port": 1000}, avi_proxy=avi_proxy)
+    before = network_policy(of, cloud())["spec"]["ingress"]
+    found = network_policy(of, replace(cloud(), monitoring_namespaces=("monitoring", "apm")))
+    names = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": x}}} for x in ("monitoring", "apm")]
+    assert found["spec"]["ingress"] == [*before, {"from": names, "ports": [{"protocol": "TCP", "port": 1000}]}]
+    pods = EgressPods("green", found["metadata"]["name"], "green", avi_proxy is not None)
+    assert list(widening([found], pods)) == [], "what the cloud admits is no finding"
 
 
 @pytest.mark.parametrize("value", ["{}", '{"virtualservice": {"a": [1]}, "pool": "x"}'])

@@ -305,7 +305,13 @@ def test_ports_that_destinations_no_longer_ask_for_go() -> None:
 
 def test_no_strangers_scc_is_chosen_for_an_egress_pod() -> None:
     annotations = rendered()["spec"]["template"]["metadata"]["annotations"]
-    assert annotations == {"openshift.io/required-scc": "avivantage-scc-bfff9603-1ffd-4bcc-aef6-118268e5f2b5"}
+    assert annotations["openshift.io/required-scc"] == "avivantage-scc-bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
+
+
+def test_an_egress_pod_says_where_its_metrics_are_and_declares_no_port() -> None:
+    template = rendered({"destination_ip": "10.10.10.200", "hm_port": 1700})["spec"]["template"]
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == "1700"
+    assert "ports" not in template["spec"]["containers"][0], "as in the article"
 
 
 def test_a_lost_node_is_left_in_seconds_and_not_in_kubernetes_five_minutes() -> None:

@@ -39,18 +39,24 @@ class Metrics:
 
     def tally(self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[Labels]]) -> None:
         """How many there are of each combination of labels, counted whenever it is asked for."""
-        self._registry.register(_Tallied(f"{self._prefix}_{name}", description, labels, read))
+        self.figures(name, description, labels, lambda: Tally(read()).items())
+
+    def figures(
+        self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[tuple[Labels, float]]]
+    ) -> None:
+        """One figure for each combination of labels, read whenever it is asked for."""
+        self._registry.register(_Figures(f"{self._prefix}_{name}", description, labels, read))
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format."""
         return generate_latest(self._registry)
 
 
-class _Tallied:
-    """Things by their labels, counted when they are asked for."""
+class _Figures:
+    """Figures by their labels, read when they are asked for."""
 
     def __init__(
-        self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[Labels]]
+        self, name: str, description: str, labels: Sequence[str], read: Callable[[], Iterable[tuple[Labels, float]]]
     ) -> None:
         self._name = name
         self._description = description
@@ -59,6 +65,6 @@ class _Tallied:
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         family = GaugeMetricFamily(self._name, self._description, labels=self._labels)
-        for values, number in sorted(Tally(self._read()).items()):
+        for values, number in sorted(self._read()):
             family.add_metric(values, number)
         yield family
