@@ -7,6 +7,7 @@ The API server has no nodes, so nothing is waited for; the egress controller run
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ SERVICE_ANSWERS = {
     "egress_service_ports": "foo=80, 53/udp",
     "egress_service_ip_families": ["IPv4"],
     "egress_service_hm_port": "9",
+    "egress_service_ha": "true",
+    "egress_service_network": "lan",
+    "egress_service_node_selector": "{rack: '7'}",
+    "egress_service_type": "LoadBalancer",
     "egress_service_wait": "false",
 }
 
@@ -136,12 +141,35 @@ def test_a_service_is_made_from_a_survey(awx: Awx, cluster: KubeClient) -> None:
     assert service["spec"]["ipFamilies"] == ["IPv4"]
 
 
+def test_what_is_not_answered_stays_as_it_is(awx: Awx, cluster: KubeClient) -> None:
+    before = cluster.get(SERVICE, "secure-egress-service", "green")
+
+    job = awx.job(
+        "egress service",
+        egress_service_namespace="green",
+        egress_service_name="secure-egress-service",
+        egress_service_hm_port="11",
+        egress_service_wait="false",
+    )
+
+    after = cluster.get(SERVICE, "secure-egress-service", "green")
+    assert before
+    assert after
+    assert (job.status, job.failure) == ("successful", "")
+    kept = json.loads(before["metadata"]["annotations"]["egress_pod"])
+    assert json.loads(after["metadata"]["annotations"]["egress_pod"]) == {**kept, "hm_port": 11}
+    assert after["spec"] == before["spec"]
+    assert after["spec"]["type"] == "LoadBalancer"
+
+
 def test_what_is_wrong_in_an_answer_is_told(awx: Awx) -> None:
     ports = awx.job("egress service", **{**SERVICE_ANSWERS, "egress_service_ports": "80/sctp"})
     template = awx.job("egress service", **{**SERVICE_ANSWERS, "egress_service_network": "{{ lookup('env', 'HOME') }}"})
     projects = awx.job("egress service", **{**SERVICE_ANSWERS, "egress_service_namespace": "green, blue"})
+    nowhere = awx.job("egress service", egress_service_namespace="green", egress_service_name="new")
 
     assert (ports.status, template.status, projects.status) == ("failed", "failed", "failed")
+    assert nowhere.failure.startswith("green/new has no destination; name the application by egress_service_destin")
     assert "'80/sctp' is no port; give 80, 8080:80, 53/udp or name=80" in ports.failure
     assert "{{ lookup('env', 'HOME') }}" in template.failure
     assert 'its project is one of ["green", "blue"]; name the service by egress_service_name' in projects.failure
@@ -159,7 +187,7 @@ def test_a_workflow_needs_one_answer_for_the_project_and_passes_the_addresses_on
     onboarded = awx.job("onboard projects", egress_projects="green")
     passed = {**onboarded.artifacts, **answers, "egress_service_wait": "false"}
     awx.job("egress service", passed=passed)
-    wait_for("both leases", lambda: len(cluster.list(EGRESS_LEASE)) == 2)
+    wait_for("all leases", lambda: len(cluster.list(EGRESS_LEASE)) == 3)
     wait_for("the address at the service", lambda: _source_ips(cluster, "another"))
 
     job = awx.job("egress service", passed=passed)

@@ -19,7 +19,7 @@ COLLECTION = Path(__file__).parents[3]
 ROLE = COLLECTION / "roles/egress"
 PAGES = COLLECTION / "docs/playbooks"
 PLAYBOOKS = sorted(path.stem for path in files("playbooks/*.yml"))
-VARIABLE = re.compile(r"\begress_[a-z0-9_]+\b")
+VARIABLE = re.compile(r"(?<!\.)\begress_[a-z0-9_]+\b")
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \|", re.M)
 ANNOTATION = "egress_pod"
 
