@@ -20,8 +20,8 @@ as_root() {
 
 # Docker or Podman would bring their own node images; these are for the local cluster and the builder without them.
 packages=(
-  buildah ca-certificates conntrack containerd containernetworking-plugins dbus-daemon debootstrap default-jre-headless
-  docker-registry etcd-server firewalld frr git iproute2 ipset iptables nftables openvswitch-switch procps runc
+  buildah ca-certificates chromium conntrack containerd containernetworking-plugins dbus-daemon debootstrap default-jre-headless
+  docker-registry etcd-server firewalld frr git iproute2 ipset iptables nftables openvswitch-switch procps prometheus runc
   shellcheck skopeo util-linux
 )
 

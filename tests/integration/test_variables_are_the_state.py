@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_CLOUD,
     EGRESS_NETWORK,
@@ -20,9 +21,22 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ApiServer
+from tests.support.checkout import CHECKOUT
+from tests.support.definitions import define
+from tests.support.monitoring import DASHBOARD, RULES
 from tests.support.site import SUBNET
 
 DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
+CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
+POD_MONITOR = Resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
+PROMETHEUS_RULE = Resource("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules")
+MONITORS = (
+    (POD_MONITOR, "avi-egress-controller"),
+    (POD_MONITOR, "avi-egress-router"),
+    (PROMETHEUS_RULE, "avi-egress"),
+)
+MONITORING_CRDS = CHECKOUT / "tests/integration/manifests/monitoring-crds.yaml"
+CONSOLE = "openshift-config-managed"
 LAN: dict[str, Any] = {"name": "lan", "subnets": [SUBNET]}
 LESS: dict[str, Any] = {"egress_wait": False, "egress_projects": [], "egress_networks": [LAN]}
 MORE: dict[str, Any] = {
@@ -44,6 +58,8 @@ MORE: dict[str, Any] = {
     "egress_allowed_images": ["registry.example/router:*"],
     "egress_allowed_node_labels": ["topology.kubernetes.io/zone"],
     "egress_allowed_tolerations": ["infra"],
+    "egress_monitoring": True,
+    "egress_monitoring_labels": {"release": "main"},
     "egress_monitoring_namespaces": ["monitoring"],
     "egress_exclude": {"matchLabels": {"zone": "lab"}, "names": ["kube-system"]},
     "egress_include": {"matchLabels": {"team": "payments"}},
@@ -105,11 +121,13 @@ def optional(cluster: KubeClient) -> dict[str, Any]:
         "nodeSelector": pods.get("nodeSelector"),
         "tolerations": pods.get("tolerations"),
         "imagePullSecrets": pods.get("imagePullSecrets"),
+        "dashboard": cluster.get(CONFIG_MAP, "avi-egress-dashboard", "avi-egress"),
     }
 
 
 def test_what_is_taken_out_goes_and_check_mode_shows_it_go(ansible: Ansible, cluster: KubeClient) -> None:
-    site(ansible, MORE)
+    run = site(ansible, MORE)
+    assert "no PodMonitor and no PrometheusRule" in run.result("Say what this cluster has no use for")["msg"]
     assert None not in optional(cluster).values()
     assert cloud_of(cluster)["projects"]["include"] == {"matchLabels": {"team": "payments"}}
     assert cloud_of(cluster)["pods"] == MORE["egress_pods"]
@@ -230,3 +248,37 @@ def _patched(ansible: Ansible, kind: str, name: str, spec: dict[str, Any]) -> No
     body = {"apiVersion": "egress.avi.dev/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
     (done,) = ansible.tasks({"kubernetes.core.k8s": {"definition": body}})
     assert done["changed"], done
+
+
+def test_monitors_rules_and_dashboards_come_and_go_with_their_variable(ansible: Ansible, cluster: KubeClient) -> None:
+    """With the kinds of the Prometheus Operator, and OpenShift's namespace for dashboards."""
+    define(cluster, [MONITORING_CRDS])
+    cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CONSOLE}})
+    variables = {key: value for key, value in MORE.items() if "monitoring" in key}
+
+    site(ansible, {**LESS, **variables}, tags="configuration")
+
+    assert [name for resource, name in MONITORS if not cluster.get(resource, name, "avi-egress")] == []
+    rule = cluster.get(PROMETHEUS_RULE, "avi-egress", "avi-egress")
+    assert rule
+    assert rule["metadata"]["labels"] == {"release": "main"}
+    assert rule["spec"] == yaml.safe_load(RULES.read_text())
+    dashboards = [cluster.get(CONFIG_MAP, "avi-egress-dashboard", place) for place in ("avi-egress", CONSOLE)]
+    for dashboard, label in zip(dashboards, ("grafana_dashboard", "console.openshift.io/dashboard")):
+        assert dashboard
+        assert label in dashboard["metadata"]["labels"]
+        assert dashboard["data"]["avi-egress.json"] == DASHBOARD.read_text()
+
+    site(ansible, LESS, tags="configuration")
+
+    assert [name for resource, name in MONITORS if cluster.get(resource, name, "avi-egress")] == []
+    assert [cluster.get(CONFIG_MAP, "avi-egress-dashboard", place) for place in ("avi-egress", CONSOLE)] == [None, None]
+
+
+def test_scraping_that_nobody_is_let_in_for_is_refused_at_once(ansible: Ansible) -> None:
+    run = ansible.playbook("avi.egress.site", "-e", json.dumps({**LESS, "egress_monitoring": True}), "--tags", "crds")
+    assert run.failure == (
+        "egress_monitoring: true is to have egress pods scraped that let no scraper in; list the namespace of "
+        "Prometheus in egress_monitoring_namespaces. Nothing was changed."
+    )
+    assert run.stats["changed"] == 0

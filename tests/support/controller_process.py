@@ -72,6 +72,11 @@ class ControllerProcess:
         except OSError:
             return 0
 
+    @property
+    def address(self) -> str:
+        """Host and port of its health port."""
+        return f"127.0.0.1:{self._port}"
+
     def metric(self, name: str) -> float:
         with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""Debian's Prometheus on loopback, which scrapes what it is told to."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.waiting import wait_for
+
+
+class Prometheus:
+    """A running server; it is asked by its HTTP API."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://127.0.0.1:{port}/api/v1"
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The samples of an instant query; AssertionError with the server's sentence if it refuses it."""
+        try:
+            answer = self._get("query", query=expression)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{expression}: {error.read().decode()}") from None
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+    def ready(self) -> bool:
+        try:
+            return bool(self._get("status/runtimeinfo")["status"] == "success")
+        except OSError:
+            return False
+
+    def _get(self, path: str, **parameters: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self._url}/{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+@contextmanager
+def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
+    """One that scrapes ``targets`` (host and port by job) each second, and ends with the block."""
+    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
+    config = folder / "prometheus.yml"
+    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]
+    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+    with (folder / "prometheus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            server = Prometheus(port)
+            wait_for("Prometheus to answer", server.ready)
+            yield server
+        finally:
+            process.terminate()
