@@ -276,7 +276,7 @@ def _service(service: Told) -> Told:
 
 
 def _leases(leases: Sequence[Told]) -> Told:
-    """How many are in each phase, and which addresses are in quarantine."""
+    """How many are in each phase, who has which address, which are in quarantine, and who had which before."""
     return {
         "bound": sum(lease["phase"] == "Bound" for lease in leases),
         "quarantined": [
@@ -285,7 +285,26 @@ def _leases(leases: Sequence[Told]) -> Told:
             if lease["phase"] == "Released"
         ],
         "expired": sum(lease["phase"] == "Expired" for lease in leases),
+        "holders": [
+            {"address": lease["address"], **_owner(lease), "since": lease["bound_at"]}
+            for lease in leases
+            if lease["phase"] == "Bound"
+        ],
+        "history": sorted(_past(leases), key=lambda item: str(item["until"]), reverse=True),
     }
+
+
+def _past(leases: Iterable[Told]) -> Iterator[Told]:
+    """Each time that an address was held and given back, as far as the leases remember."""
+    for lease in leases:
+        for held in (*lease["history"], lease):
+            if held["released_at"]:
+                told = {"since": held["bound_at"], "until": held["released_at"], "reason": held["reason"]}
+                yield {"address": held["address"], **_owner(lease), **told}
+
+
+def _owner(lease: Told) -> Told:
+    return {key: lease[key] for key in ("namespace", "service", "network")}
 
 
 def _project(cloud: Told, project: Told) -> Told:

@@ -335,6 +335,12 @@ def test_the_audit_tells_what_somebody_should_look_at(
     assert run.custom_stats["egress_audit_unready"] == ["green/secure-egress-service"]
     assert state(cluster) == before
     assert faults.journal.count("list", LISTED) == AUDIT_LISTS
+
+    page = play(ansible, "audit", egress_audit_file=str(tmp_path / "audit.html"))
+    assert page.failure == ""
+    assert f"it runs as {account} and is of no secure egress service" in (tmp_path / "audit.html").read_text()
+    unwritable = play(ansible, "audit", egress_audit_file=str(tmp_path / "missing" / "audit.html"))
+    assert unwritable.failure == f"Destination directory {tmp_path}/missing does not exist"
     cluster.delete_named(POD, "root", "green")
 
 

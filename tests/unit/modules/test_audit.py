@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import EgressPods, trimmed, widened, widening
 from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES, audit
 
+HELD = {"bound_at": "2026-11-20T06:31:00Z", "released_at": None, "reason": None}
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 CONTROLLER = {
     "kind": "ReplicationController",
@@ -31,7 +32,7 @@ def service(**changes: Any) -> dict[str, Any]:
 
 def lease(**changes: Any) -> dict[str, Any]:
     usual = {"network": "lan", "namespace": "green", "service": "shop", "slot": 0, "phase": "Bound"}
-    return {**usual, "claimed_by": "controller", "address": "10.70.112.155", "released_at": None, **changes}
+    return {**usual, "claimed_by": "controller", "address": "10.70.112.155", **HELD, "history": [], **changes}
 
 
 def network(**condition: Any) -> dict[str, Any]:
@@ -190,8 +191,17 @@ def test_what_is_in_order_or_cannot_be_told_is_passed_over(changes: dict[str, An
     assert found(**changes) == []
 
 
-def test_addresses_in_quarantine_are_listed() -> None:
-    released = lease(service="gone", phase="Released", address="10.70.112.156", released_at="2026-11-25T00:00:00Z")
+def test_who_has_or_had_an_address_is_listed() -> None:
+    before = {"address": "10.70.112.150", "bound_at": "2026-10-01T00:00:00Z", "released_at": "2026-10-02T00:00:00Z"}
+    released = lease(
+        service="gone",
+        phase="Released",
+        address="10.70.112.156",
+        released_at="2026-11-25T00:00:00Z",
+        reason="ServiceDeleted",
+        history=[{**before, "reason": "ReleasedByModule"}],
+    )
+    gone = {"namespace": "green", "service": "gone", "network": "lan"}
 
     assert audit({**HEALTHY, "leases": [lease(), released]})["leases"] == {
         "bound": 1,
@@ -199,6 +209,17 @@ def test_addresses_in_quarantine_are_listed() -> None:
             {"address": "10.70.112.156", "lease": "EgressLease lan.green.gone.0", "since": "2026-11-25T00:00:00Z"}
         ],
         "expired": 0,
+        "holders": [{**gone, "service": "shop", "address": "10.70.112.155", "since": HELD["bound_at"]}],
+        "history": [
+            {
+                **{**gone, "address": "10.70.112.156", "since": HELD["bound_at"]},
+                **{"until": "2026-11-25T00:00:00Z", "reason": "ServiceDeleted"},
+            },
+            {
+                **{**gone, "address": "10.70.112.150", "since": "2026-10-01T00:00:00Z"},
+                **{"until": "2026-10-02T00:00:00Z", "reason": "ReleasedByModule"},
+            },
+        ],
     }
 
 
