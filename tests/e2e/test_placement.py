@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.support.hammer import hammering
 from tests.support.outside import Outside
 from tests.support.project import NODES, Project
 from tests.support.waiting import wait_for
 
 SERVICE = "apart"
 HOME = ("-n", "avi-egress")
+MOVING_SECONDS = 60
 ENFORCE = "pod-security.kubernetes.io/enforce"
 
 
@@ -63,3 +66,33 @@ def test_the_project_has_its_own_address_and_nothing_privileged(
     guarded.kubectl.run(*HOME, "delete", "pod", pod["metadata"]["name"])
     wait_for("its successor serves", lambda: guarded.fetch(address).seen == source)
     assert pod["metadata"]["uid"] not in {item["metadata"]["uid"] for item in egress_pods(guarded)}
+
+
+def test_a_move_there_and_back_keeps_the_address_and_shows_no_other(guarded: Project, outside: Outside) -> None:
+    """Under traffic: connections fail for as long as a pod takes to end and another to be ready."""
+    kubectl = guarded.kubectl
+    guarded.create_service(SERVICE, {"destination_ip": outside.destination})
+    guarded.wait_ready(SERVICE)
+    source = guarded.source_ip(SERVICE)
+    # As the role labels it for placement project.
+    kubectl.run("label", "namespace", guarded.name, "--overwrite", f"{ENFORCE}=privileged")
+    with hammering(kubectl, guarded, guarded.cluster_ip(SERVICE)) as hammer:
+        hammer.wait_for_answers()
+        for placement in ("project", "gateway"):
+            place(guarded, placement)
+            homes = {"project": guarded.egress_pods, "gateway": lambda _service: egress_pods(guarded)}
+            here = homes.pop(placement)
+            wait_for(f"it has a pod by placement {placement}", lambda found=here: found(SERVICE), MOVING_SECONDS)
+            (there,) = homes.values()
+            phases = {pod["status"]["phase"] for pod in there(SERVICE)}
+            assert phases <= {"Succeeded", "Failed"}, "the former pod has ended first"
+            guarded.wait_ready(SERVICE)
+            assert {*hammer.seen()} <= {source}
+            hammer.wait_for_answers()
+    assert guarded.source_ip(SERVICE) == source
+
+
+def place(project: Project, placement: str) -> None:
+    """Have the egress pods of the project's cloud elsewhere."""
+    change = json.dumps({"spec": {"placement": placement}})
+    project.kubectl.run("patch", "egresscloud", project.name, "--type=merge", "-p", change)

@@ -23,7 +23,9 @@ def work():
     while True:
         try:
             with urllib.request.urlopen("http://%s/json" % sys.argv[1], timeout=1) as answer:
-                print(json.load(answer)["peer"], flush=True)
+                # One write a line: threads must not mix theirs.
+                sys.stdout.write(json.load(answer)["peer"] + "\\n")
+                sys.stdout.flush()
         except OSError:
             pass
 threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
