@@ -53,8 +53,9 @@ conventions: root bootstrap
 e2e: root bootstrap
 	$(AS_ROOT) .venv/bin/python -m pytest tests/e2e
 
-molecule: root bootstrap ## The Molecule scenarios on a cluster of their own; one of them by SCENARIO=name
-	cd extensions && $(AS_ROOT) ../.venv/bin/molecule test $(if $(SCENARIO),--scenario-name $(SCENARIO),--all)
+molecule: root bootstrap ## The Molecule scenarios on a cluster of their own; some by SCENARIO="a b"; PLACEMENT=gateway
+	cd extensions && $(AS_ROOT) ../.venv/bin/molecule test $(if $(SCENARIO),$(SCENARIO:%=--scenario-name %),--all) \
+	  $(if $(PLACEMENT),-- --extra-vars=egress_placement=$(PLACEMENT))
 
 versions: root bootstrap ## Older versions of ansible-core, and other API servers: half an hour each
 	$(AS_ROOT) .venv/bin/python -m pytest tests/versions
