@@ -28,6 +28,13 @@ VARIABLES: dict[str, Any] = {
     "egress_awx_cluster_ca": "-----BEGIN CERTIFICATE-----",
     "egress_awx_site": {"egress_networks": []},
 }
+OPTIONS: dict[str, Any] = {
+    "deliver images": {"execution_environment": "builder", "credentials": ["registry"]},
+    "audit": {"notifications": ["pager"]},
+    "project with service": {"teams": ["green"]},
+}
+CONCERNED = ("deliver images", "audit", "onboard projects", "egress service")
+"""The templates that are mended, and those that the workflow runs."""
 AUDIT = "avi.egress audit"
 NIGHTLY = "avi.egress nightly audit"
 
@@ -54,7 +61,7 @@ def play(ansible: Ansible, awx: AwxServer, *arguments: str, **changed: Any) -> R
 def changes(run: Run) -> set[str]:
     """The tasks that changed something, and of loops the items."""
     return {
-        item["item"]["name"] if "item" in item else task["task"]
+        item.get("item", {}).get("name", task["task"])
         for task in run.tasks
         for item in task.get("results", [task])
         if item.get("changed")
@@ -68,6 +75,32 @@ def test_bad_variables_are_told_before_awx_is_asked(ansible: Ansible, awx: AwxSe
     assert nothing.failure.startswith("egress_awx_execution_environment is empty; give the image that is built from")
     assert "give the token, and the authority's certificate, without which AWX verifies nothing" in blind.failure
     assert awx.requests == []
+
+
+def test_what_awx_is_to_have_already_is_looked_for_before_anything_is_made(ansible: Ansible, awx: AwxServer) -> None:
+    run = play(ansible, awx, egress_awx_cluster_host="", egress_awx_credential="theirs")
+
+    (told,) = [item["msg"] for item in run.tasks[-1]["results"] if item.get("failed")]
+    assert told.startswith('organization Default of AWX has [] of the credentials ["theirs"], and each is needed')
+    assert awx.writes == []
+
+
+def test_check_mode_of_a_new_awx_skips_what_hangs_on_the_new(ansible: Ansible, awx: AwxServer) -> None:
+    run = play(ansible, awx, "--check")
+
+    assert run.failure == ""
+    assert changes(run) == {"Make the organization"}
+    assert awx.writes == []
+
+
+def test_an_update_that_fails_is_told_with_its_output(ansible: Ansible, awx: AwxServer) -> None:
+    failed = play(ansible, awx, egress_awx_scm_branch="gone")
+    awx.runs_jobs = False
+    stuck = play(ansible, awx, egress_awx_update_timeout=1)
+    awx.runs_jobs = True
+
+    assert failed.failure.startswith("project avi.egress: update 1 has failed: fatal: [localhost]: FAILED! => Failed")
+    assert stuck.failure.startswith("project avi.egress: update 2 has not ended within 1 seconds; see whether AWX has")
 
 
 def test_one_run_makes_everything(ansible: Ansible, awx: AwxServer) -> None:
@@ -87,27 +120,71 @@ def test_one_run_makes_everything(ansible: Ansible, awx: AwxServer) -> None:
 def test_the_token_is_kept_as_a_secret_and_never_printed(ansible: Ansible, awx: AwxServer) -> None:
     tasks = yaml.safe_load((CHECKOUT / "playbooks/awx_setup.yml").read_text())[0]["tasks"]
 
-    assert [task["no_log"] for task in tasks if "bearer_token" in str(task)] == [True]
+    assert [task["no_log"] for task in tasks if "egress_awx_cluster_token }}" in str(task)] == [True]
     assert awx.one("credentials", "avi.egress")["inputs"]["bearer_token"] == "secret"
     _, shown = awx.answer("GET", "/api/v2/credentials/", {})
     assert shown["results"][0]["inputs"]["bearer_token"] == "$encrypted$"
 
 
 def test_check_mode_tells_what_differs_and_writes_nothing(ansible: Ansible, awx: AwxServer) -> None:
-    awx.one("job_templates", "avi.egress install")["name"] = "renamed by hand"
+    awx.one("job_templates", "avi.egress onboard projects")["name"] = "renamed by hand"
     awx.objects.delete("schedules", awx.one("schedules", NIGHTLY)["id"])
 
     run = play(ansible, awx, "--check")
 
     assert run.failure == ""
     assert awx.writes == []
-    assert changes(run) == {"install", "Have the audit run every night"}
+    assert changes(run) == {"onboard projects", "Have the audit run every night"}
 
 
 def test_another_run_mends_what_differs_and_nothing_else(ansible: Ansible, awx: AwxServer) -> None:
-    run = play(ansible, awx)
+    organization = awx.one("organizations", "Default")["id"]
+    for endpoint, name, more in (
+        ("teams", "green", {}),
+        ("notification_templates", "pager", {"notification_type": "irc", "notification_configuration": {"port": 1}}),
+        ("execution_environments", "builder", {"image": "builder"}),
+        ("credentials", "registry", {"credential_type": awx.one("credential_types", "Container Registry")["id"]}),
+    ):
+        awx.objects.create(endpoint, {"name": name, "organization": organization, **more})
+
+    concerned = [item for item in SETUP["egress_awx_templates"] if item["name"] in CONCERNED]
+    given = {"egress_awx_templates": concerned, "egress_awx_template_options": OPTIONS}
+    run = play(ansible, awx, egress_awx_cluster_token="renewed", **given)
 
     assert run.failure == ""
-    assert changes(run) == {"install", "Have the audit run every night"}
+    # The workflow's node ran the template of another name by now.
+    mended = {
+        "onboard projects",
+        "Make the workflow",
+        "Have the audit run every night",
+        "Make the cluster's credential",
+    }
+    assert changes(run) == {*mended, "deliver images", "audit", "Let teams run what they may"}
     assert sorted(awx.names("job_templates")) == sorted([*TEMPLATES, "renamed by hand"])
+    nodes = {node["identifier"]: node for node in awx.objects.all("workflow_job_template_nodes")}
+    onboard = awx.one("job_templates", "avi.egress onboard projects")
+    assert nodes["onboard"]["unified_job_template"] == onboard["id"]
     assert awx.names("schedules") == [NIGHTLY]
+    assert awx.one("credentials", "avi.egress")["inputs"]["bearer_token"] == "renewed"
+
+
+def test_a_template_has_what_its_options_name(awx: AwxServer) -> None:
+    images = awx.one("job_templates", "avi.egress deliver images")
+    granted = awx.objects.role("workflow_job_templates", awx.one("workflow_job_templates", WORKFLOW)["id"], "execute")
+
+    assert images["execution_environment"] == awx.one("execution_environments", "builder")["id"]
+    assert sorted(awx.related("job_templates", images["name"], "credentials")) == ["avi.egress", "registry"]
+    assert awx.related("job_templates", AUDIT, "notification_templates_error") == ["pager"]
+    assert [team["name"] for team in awx.objects.role_members(granted, "teams")] == ["green"]
+
+
+def test_removal_takes_what_was_made_and_leaves_the_rest(ansible: Ansible, awx: AwxServer) -> None:
+    run = play(ansible, awx, egress_awx_state="absent")
+
+    assert run.failure == ""
+    left = {endpoint: awx.names(endpoint) for endpoint in ("job_templates", "workflow_job_templates", "schedules")}
+    assert left == {"job_templates": ["renamed by hand"], "workflow_job_templates": [], "schedules": []}
+    assert [awx.names(endpoint) for endpoint in ("projects", "inventories", "hosts")] == [[], [], []]
+    assert awx.names("credentials") == ["registry"]
+    assert awx.names("execution_environments") == ["builder"]
+    assert awx.names("organizations") == ["Default"]

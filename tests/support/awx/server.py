@@ -97,9 +97,11 @@ class AwxServer:
         match path:
             case ["ping"]:
                 answer: Answer = (200, {"version": "24.6.1"})
-            case ["project_updates", number, *rest]:
-                update = self._update(number)
-                answer = (200, {"content": update["result_stdout"]} if rest == ["stdout"] else update)
+            case ["project_updates", number]:
+                answer = (200, self._update(number))
+            case ["project_updates", number, "events"]:
+                events = [{"event": "runner_on_failed", "stdout": self._update(number)["result_stdout"]}]
+                answer = (200, {"count": 1, "next": None, "previous": None, "results": events})
             case ["projects", number, "update"]:
                 answer = (202, self._start_update(self.objects.get("projects", _id(number))))
             case [endpoint] if endpoint in KINDS or endpoint == "unified_job_templates":
@@ -206,7 +208,7 @@ class AwxServer:
             "id": number,
             "type": "project_update",
             "url": f"{ROOT}/project_updates/{number}/",
-            "related": {"stdout": f"{ROOT}/project_updates/{number}/stdout/"},
+            "related": {"events": f"{ROOT}/project_updates/{number}/events/"},
             "status": status,
             "failed": status == "failed",
             "scm_revision": revision or "",
