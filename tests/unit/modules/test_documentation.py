@@ -106,6 +106,17 @@ def test_every_module_is_in_the_action_group() -> None:
     assert set(runtime["action_groups"]["all"]) == modules == {*MODULES, *OF_KUBERNETES_CORE}
 
 
+def test_role_and_playbooks_reach_the_cluster_by_our_action_group_alone() -> None:
+    """The playbooks connect no other: what is named as kubernetes.core's would go to whatever cluster it finds."""
+    wrong = [
+        f"{path.relative_to(COLLECTION)}: {line.strip()} name it avi.egress.{line.strip(' :-').rpartition('.')[2]}"
+        for path in files("roles/egress/tasks/*.yml", "roles/egress/handlers/*.yml", "playbooks/*.yml")
+        for line in path.read_text().splitlines()
+        if "kubernetes.core." in line.partition("#")[0]
+    ]
+    assert wrong == []
+
+
 def test_every_plugin_that_asks_a_cluster_is_compared_with_its_documentation() -> None:
     found = files("plugins/lookup/*.py", "plugins/inventory/*.py", "extensions/eda/plugins/event_source/*.py")
 
