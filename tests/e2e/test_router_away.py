@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,41 @@ def test_two_that_meet_after_a_cut_are_settled_by_who_was_away(net: Net, lab: La
     assert not any("gave it up" in line for line in stays.log), stays.log
     assert not any("defended" in line for line in away.log), away.log
     lab.assert_no_other_source()
+
+
+@both_families
+def test_one_that_was_away_yields_after_a_restart_too(net: Net, lab: Lab) -> None:
+    """Its successor in the pod doesn't know; its link is still there, and the kernel would answer for the address."""
+    lab.add_gateway()
+    first, second = (lab.pod(lab.node(number), number) for number in (1, 2))
+    insert_bridge(lab, first.node)
+    first.start(**net.to_far()).wait_ready().end(signal.SIGKILL)
+    run("ip", "-n", first.node.name, "link", "set", "nic0", "nomaster")
+    stays = second.start(**net.to_far()).wait_ready()
+    run("ip", "-n", first.node.name, "link", "set", "nic0", "master", "ex0")
+    restarted = first.start(**net.to_far())
+    wait_until(lambda: not veths(first.node), 60.0, "the first gave the address up", restarted)
+    assert second.is_healthy(), stays.log
+    assert second.ask() == f"{net.source} {net.far}"
+    assert not any("gave it up" in line for line in stays.log), stays.log
+
+
+@pytest.mark.parametrize("lost", ["no carrier", "no uplink"])
+@both_families
+def test_a_lost_uplink_is_told_to_the_cluster(
+    net: Net, lab: Lab, pod: Pod, node: Node, tmp_path: Path, lost: str
+) -> None:
+    told = tmp_path / "termination-log"
+    told.touch()
+    router = pod.start("--termination-log", str(told), "--patience", "1").wait_ready()
+    if lost == "no carrier":
+        run("ip", "-n", lab.lan, "link", "set", lab.port_of(node), "down")
+        words = f"fault reason=NoCarrier address={net.source} message=the node's uplink up0 is down or has no carrier; "
+    else:
+        run("ip", "-n", node.name, "address", "del", f"{net.node}1/{net.lan}", "dev", "up0")
+        words = f"fault reason=UplinkUnusable address={net.source} message=EGRESS_SOURCE='{net.source}' is not usable"
+    assert router.process.wait(60) == 75
+    assert told.read_text().startswith(words)
 
 
 @pytest.mark.parametrize("lost", ["interface down", "address lost"])

@@ -192,12 +192,16 @@ def test_a_sender_of_datagrams_follows_a_name_that_gets_its_address_later(
         wait_until(is_answered, 10.0, "the datagrams of the same sender are answered")
 
 
+def has_metric(pod: Pod, line: str) -> bool:
+    return line in pod.http("/metrics")[1].splitlines()
+
+
 @both_families
 def test_source_ports_that_run_out_are_told_before_the_first_failure(net: Net, pod: Pod) -> None:
     pod.start().wait_ready()
     labels = f'address="{net.remote}",port="5353/udp"'
     assert pod.udp().decode().split()[0] == net.source
-    assert pod.metric(f"egress_router_source_ports{{{labels}}}") == 1
+    wait_until(lambda: has_metric(pod, f"egress_router_source_ports{{{labels}}} 1.0"), 20.0, "it is counted")
     assert pod.metric("egress_router_connections") >= 1
     assert pod.metric("egress_router_source_ports_limit") == 64512
     assert pod.metric("egress_router_connections_limit") > 1

@@ -53,6 +53,21 @@ def test_connections_may_drain_before_they_are_reset(net: Net, lab: Lab, pod: Po
 
 
 @both_families
+def test_clients_of_an_address_that_was_given_up_are_reset_at_the_end(net: Net, pod: Pod, node: Node) -> None:
+    """As of a node that is drained because its LAN is dead."""
+    router = pod.start(EGRESS_DRAIN="600").wait_ready()
+    with pod.connect() as connection:
+        assert talk(connection).split()[0] == net.source
+        run("ip", "-n", node.name, "link", "set", "up0", "down")
+        wait_until(lambda: not veths(node), 60.0, "given up", router)
+        router.process.send_signal(signal.SIGTERM)
+        connection.settimeout(5)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert router.process.wait(20) == 0
+
+
+@both_families
 def test_the_data_path_is_put_right_while_it_drains(net: Net, lab: Lab, pod: Pod) -> None:
     router = pod.start(EGRESS_DRAIN="600").wait_ready()
     with pod.connect() as connection:

@@ -6,15 +6,25 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from tests.support.capture import inside
+from tests.support.router_lab.bridge import enslave
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net, both_families
 from tests.support.router_lab.node import Node
-from tests.support.router_lab.node_firewalls import FIREWALLS, IPTABLES, load, nft, serve_external_ip, taken
+from tests.support.router_lab.node_firewalls import (
+    BRIDGE_FIREWALLS,
+    FIREWALLS,
+    IPTABLES,
+    load,
+    nft,
+    serve_external_ip,
+    taken,
+)
 from tests.support.router_lab.pod import Pod
 
 
@@ -25,6 +35,23 @@ def test_it_serves_on_a_node_whose_firewall_is(net: Net, lab: Lab, pod: Pod, nod
     if firewall.startswith("OVN"):
         lab.forward(node.name, "0")
     load(node, net, FIREWALLS[firewall])
+    pod.start().wait_ready()
+    assert pod.ask() == f"{net.source} {net.remote}"
+    assert pod.udp().decode().split() == [net.source, net.remote]
+    lab.assert_no_other_source()
+
+
+@pytest.mark.parametrize("firewall", BRIDGE_FIREWALLS)
+@both_families
+def test_it_serves_by_a_bridge_whose_frames_meet_the_nodes_firewall(
+    net: Net, lab: Lab, pod: Pod, node: Node, firewall: str
+) -> None:
+    """As Kubernetes' installer wants it (bridge-nf-call-iptables); what bites is at the bridge's ports."""
+    enslave(lab, node)
+    with inside(node.name):
+        for family in ("ip", "ip6"):
+            Path(f"/proc/sys/net/bridge/bridge-nf-call-{family}tables").write_text("1", encoding="ascii")
+    nft(node, BRIDGE_FIREWALLS[firewall])
     pod.start().wait_ready()
     assert pod.ask() == f"{net.source} {net.remote}"
     assert pod.udp().decode().split() == [net.source, net.remote]

@@ -34,6 +34,9 @@ class Reason(StrEnum):
     LAN_PROXY = "LanProxy"
     NODE_KERNEL = "NodeKernel"
     NAME_UNKNOWN = "NameUnknown"
+    UPLINK_UNUSABLE = "UplinkUnusable"
+    NO_CARRIER = "NoCarrier"
+    FAILED = "Failed"
 
 
 @dataclass(frozen=True)
@@ -162,3 +165,29 @@ def name_unknown(source: Address, problems: Mapping[str, str | None]) -> Fault:
         f"no address known for {', '.join(told[:_NAMES])}{more}",
         "check the names, and that the cluster's name servers know them",
     )
+
+
+def uplink_unusable(source: Address, what: str) -> Fault:
+    """The node has no interface that leads to the LAN, or one that can't be used. ``what``: a sentence."""
+    return Fault(
+        Reason.UPLINK_UNUSABLE,
+        source,
+        what.rstrip("."),
+        "set the uplink of the EgressNetwork, or keep its services to nodes on its network by node_selector",
+    )
+
+
+def no_carrier(source: Address, uplink: str) -> Fault:
+    """The uplink is down or unplugged, so the address is given up."""
+    what = f"the node's uplink {uplink} is down or has no carrier"
+    return Fault(Reason.NO_CARRIER, source, what, "connect it to its LAN, and set it up")
+
+
+def failed(source: Address, said: str) -> Fault:
+    """The node or the pod refuses a setting. ``said``: by the kernel or a library, of which the beginning is told."""
+    return Fault(Reason.FAILED, source, _ascii(said)[:_SAID], "look into the node's own log")
+
+
+def _ascii(text: str) -> str:
+    """In one line, as a termination message is."""
+    return " ".join(text.encode("ascii", "replace").decode().split()) or "something failed without a word"

@@ -157,9 +157,12 @@ class Link:
             self._remove(self._node, self._name)
 
     def remove_orphans(self) -> None:
-        """Remove what killed pods left at the node's interfaces, of whichever address; raise OSError."""
-        for name in remove_orphans(self._node_namespace, self._node):
-            log.info("removed the node's table %s, whose link is gone", name)
+        """Remove what killed pods left at the node's interfaces, of whichever address."""
+        try:
+            for name in remove_orphans(self._node_namespace, self._node):
+                log.info("removed the node's table %s, whose link is gone", name)
+        except OSError as error:
+            log.warning("what killed pods left on the node is not looked for: %s", error)
 
     def _pieces(self, path: Path) -> tuple[_Piece, ...]:
         index, node_index = self._both_ends()
@@ -215,6 +218,7 @@ class Link:
             next_hops=() if self._is_routed else next_hops(path.ways, path.destinations),
             gateway=gateway_of(path.ways) if self._is_routed else None,
             entrances=path.entrances,
+            ports=path.uplink.ports,
         )
 
     def _relay_piece(self, path: Path) -> _Piece:

@@ -23,13 +23,14 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from egress_router.config import ConfigError, parse
+from egress_router.faults import Reason
 from egress_router.last_words import PATIENCE, TERMINATION_LOG, LastWords, Told
 from egress_router.link import LinkError
 from egress_router.namespace import Namespace
 from egress_router.nat import ToldMark
 from egress_router.netlink import NetlinkError
 from egress_router.pod_interface import pod_interface
-from egress_router.preflight import Findings, Obstacle, Obstructed, Preflight, from_environment
+from egress_router.preflight import Findings, Obstructed, Preflight, from_environment
 from egress_router.resolv_conf import ResolvConf
 from egress_router.resolv_conf import parse as parse_resolv_conf
 from egress_router.router import Router
@@ -94,7 +95,7 @@ def _preflight(options: argparse.Namespace) -> int:
 
 
 def _unseen(error: Exception, remedy: str) -> Findings:
-    return Findings(obstacle=Obstructed(Obstacle.FAILED, str(error).rstrip("."), remedy))
+    return Findings(obstacle=Obstructed(Reason.FAILED, str(error).rstrip("."), remedy))
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

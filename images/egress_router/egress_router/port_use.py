@@ -13,7 +13,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import Final
 
 from egress_router.conntrack import Conntrack, Remote, Statistics
@@ -36,12 +36,14 @@ class PortUse:
 
     def __init__(self, family: Family, source: Address, on_change: Callable[[], None]) -> None:
         """``on_change`` is called in the thread whenever ``used_up`` changes; raise OSError."""
+        self._counted_by = Conntrack(family)
+        # Its own, so that nobody who asks waits for a count.
         self._conntrack = Conntrack(family)
         self._source = source
         self._on_change = on_change
-        self._lock = Lock()
         self._stopped = Event()
-        self._counted: Counter[Remote] = Counter()
+        self._is_asked_for = Event()
+        self._counted: Mapping[Remote, int] = {}
         self._next_count = 0.0
         self._used_up: frozenset[Remote] = frozenset()
 
@@ -68,19 +70,13 @@ class PortUse:
         return None
 
     def statistics(self) -> Statistics:
-        """The kernel's own numbers; raise OSError."""
-        with self._lock:
-            return self._conntrack.statistics()
+        """The kernel's own numbers; for one thread at a time; raise OSError."""
+        return self._conntrack.statistics()
 
     def by_remote(self) -> Mapping[Remote, int]:
-        """Source ports in use, at most as old as the ration has it; raise OSError."""
-        with self._lock:
-            start = time.monotonic()
-            if start >= self._next_count:
-                self._counted = Counter(connection.remote for connection in self._conntrack.connections())
-                now = time.monotonic()
-                self._next_count = now + max(_EACH, _REST * (now - start))
-            return self._counted
+        """Source ports in use, as last counted; another count follows, as soon as the ration has one."""
+        self._is_asked_for.set()
+        return self._counted
 
     def _run(self) -> None:
         counts = True
@@ -95,10 +91,18 @@ class PortUse:
                 counts = True
 
     def _look(self) -> None:
-        with self._lock:
-            entries = self._conntrack.entries()
-        counted: Mapping[Remote, int] = {} if entries < _MANY else self.by_remote()
-        before, self._used_up = self._used_up, frozenset(remote for remote, count in counted.items() if count >= _MANY)
+        is_near = self._counted_by.entries() >= _MANY
+        if (is_near or self._is_asked_for.is_set()) and time.monotonic() >= self._next_count:
+            self._is_asked_for.clear()
+            self._count()
+        counted = self._counted.items() if is_near else ()
+        before, self._used_up = self._used_up, frozenset(remote for remote, count in counted if count >= _MANY)
         if before != self._used_up:
             log.warning("%s", self.problem() or "source ports are free again")
             self._on_change()
+
+    def _count(self) -> None:
+        start = time.monotonic()
+        self._counted = Counter(connection.remote for connection in self._counted_by.connections())
+        now = time.monotonic()
+        self._next_count = now + max(_EACH, _REST * (now - start))

@@ -26,9 +26,8 @@ from egress_router.events import HasFileno
 from egress_router.family import Network
 from egress_router.faults import Fault, Faulty, Reason
 from egress_router.lan import PROBES, Lan
-from egress_router.link import Link, LinkError, Path
+from egress_router.link import Link, Path
 from egress_router.namespace import Namespace
-from egress_router.netlink import NetlinkError
 from egress_router.path import path_of
 from egress_router.proof import Proof
 from egress_router.uplink import Uplink, Uplinks
@@ -37,15 +36,8 @@ from egress_router.ways import gateway_of
 # RFC 5737 and RFC 3849: nobody's, and beyond every gateway. The port is that of "discard" (RFC 863).
 _BEYOND: Final = {4: "192.0.2.1", 6: "[2001:db8::1]"}
 _PORT: Final = 9
-
-
-class Obstacle(StrEnum):
-    """What a router ends or waits with, besides the reasons of faults."""
-
-    UPLINK_UNUSABLE = "UplinkUnusable"
-    NO_CARRIER = "NoCarrier"
-    ADDRESS_IN_USE = "AddressInUse"
-    FAILED = "Failed"
+# What a router waits with, besides the reasons of faults.
+ADDRESS_IN_USE: Final = "AddressInUse"
 
 
 class Look(StrEnum):
@@ -132,21 +124,16 @@ class Preflight:
         except Faulty as error:
             return _of_fault(error.fault)
         except ConfigError as error:
-            return Obstructed(
-                Obstacle.UPLINK_UNUSABLE,
-                str(error).rstrip("."),
-                "set the uplink of the EgressNetwork, or keep its services to nodes on its network by node_selector",
-            )
-        except (LinkError, NetlinkError, OSError) as error:
-            return Obstructed(Obstacle.FAILED, str(error), "look into the node's own log")
+            return _of_fault(faults.uplink_unusable(self._config.source, str(error)))
+        except OSError as error:
+            return _of_fault(faults.failed(self._config.source, str(error)))
 
     def _first_obstacle(self) -> Obstructed | None:
         uplinks = Uplinks(self._config, self._node.netlink())
         uplink = uplinks.find()
         self._looks.append(Look.UPLINK)
         if not uplink.connected:
-            what = f"the node's uplink {uplink.name} is down or has no carrier"
-            return Obstructed(Obstacle.NO_CARRIER, what, "connect it to its LAN, and set it up")
+            return _of_fault(faults.no_carrier(self._config.source, uplink.name))
         path, fault = path_of(self._config, uplinks, uplink, frozenset(to.address for to in self._targets))
         self._looks.append(Look.ROUTE)
         if fault is not None:
@@ -170,7 +157,7 @@ class Preflight:
         if holder is None:
             return None
         return Obstructed(
-            Obstacle.ADDRESS_IN_USE,
+            ADDRESS_IN_USE,
             f"the station {holder.hex(':')} answers for {source}, which the EgressNetwork leases",
             "take the address from that station, or exclude it in the subnet of the EgressNetwork",
         )
@@ -188,6 +175,7 @@ class Preflight:
             return self._at_gateway(lan, path, link.index())
         finally:
             link.withdraw()
+            link.remove_orphans()
 
     def _at_gateway(self, lan: Lan, path: Path, index: int) -> Obstructed | None:
         source, gateway, uplink = self._config.source, gateway_of(path.ways), path.uplink.name

@@ -10,6 +10,7 @@ bridge filters, firewall, NAT, reverse path filter and routes, none of which it 
 ``out``  from the link: only frames of the uplink's MAC address and of EGRESS_SOURCE, by the uplink; all else is dropped
 ``in``   from the uplink: packets to EGRESS_SOURCE into the link; the node never sees them. What stations ask and tell
          about EGRESS_SOURCE, and what its next hops tell about themselves, goes to both.
+``ports``  from the ports of an uplink that is a bridge: the same packets.
 
 A routed EGRESS_SOURCE is nobody's neighbour on the LAN: packets leave as the node's own do, to a gateway that the
 node's kernel finds, and nothing is said about the address.
@@ -42,7 +43,7 @@ class Relay:
     had the same name one after the other differ in it. ``mac``: the uplink's, as in ``02:00:00:00:00:01``, and so that
     of the link's end in the pod. ``next_hops``: stations of the LAN that the router sends frames to, sorted.
     ``gateway``: of a routed source, which has no such stations; None for one on the LAN. ``entrances``: other
-    interfaces by which packets to a routed source come in.
+    interfaces by which packets to a routed source come in. ``ports``: of the uplink, if it is a bridge.
     """
 
     link: str
@@ -53,6 +54,7 @@ class Relay:
     next_hops: tuple[Address, ...]
     gateway: Address | None = None
     entrances: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
 
 
 def load(relay: Relay) -> str:
@@ -90,8 +92,24 @@ table netdev {table} {{
     meta pkttype host {ip} daddr {relay.source} fib daddr type != local {enter} "{relay.link}"
     {_lines(incoming)}
   }}
+{_at_ports(relay, ip)}
 }}
 """
+
+
+def _at_ports(relay: Relay, ip: str) -> str:
+    """A chain at a bridge's ports, for what the node's bridge and IP filters would see before the bridge itself does.
+
+    With bridge-nf-call-iptables, which Kubernetes' own installer asks for, they see all that comes in there.
+    """
+    if not relay.ports:
+        return ""
+    names = ", ".join(f'"{name}"' for name in relay.ports)
+    return f"""
+  chain ports {{
+    type filter hook ingress devices = {{ {names} }} priority -300; policy accept
+    ether daddr {relay.mac} {ip} daddr {relay.source} fib daddr type != local fwd to "{relay.link}"
+  }}"""
 
 
 def remove(table: str) -> str:

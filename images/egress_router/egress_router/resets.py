@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from egress_router.conntrack import Connection, Conntrack
@@ -26,18 +26,21 @@ _BETWEEN: Final = 0.6
 _ACKNOWLEDGEMENT: Final = 0x10
 
 
-def open_connections(family: Family) -> list[Connection]:
+def is_used(family: Family) -> bool:
+    """Whether a connection of a client has not ended; raise OSError."""
+    with closing(Conntrack(family)) as conntrack:
+        return any(connection.is_open for connection in conntrack.connections())
+
+
+def _open_connections(family: Family) -> list[Connection]:
     """Those of clients that have not ended; raise OSError."""
-    conntrack = Conntrack(family)
-    try:
+    with closing(Conntrack(family)) as conntrack:
         return [connection for connection in conntrack.connections() if connection.is_open]
-    finally:
-        conntrack.close()
 
 
 def reset(family: Family, pod: Address) -> int:
     """Provoke every client until none is left or three rounds are over; how many connections there were."""
-    left = first = open_connections(family)
+    left = first = _open_connections(family)
     for _round in range(_ROUNDS):
         if not left:
             break
@@ -45,7 +48,7 @@ def reset(family: Family, pod: Address) -> int:
         end = time.monotonic() + _BETWEEN
         while left and time.monotonic() < end:
             time.sleep(0.05)
-            left = open_connections(family)
+            left = _open_connections(family)
     return len(first)
 
 

@@ -24,7 +24,7 @@ from egress_router.faults import Fault, Faulty, Reason
 from egress_router.health import HealthPort, Page
 from egress_router.host_route import ROUTE_PROTOCOL, HostRoute
 from egress_router.last_words import CONFLICT, LastWords, Trouble, conflict, of_fault
-from egress_router.link import Link, LinkError, Path
+from egress_router.link import Link, Path
 from egress_router.lookups import Lookups
 from egress_router.metrics import CONTENT_TYPE, Status, render
 from egress_router.namespace import Namespace
@@ -34,7 +34,7 @@ from egress_router.not_ready import Held, NotReady
 from egress_router.path import path_of
 from egress_router.port_use import PortUse
 from egress_router.proof import Proof
-from egress_router.resets import open_connections, reset
+from egress_router.resets import is_used, reset
 from egress_router.resolv_conf import ResolvConf
 from egress_router.resolve import Resolver
 from egress_router.ruleset import PodInterface
@@ -45,7 +45,7 @@ from egress_router.watch import Watch
 # All in seconds.
 _FULL_CHECK: Final = 10.0
 _RETRY_BROKEN: Final = 1.0
-_DRAIN_LOOK: Final = 0.5
+_DRAIN_LOOK: Final = 1.0
 # What left with another source, or by another interface, must not be tried again often.
 _RETRY_UNSAFE: Final = 10.0
 
@@ -103,8 +103,8 @@ class Router:
         self._reason: str | None = "starting"
         # What is wrong with some of the destinations, while others are served.
         self._partly: Fault | None = None
-        # Cut off from the gateway: another may have the address by now.
-        self._away = False
+        # Cut off from the gateway: another may have the address by now. An earlier router of the pod may have been.
+        self._away = not config.is_routed and self._link.is_held()
         self._wakes_on_change = True
         # Asked to end, and there may still be connections.
         self._is_ending = False
@@ -227,9 +227,8 @@ class Router:
         except NotReady as error:
             self._words.untroubled()
             return self._down(str(error), error.retry)
-        except (LinkError, ConfigError, NetlinkError, OSError) as error:
-            self._words.untroubled()
-            return self._down(str(error), _RETRY_BROKEN)
+        except OSError as error:
+            return self._down_with(faults.failed(self._config.source, str(error)))
 
     def _is_still_right(self) -> bool:
         """Whether nothing that comes by the wire calls for a look at the rest, whose time has not come yet."""
@@ -374,10 +373,12 @@ class Router:
     def _find_uplink(self) -> Uplink:
         try:
             return self._uplinks.find()
-        except (ConfigError, Faulty):
+        except (ConfigError, Faulty) as error:
             # What was an uplink is none any more. When it is back, another may have the address.
             self._give_up()
             self._wakes_on_change = True
+            if isinstance(error, ConfigError):
+                raise Faulty(faults.uplink_unusable(self._config.source, str(error))) from error
             raise
 
     def _leave_if_cut_off(self, uplink: Uplink) -> None:
@@ -390,7 +391,7 @@ class Router:
         self._give_up()
         # The kernel tells when the carrier is back.
         self._wakes_on_change = True
-        raise NotReady(f"uplink {uplink.name} has no carrier; gave {self._config.source} up", _RETRY_BROKEN)
+        raise Faulty(faults.no_carrier(self._config.source, uplink.name))
 
     def _claim(self, path: Path, targets: frozenset[Target]) -> None:
         """Take the address if nobody holds it; raise ``NotReady`` or ``Faulty`` otherwise."""
@@ -474,8 +475,7 @@ class Router:
         self._is_ending = True
         self._health.hang_up()
         self._verdicts.stop()
-        if self._link.is_held():
-            self._end_connections()
+        self._end_connections()
         for part in (self._resolver, self._port_use):
             part.stop()
         self._link.withdraw()
@@ -499,7 +499,7 @@ class Router:
         self._events.go_on()
         end = time.monotonic() + self._config.drain
         is_quiet = False
-        while not self._events.stopping and self._link.is_held() and open_connections(self._config.family):
+        while not self._events.stopping and self._link.is_held() and is_used(self._config.family):
             if (left := end - time.monotonic()) <= 0:
                 break
             is_quiet = self._wait(min(self._settle(is_quiet), left, _DRAIN_LOOK))

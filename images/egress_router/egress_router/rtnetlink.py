@@ -70,6 +70,13 @@ class _Format:
         return Message(dict(zip(self.fields, self.header.unpack_from(body), strict=True)), values)
 
 
+def kind_of(link: Message) -> str | None:
+    """Of a link by its driver, such as ``bridge``; None for most network cards."""
+    information = link.get_attr("IFLA_LINKINFO")
+    kind: str | None = information.get_attr("IFLA_INFO_KIND") if information is not None else None
+    return kind
+
+
 def _number(value: memoryview) -> int:
     return int.from_bytes(value, "little" if _IS_LITTLE else "big")
 

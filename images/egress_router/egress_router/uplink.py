@@ -15,6 +15,7 @@ from egress_router.family import Address, Family
 from egress_router.faults import Faulty
 from egress_router.netlink import NetlinkError
 from egress_router.routes import RTN_UNICAST, default_hops, destination, hops
+from egress_router.rtnetlink import kind_of
 from egress_router.ways import Way
 
 # linux/if.h, linux/rtnetlink.h
@@ -34,7 +35,7 @@ class Uplink:
 
     ``mac``: six bytes. ``mtu`` in bytes. ``own``: an address of its own there with its network, if any, the one whose
     network has EGRESS_SOURCE, or the gateway of a routed one, before others. ``connected``: whether it is up and has
-    a carrier.
+    a carrier. ``ports``: names of a bridge's, sorted.
     """
 
     index: int
@@ -43,6 +44,7 @@ class Uplink:
     mtu: int
     own: IPv4Interface | IPv6Interface | None
     connected: bool
+    ports: tuple[str, ...] = ()
 
     @property
     def address(self) -> Address | None:
@@ -209,8 +211,7 @@ class Uplinks:
             if index is None:
                 return link
             master = self._netlink.link("get", index=index)[0]
-            information = master.get_attr("IFLA_LINKINFO")
-            kind = information.get_attr("IFLA_INFO_KIND") if information is not None else None
+            kind = kind_of(master)
             if kind == "vrf":
                 # A group of interfaces with a routing table of their own; each has its own place on a LAN.
                 return link
@@ -235,8 +236,19 @@ class Uplinks:
         own = [address for index, address in addresses if index == link["index"] or index in indexes]
         neighbour = self._gateway or self._default_by(link["index"]) if self._is_routed else self._source
         nearest = [address for address in own if neighbour is not None and neighbour in address.network] or own
-        connected = bool(link["flags"] & _IFF_LOWER_UP)
-        return Uplink(link["index"], name, mac, link.get_attr("IFLA_MTU"), nearest[0] if nearest else None, connected)
+        return Uplink(
+            index=link["index"],
+            name=name,
+            mac=mac,
+            mtu=link.get_attr("IFLA_MTU"),
+            own=nearest[0] if nearest else None,
+            connected=bool(link["flags"] & _IFF_LOWER_UP),
+            ports=self._ports(link) if kind_of(link) == "bridge" else (),
+        )
+
+    def _ports(self, bridge: Any) -> tuple[str, ...]:
+        ports = self._netlink.get_links(master=bridge["index"])
+        return tuple(sorted(port.get_attr("IFLA_IFNAME") for port in ports))
 
     def _default_by(self, index: int) -> Address | None:
         """The gateway of the best default route by an interface."""

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from egress_router.rtnetlink import Message, RouteNetlink
+from egress_router.rtnetlink import Message, RouteNetlink, kind_of
 
 # By the kind that the kernel names: what hands each packet on to one of its ports, or to the interface below.
 _BY_PORTS: Final = frozenset({"bridge", "bond", "team"})
 _BY_LOWER: Final = frozenset({"vlan", "macvlan"})
+_VETH: Final = "veth"
 # An interface of a bridge of Open vSwitch. The kernel doesn't tell its bridges apart: all ports are this one's.
 _SWITCH, _SWITCH_PORTS = "openvswitch", "ovs-system"
+_KNOWN: Final = _BY_PORTS | _BY_LOWER | {_VETH, _SWITCH}
 # Made by a program: where its packets go the kernel doesn't know, as with Open vSwitch outside the kernel.
 _PROGRAMS: Final = "tun"
 # Nothing leaves a node by these: a queue that hands packets back, and a hole.
@@ -43,7 +45,8 @@ class Wires:
 def wires_of(netlink: RouteNetlink, index: int) -> Wires:
     """Of the uplink with that index; ``netlink``: into the node's namespace; raise ``NetlinkError``."""
     uplink = _link(netlink, index)
-    if _kind(uplink) == _PROGRAMS:
+    kind = kind_of(uplink)
+    if kind == _PROGRAMS or (kind == _SWITCH and netlink.find_link(_SWITCH_PORTS) is None):
         return Wires(None, frozenset({_name(uplink)}))
     seen: dict[int, Message] = {index: uplink}
     last: set[str] = set()
@@ -51,8 +54,8 @@ def wires_of(netlink: RouteNetlink, index: int) -> Wires:
     while todo:
         link = todo.pop()
         below = {each["index"]: each for each in _below(netlink, link)}
-        # Where a network card's driver has a helper below itself, packets go by one or by the other.
-        if not below or _kind(link) is None:
+        # Other kinds may send packets on as they are, or not: a driver with a helper below, a tunnel, encryption.
+        if not below or kind_of(link) not in _KNOWN:
             last.add(_name(link))
         todo += [each for number, each in below.items() if number not in seen]
         seen |= below
@@ -61,23 +64,23 @@ def wires_of(netlink: RouteNetlink, index: int) -> Wires:
 
 def leads_off(netlink: RouteNetlink, name: str) -> bool:
     """Whether what leaves by the interface of that name can leave the node; raise ``NetlinkError``."""
-    return _kind(netlink.link("get", ifname=name)[0]) not in _NOWHERE
+    return kind_of(netlink.link("get", ifname=name)[0]) not in _NOWHERE
 
 
 def _below(netlink: RouteNetlink, link: Message) -> Iterable[Message]:
     """What the interface hands packets to, next."""
-    kind, lower = _kind(link), link.get_attr("IFLA_LINK")
+    kind, lower = kind_of(link), link.get_attr("IFLA_LINK")
     if kind == _SWITCH:
-        return netlink.get_links(master=netlink.link("get", ifname=_SWITCH_PORTS)[0]["index"])
+        ports = netlink.find_link(_SWITCH_PORTS)
+        return netlink.get_links(master=ports["index"]) if ports is not None else []
     if kind is None or kind in _BY_PORTS:
         return netlink.get_links(master=link["index"])
-    is_here = lower and link.get_attr("IFLA_LINK_NETNSID") is None
-    if kind in _BY_LOWER and is_here:
-        return [_link(netlink, lower)]
-    if kind == "veth" and is_here:
+    if not lower or link.get_attr("IFLA_LINK_NETNSID") is not None:
+        return []
+    if kind == _VETH:
         master = _link(netlink, lower).get_attr("IFLA_MASTER")
         return netlink.get_links(master=master) if master else []
-    return []
+    return [_link(netlink, lower)]
 
 
 def _link(netlink: RouteNetlink, index: int) -> Message:
@@ -86,8 +89,3 @@ def _link(netlink: RouteNetlink, index: int) -> Message:
 
 def _name(link: Message) -> str:
     return str(link.get_attr("IFLA_IFNAME"))
-
-
-def _kind(link: Message) -> Any | None:
-    information = link.get_attr("IFLA_LINKINFO")
-    return information.get_attr("IFLA_INFO_KIND") if information is not None else None

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     LAN_PROXY = "LanProxy"
     NODE_KERNEL = "NodeKernel"
     NAME_UNKNOWN = "NameUnknown"
+    UPLINK_UNUSABLE = "UplinkUnusable"
+    NO_CARRIER = "NoCarrier"
 
     # A Service's DestinationsReachable.
     DESTINATIONS_REACHABLE = "DestinationsReachable"

@@ -64,8 +64,8 @@ CONTROLLER_LABELS = {"app.kubernetes.io/name": "avi-egress-controller"}
 """Of the egress controller's pods, as the role makes them."""
 CLUSTER_VARIABLE = "EGRESS_CLUSTER"
 """What the cluster showed of its own networks when the pod was rendered."""
-STARTUP_SECONDS = 600
-"""How long a router may wait for its address, such as for a predecessor on a node that does not answer."""
+STARTUP_FAILURES = 2**31 - 1
+"""A router may wait for ever, such as for an address that another host has: one that is ended forgets what it told."""
 TERMINATION_GRACE_SECONDS = 5
 """The router withdraws its address within milliseconds of SIGTERM; a successor must not wait longer for a hung one."""
 EVICTION_SECONDS = 5
@@ -311,7 +311,7 @@ def _pod_template(
         "imagePullPolicy": cloud.pods.image_pull_policy,
         "resources": cloud.pods.resources,
         "env": environment(service, cloud, network, sources),
-        "startupProbe": {**serves, "failureThreshold": STARTUP_SECONDS},
+        "startupProbe": {**serves, "failureThreshold": STARTUP_FAILURES},
         "livenessProbe": {
             "tcpSocket": {"port": port},
             "timeoutSeconds": 1,

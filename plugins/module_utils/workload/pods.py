@@ -20,7 +20,7 @@ UNTOLD = ("", "Completed", "Error")
 """Of the kubelet's reasons for a container's end, those that the exit code says as well; not so OOMKilled."""
 REPORT_EXIT_CODE = 75
 """Of a router that ended only to report what is wrong on its LAN, which ``termination_message`` reads (EX_TEMPFAIL)."""
-WAITS_FOR = "its log says whether it waits for the name of a destination to resolve or for its source address"
+WAITS_FOR = "its log says what it waits for"
 
 
 @dataclass(frozen=True)

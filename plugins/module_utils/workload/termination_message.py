@@ -24,6 +24,9 @@ FAULTS = (
     Reason.LAN_PROXY,
     Reason.NODE_KERNEL,
     Reason.NAME_UNKNOWN,
+    Reason.UPLINK_UNUSABLE,
+    Reason.NO_CARRIER,
+    Reason.FAILED,
 )
 """What can keep an egress pod from its destinations."""
 

@@ -50,6 +50,17 @@ FIREWALLS = {
 }
 """nftables' rule sets by what they do."""
 
+BRIDGE_FIREWALLS = {
+    "drops what it didn't see begin": (
+        "table inet early { chain pre { type filter hook prerouting priority -150; ct state invalid drop; }; }"
+    ),
+    "lets nothing but neighbours' talk in": (
+        "table bridge wall { chain in { type filter hook input priority 0; policy drop;"
+        " ether type arp accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; }; }"
+    ),
+}
+"""The same for a node whose uplink is a bridge."""
+
 IPTABLES = ("-P FORWARD DROP", "-t nat -A POSTROUTING -o up0 -j MASQUERADE")
 """The same two by the older tool."""
 

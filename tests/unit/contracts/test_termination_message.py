@@ -93,6 +93,9 @@ def faults_at(source: str) -> list[faults.Fault]:
         faults.gateway_silent(address, other, address, "eth1", 3.0),
         faults.no_way_out(address, "the node has no default route by a gateway"),
         faults.lan_proxy(address, MAC),
+        faults.uplink_unusable(address, "EGRESS_UPLINK='eth7' is not usable: this node has no interface of that name."),
+        faults.no_carrier(address, "eth1"),
+        faults.failed(address, "nftables: Could not process rule: \u00e9\n"),
         faults.name_unknown(address, {"pay.example.org": "the name does not exist", "web.example.org": None}),
     ]
 

@@ -160,6 +160,11 @@ def test_every_message_fits_into_what_the_kubelet_keeps() -> None:
         faults.lan_proxy(source, MAC),
         faults.node_kernel(source, name, "x" * 10_000),
         faults.name_unknown(source, {f"{n}{'x' * 252}": "y" * 10_000 for n in range(3)}),
+        faults.uplink_unusable(
+            source, f"EGRESS_UPLINK={name!r} is not usable: this node has no interface of that name."
+        ),
+        faults.no_carrier(source, name),
+        faults.failed(source, "\n\u00e9" * 10_000),
     )
     assert {fault.reason for fault in made} == set(faults.Reason)
     assert all(len(of_fault(fault).message) < 1024 for fault in made)

@@ -47,6 +47,18 @@ def test_a_bridge_of_open_vswitch_leads_to_the_ports_of_all(monkeypatch: pytest.
     assert of(monkeypatch, *ports, Device(6, "br-ex", "openvswitch")) == Wires(names("br-ex", "eth2"), names("eth2"))
 
 
+@pytest.mark.parametrize("kind", ["ipvlan", "macsec", "macvtap", "vxlan"])
+def test_what_other_kinds_are_on_may_be_passed_or_not(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Some change the packet, so that it is not known again there."""
+    assert of(monkeypatch, CARD, Device(6, "top0", kind, parent=2)) == Wires(
+        names("top0", "eth0"), names("top0", "eth0")
+    )
+
+
+def test_an_open_vswitch_whose_ports_have_another_name_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of(monkeypatch, CARD, Device(6, "br-ex", "openvswitch")) == Wires(None, names("br-ex"))
+
+
 def test_of_a_programs_interface_nobody_knows_what_is_below(monkeypatch: pytest.MonkeyPatch) -> None:
     assert of(monkeypatch, CARD, Device(6, "br-ex", "tun")) == Wires(None, names("br-ex"))
 
