@@ -24,11 +24,13 @@ from tests.cluster import Cluster
 from tests.seed import ARTICLE
 from tests.support.client import Answer
 from tests.support.namespace_client import request
-from tests.support.outside import Outside
+from tests.support.outside import DemoError, Outside
 from tests.support.project import NODES, Project
 from tests.support.waiting import wait_for
 
 SERVICE = "policed"
+HEALTH_PORT = 4
+"""The egress pod's ``hm_port``, where the annotation names none."""
 ENFORCED_SECONDS = 30
 EVERYBODY = frozenset(f"{title}@{node}" for title in ("green", "blue", "third") for node in NODES)
 
@@ -267,6 +269,35 @@ def test_a_policy_for_nobody_still_lets_kubelet_probe(world: World) -> None:
     (pod,) = world.green.egress_pods(SERVICE)
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
     assert world.green.condition(SERVICE)["status"] == "True"
+
+
+def test_a_namespace_that_monitors_reads_the_metrics_and_reaches_nothing_else(world: World) -> None:
+    """Whatever the rules say, here that nobody is admitted, and for as long as the cloud lists it."""
+    world.annotate(DENY_ALL)
+    world.wait_reached(frozenset())
+    third, pod = world.projects["third"], world.hosts[1]
+
+    def scraped(title: str) -> str | None:
+        try:
+            return world.projects[title].scrape(pod, HEALTH_PORT)
+        except DemoError:
+            return None
+
+    def monitored_from(namespaces: list[str] | None) -> None:
+        patch = json.dumps({"spec": {"monitoringNamespaces": namespaces}})
+        world.green.kubectl.run("patch", "egresscloud", "default", "--type=merge", "-p", patch)
+
+    assert scraped("third") is None
+    try:
+        monitored_from([third.name])
+        text = wait_for("the scraper to be let in", lambda: scraped("third"), ENFORCED_SECONDS)
+        assert text
+        assert "egress_router_ready 1.0" in text
+        assert scraped("blue") is None
+        assert world.reached() == frozenset(), "the health port alone"
+    finally:
+        monitored_from(None)
+    wait_for("the scraper to be refused", lambda: scraped("third") is None, ENFORCED_SECONDS)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ MONITORS = (
     (POD_MONITOR, "avi-egress-router"),
     (PROMETHEUS_RULE, "avi-egress"),
 )
-MONITORING_CRDS = CHECKOUT / "tests/integration/manifests/monitoring-crds.yaml"
+MONITORING_CRDS = [
+    CHECKOUT / f"tests/integration/manifests/{kind}-crd.yaml" for kind in ("podmonitor", "prometheusrule")
+]
 CONSOLE = "openshift-config-managed"
 LAN: dict[str, Any] = {"name": "lan", "subnets": [SUBNET]}
 LESS: dict[str, Any] = {"egress_wait": False, "egress_projects": [], "egress_networks": [LAN]}
@@ -250,9 +252,18 @@ def _patched(ansible: Ansible, kind: str, name: str, spec: dict[str, Any]) -> No
     assert done["changed"], done
 
 
-def test_monitors_rules_and_dashboards_come_and_go_with_their_variable(ansible: Ansible, cluster: KubeClient) -> None:
+def test_scraping_that_nobody_is_let_in_for_is_refused_at_once(ansible: Ansible) -> None:
+    run = ansible.playbook("avi.egress.site", "-e", json.dumps({**LESS, "egress_monitoring": True}), "--tags", "crds")
+    assert run.failure == (
+        "egress_monitoring: true is to have egress pods scraped that let no scraper in; list the namespace of "
+        "Prometheus in egress_monitoring_namespaces. Nothing was changed."
+    )
+    assert run.stats["changed"] == 0
+
+
+def test_monitors_rules_and_dashboards_come_and_leave_with_egress(ansible: Ansible, cluster: KubeClient) -> None:
     """With the kinds of the Prometheus Operator, and OpenShift's namespace for dashboards."""
-    define(cluster, [MONITORING_CRDS])
+    define(cluster, MONITORING_CRDS)
     cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CONSOLE}})
     variables = {key: value for key, value in MORE.items() if "monitoring" in key}
 
@@ -269,16 +280,7 @@ def test_monitors_rules_and_dashboards_come_and_go_with_their_variable(ansible: 
         assert label in dashboard["metadata"]["labels"]
         assert dashboard["data"]["avi-egress.json"] == DASHBOARD.read_text()
 
-    site(ansible, LESS, tags="configuration")
+    site(ansible, {**LESS, **variables, "egress_state": "absent"}, tags="uninstall")
 
     assert [name for resource, name in MONITORS if cluster.get(resource, name, "avi-egress")] == []
     assert [cluster.get(CONFIG_MAP, "avi-egress-dashboard", place) for place in ("avi-egress", CONSOLE)] == [None, None]
-
-
-def test_scraping_that_nobody_is_let_in_for_is_refused_at_once(ansible: Ansible) -> None:
-    run = ansible.playbook("avi.egress.site", "-e", json.dumps({**LESS, "egress_monitoring": True}), "--tags", "crds")
-    assert run.failure == (
-        "egress_monitoring: true is to have egress pods scraped that let no scraper in; list the namespace of "
-        "Prometheus in egress_monitoring_namespaces. Nothing was changed."
-    )
-    assert run.stats["changed"] == 0

@@ -33,6 +33,12 @@ class Project:
     def fetch(self, host: str, port: int = 80, node: str = NODES[0]) -> Answer:
         return fetch(self.kubectl, self.name, host, port, pod=f"client-{node}")
 
+    def scrape(self, host: str, port: int) -> str:
+        """The metrics that the project's client gets there; raises what ``kubectl`` does if it gets none."""
+        get = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=2).read().decode())"
+        url = f"http://{host}:{port}/metrics"
+        return self.kubectl.run("-n", self.name, "exec", f"client-{NODES[0]}", "--", "python3", "-c", get, url)
+
     def json(self, *arguments: str) -> Any:
         return self.kubectl.json("-n", self.name, *arguments)
 

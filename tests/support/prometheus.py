@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,23 @@ class Prometheus:
         return found
 
 
+def job(name: str, target: str, relabelings: Sequence[Mapping[str, Any]] = (), **labels: str) -> dict[str, Any]:
+    """Of one target with the labels that its discovery would give it; ``relabelings`` are those of a PodMonitor."""
+    snake = [{_snake(key): value for key, value in item.items()} for item in relabelings]
+    static = [{"targets": [target], "labels": labels}]
+    return {"job_name": name, "static_configs": static, "relabel_configs": snake}
+
+
+def _snake(key: str) -> str:
+    """The Prometheus Operator's word for a setting as Prometheus' own."""
+    return re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", key)
+
+
 @contextmanager
-def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
-    """One that scrapes ``targets`` (host and port by job) each second, and ends with the block."""
-    jobs = [{"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()]
+def prometheus(folder: Path, jobs: Sequence[Mapping[str, Any]]) -> Iterator[Prometheus]:
+    """One that scrapes by ``jobs`` (as in its ``scrape_configs``) each second, and ends with the block."""
     config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": jobs}))
+    config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": list(jobs)}))
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}"]

@@ -8,19 +8,13 @@ import json
 import shutil
 import subprocess
 from collections import Counter
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from egress_router import metrics
-from egress_router.config import Destination, Protocol, ServedPort
-from egress_router.conntrack import Remote, Statistics
-from egress_router.nat import Counters
-from egress_router.verdicts import Finding, Verdict
 
-from tests.support.monitoring import DASHBOARD, RULES, exposed, metrics_of, panels, queries, rules
+from tests.support.monitoring import DASHBOARD, RULES, exposed, metrics_of, panels, queries, router_page, rules
 
 CASES = Path(__file__).with_name("rules.test.yaml")
 
@@ -47,19 +41,7 @@ def test_each_rule_is_tested_with_its_contrary() -> None:
 
 
 def test_the_router_has_each_metric_that_is_asked_of_it() -> None:
-    port, remote = ServedPort(80, Protocol.TCP), Remote(Protocol.TCP, ip_address("10.10.10.200"), 80)
-    status = metrics.Status(
-        problem=None,
-        counters=Counters({}, {}, {}),
-        lookup_failures={},
-        connections=Statistics(1, 2, {}),
-        source_ports={remote: 1},
-        findings={port: Finding(Verdict.OPEN)},
-        claims=1,
-        conflicts=0,
-        repairs=0,
-    )
-    there = exposed(metrics.render({port: Destination("10.10.10.200", 80)}, status))
+    there = exposed(router_page())
     asked = {name for query in queries().values() for name in metrics_of(query) if name.startswith("egress_router_")}
     assert asked - there == set()
     assert asked
