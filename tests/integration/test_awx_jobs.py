@@ -208,8 +208,10 @@ def test_leases_are_an_artifact_that_the_import_takes(awx: Awx, cluster: KubeCli
 
 def test_a_strict_audit_fails_by_its_findings(awx: Awx) -> None:
     job = awx.job("audit", egress_audit_strict="true")
+    after = awx.job("audit", egress_audit_failed="true")
 
     assert job.status == "failed"
+    assert after.failure == f"a job before this one has failed; {job.failure}"
     assert job.artifacts["egress_audit_findings"] > 0
     assert "green/another" in job.artifacts["egress_audit_unready"]
 

@@ -113,8 +113,11 @@ def test_one_run_makes_everything(ansible: Ansible, awx: AwxServer) -> None:
     assert awx.one("inventories", "avi.egress")["variables"] == '{"egress_networks": []}'
     for template in TEMPLATES:
         assert awx.related("job_templates", template, "credentials") == ["avi.egress"]
-    (audit,) = [node for node in awx.objects.all("workflow_job_template_nodes") if node["identifier"] == "audit"]
-    assert audit["unified_job_template"] == awx.one("job_templates", AUDIT)["id"]
+    nodes = {node["identifier"]: node for node in awx.objects.all("workflow_job_template_nodes")}
+    assert nodes["audit"]["unified_job_template"] == awx.one("job_templates", AUDIT)["id"]
+    for name in ("onboard", "service"):
+        (after,) = awx.objects.members("workflow_job_template_nodes", nodes[name]["id"], "failure_nodes")
+        assert (after["identifier"], after["extra_data"]) == ("audit after a failure", {"egress_audit_failed": "true"})
 
 
 def test_the_token_is_kept_as_a_secret_and_never_printed(ansible: Ansible, awx: AwxServer) -> None:

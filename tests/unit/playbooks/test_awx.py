@@ -35,6 +35,8 @@ SURVEYS = {**{name: item["survey"] for name, item in TEMPLATES.items()}, WORKFLO
 QUESTIONS = [
     pytest.param(name, question, id=f"{name}-{question['variable']}") for name in SURVEYS for question in SURVEYS[name]
 ]
+ENDS = ("audit", "audit after a failure")
+"""The nodes that nothing comes after."""
 SERVICE_PLAYBOOK = "playbooks/egress_service.yml"
 
 TEXTS = ("text", "textarea")
@@ -238,18 +240,26 @@ def undocumented(value: Mapping[str, Any], options: Mapping[str, Any], path: str
             yield f"{path}.{key} is not documented"
             continue
         for nested in item if isinstance(item, list) else [item]:
-            if isinstance(nested, dict):
-                yield from undocumented(nested, options[key].get("suboptions", {}), f"{path}.{key}")
+            if isinstance(nested, dict) and "suboptions" in options[key]:
+                yield from undocumented(nested, options[key]["suboptions"], f"{path}.{key}")
 
 
 def test_the_workflow_goes_through_its_templates_in_order() -> None:
-    followers = {
-        name: [item["identifier"] for item in node.get("related", {}).get("success_nodes", [])]
-        for name, node in NODES.items()
-    }
+    assert followers("success_nodes") == {"onboard": ["service"], "service": ["audit"], **{name: [] for name in ENDS}}
+    names = [template_of(node)["name"] for node in NODES.values()]
+    assert names == ["onboard projects", "egress service", "audit", "audit"]
 
-    assert followers == {"onboard": ["service"], "service": ["audit"], "audit": []}
-    assert [template_of(node)["name"] for node in NODES.values()] == ["onboard projects", "egress service", "audit"]
+
+def test_a_failure_in_the_workflow_leads_to_an_audit_that_fails() -> None:
+    after = "audit after a failure"
+
+    assert followers("failure_nodes") == {"onboard": [after], "service": [after], **{name: [] for name in ENDS}}
+    assert NODES[after]["extra_data"] == {"egress_audit_failed": "true"}
+
+
+def followers(how: str) -> dict[str, list[str]]:
+    """The nodes that come after each node."""
+    return {name: [item["identifier"] for item in node.get("related", {}).get(how, [])] for name, node in NODES.items()}
 
 
 def test_the_workflow_asks_all_that_its_jobs_need() -> None:
