@@ -5,7 +5,7 @@ looks at the node alone, whose outcome is one line of JSON on stdout and in the 
 
 Exit codes: 0 after SIGTERM and after a preflight, whatever that has found, 78 (EX_CONFIG of sysexits.h) if the contract
 or the node's network doesn't fit, 71 (EX_OSERR) if the system refuses something that the router needs, 75 (EX_TEMPFAIL)
-once for each kind of trouble that lasts, so that the kubelet tells of it.
+once for each kind of trouble that lasts, so that the kubelet tells of it, 70 (EX_SOFTWARE) by a defect.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,9 +40,12 @@ from egress_router.router import Router
 HOST_NAMESPACES: Final = Path("/hostroot/proc/1/ns")
 RESOLV_CONF: Final = "/etc/resolv.conf"
 
+EX_SOFTWARE: Final = 70
 EX_OSERR: Final = 71
 EX_TEMPFAIL: Final = 75
 EX_CONFIG: Final = 78
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "preflight":
         return _preflight(options)
     _log_to_stdout()
+    end_with_a_thread(options.termination_log)
     try:
         config = parse(os.environ)
         pod, node = _namespaces(options.host_ns)
@@ -64,6 +69,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (LinkError, NetlinkError, OSError) as error:
         return _failed(options, f"egress router: {error}.", EX_OSERR)
     return 0
+
+
+def end_with_a_thread(termination_log: Path) -> None:
+    """From now on a thread that dies of a defect takes the process along: half a router would never come right."""
+
+    def end(died: threading.ExceptHookArgs) -> None:
+        words = f"egress router: defect in thread {died.thread.name if died.thread else '?'}: {died.exc_value!r}"
+        log.error(words, exc_info=died.exc_value)
+        _leave(termination_log, words)
+        os._exit(EX_SOFTWARE)
+
+    threading.excepthook = end
 
 
 def _failed(options: argparse.Namespace, words: str, code: int) -> int:
