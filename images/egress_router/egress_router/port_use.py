@@ -4,7 +4,7 @@
 
 Counting takes a dump of all connections, so it is rationed: the kernel's own count, which costs nothing, is looked at
 each second, and only when it could mean that a destination's ports run out, or when somebody asks, the connections
-are counted, for at most a twentieth of one processor's time.
+are counted, for either reason for at most a twentieth of one processor's time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class PortUse:
         self._stopped = Event()
         self._is_asked_for = Event()
         self._counted: Mapping[Remote, int] = {}
-        self._next_count = 0.0
+        # Apart, so that nobody who asks puts off what is counted to be told in time.
+        self._next_for_safety = self._next_for_others = 0.0
         self._used_up: frozenset[Remote] = frozenset()
 
     def start(self) -> None:
@@ -92,17 +93,20 @@ class PortUse:
 
     def _look(self) -> None:
         is_near = self._counted_by.entries() >= _MANY
-        if (is_near or self._is_asked_for.is_set()) and time.monotonic() >= self._next_count:
+        if is_near and time.monotonic() >= self._next_for_safety:
+            self._next_for_safety = self._count()
+        elif self._is_asked_for.is_set() and time.monotonic() >= self._next_for_others:
             self._is_asked_for.clear()
-            self._count()
+            self._next_for_others = self._count()
         counted = self._counted.items() if is_near else ()
         before, self._used_up = self._used_up, frozenset(remote for remote, count in counted if count >= _MANY)
         if before != self._used_up:
             log.warning("%s", self.problem() or "source ports are free again")
             self._on_change()
 
-    def _count(self) -> None:
+    def _count(self) -> float:
+        """When the next one may be made for the same reason."""
         start = time.monotonic()
         self._counted = Counter(connection.remote for connection in self._counted_by.connections())
         now = time.monotonic()
-        self._next_count = now + max(_EACH, _REST * (now - start))
+        return now + max(_EACH, _REST * (now - start))
