@@ -80,16 +80,18 @@ def test_a_move_there_and_back_keeps_the_address_and_shows_no_other(guarded: Pro
         hammer.wait_for_answers()
         for placement in ("project", "gateway"):
             place(guarded, placement)
-            homes = {"project": guarded.egress_pods, "gateway": lambda _service: egress_pods(guarded)}
-            here = homes.pop(placement)
-            wait_for(f"it has a pod by placement {placement}", lambda found=here: found(SERVICE), MOVING_SECONDS)
-            (there,) = homes.values()
-            phases = {pod["status"]["phase"] for pod in there(SERVICE)}
+            wait_for(f"it has a pod there: {placement}", lambda at=placement: pods_at(guarded, at), MOVING_SECONDS)
+            former = "gateway" if placement == "project" else "project"
+            phases = {pod["status"]["phase"] for pod in pods_at(guarded, former)}
             assert phases <= {"Succeeded", "Failed"}, "the former pod has ended first"
             guarded.wait_ready(SERVICE)
             assert {*hammer.seen()} <= {source}
             hammer.wait_for_answers()
     assert guarded.source_ip(SERVICE) == source
+
+
+def pods_at(project: Project, placement: str) -> list[dict[str, Any]]:
+    return egress_pods(project) if placement == "gateway" else project.egress_pods(SERVICE)
 
 
 def place(project: Project, placement: str) -> None:

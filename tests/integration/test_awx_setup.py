@@ -125,7 +125,7 @@ def test_the_token_is_kept_as_a_secret_and_never_printed(ansible: Ansible, awx: 
 
     assert [task["no_log"] for task in tasks if "egress_awx_cluster_token }}" in str(task)] == [True]
     assert awx.one("credentials", "avi.egress")["inputs"]["bearer_token"] == "secret"
-    _, shown = awx.answer("GET", "/api/v2/credentials/", {})
+    _status, shown = awx.answer("GET", "/api/v2/credentials/", {})
     assert shown["results"][0]["inputs"]["bearer_token"] == "$encrypted$"
 
 

@@ -223,7 +223,7 @@ class Objects:
             kept = {name: before["inputs"].get(name) for name, value in whole["inputs"].items() if value == ENCRYPTED}
             fields["inputs"] = {**fields["inputs"], **kept}
 
-    def _judge_credential_type(self, endpoint: str, _: Object, fields: Object, before: Object | None) -> None:
+    def _judge_credential_type(self, endpoint: str, _whole: Object, fields: Object, before: Object | None) -> None:
         if endpoint != "credential_types" or before is None:
             return
         if before["managed"]:
@@ -233,7 +233,7 @@ class Objects:
                 403, {"detail": "Modifications to inputs are not allowed for credential types that are in use"}
             )
 
-    def _judge_template(self, endpoint: str, whole: Object, _: Object, __: Object | None) -> None:
+    def _judge_template(self, endpoint: str, whole: Object, _fields: Object, _before: Object | None) -> None:
         if endpoint != "job_templates":
             return
         if whole["project"] is None:
@@ -244,7 +244,7 @@ class Objects:
         if project["scm_type"] and whole["playbook"] not in project["playbook_files"]:
             raise bad("playbook", "Playbook not found for project.")
 
-    def _judge_launch(self, endpoint: str, whole: Object, fields: Object, _: Object | None) -> None:
+    def _judge_launch(self, endpoint: str, whole: Object, fields: Object, _before: Object | None) -> None:
         """Schedules and workflow nodes launch a template with what it lets them give."""
         if endpoint not in ("schedules", "workflow_job_template_nodes"):
             return

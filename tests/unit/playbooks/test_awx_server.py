@@ -105,14 +105,14 @@ def test_a_list_comes_in_pages(awx: AwxServer) -> None:
     for number in range(30):
         awx.objects.create("labels", {"name": f"label-{number}", "organization": 1})
 
-    _, first = awx.answer("GET", "/api/v2/labels/?name__startswith=label-", {})
-    _, second = awx.answer("GET", first["next"], {})
+    _status, first = awx.answer("GET", "/api/v2/labels/?name__startswith=label-", {})
+    _status, second = awx.answer("GET", first["next"], {})
 
     assert (first["count"], len(first["results"]), len(second["results"]), second["next"]) == (30, 25, 5, None)
 
 
 def test_secrets_are_not_told_and_stay_where_they_are_given_back(awx: AwxServer) -> None:
-    _, shown = awx.answer("GET", "/api/v2/credentials/1/", {})
+    _status, shown = awx.answer("GET", "/api/v2/credentials/1/", {})
     awx.answer("PATCH", "/api/v2/credentials/1/", {"inputs": {**shown["inputs"], "host": "other"}})
 
     assert shown["inputs"] == {"host": "h", "bearer_token": "$encrypted$"}
