@@ -30,6 +30,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     STATEFUL_SET,
     KubeObject,
     Resource,
+    account_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.ipam import lease_status
 from ansible_collections.avi.egress.plugins.module_utils.workload import exposure, placement
@@ -186,10 +187,13 @@ class EventHandlers:
             self._queue.add(service_key(namespace, service["metadata"]["name"]))
 
     def _account(self, caches: Caches, event: str, obj: KubeObject) -> None:
-        self._queue.add(Key("cloud", obj["metadata"]["labels"][CLOUD_LABEL]))
+        """Only one that a cloud would make: whoever may make accounts may give them this label, with any value."""
+        uuid = obj["metadata"]["labels"][CLOUD_LABEL]
+        if obj["metadata"]["name"] == account_name(uuid):
+            self._queue.add(Key("cloud", uuid))
 
     def _scc(self, caches: Caches, event: str, scc: KubeObject) -> None:
-        self._account(caches, event, scc)
+        self._queue.add(Key("cloud", scc["metadata"]["labels"][CLOUD_LABEL]))
         self._add_all(self._refused.cause_changed())
 
     def _limit(self, caches: Caches, event: str, limit: KubeObject) -> None:
