@@ -29,7 +29,7 @@ from tests.support.capture import inside
 from tests.support.client import client_pod
 from tests.support.kubectl import Kubectl
 from tests.support.outside import Outside
-from tests.support.project import NODES, Project
+from tests.support.project import ADMITS_EGRESS_PODS, NODES, Project
 from tests.support.waiting import wait_for
 
 SERVICE = "secure-egress-service"
@@ -188,14 +188,15 @@ def default_project(kubectl: Kubectl, images: dict[str, Image], product: Path) -
     project = Project(kubectl, "default")
     image = images["avi-egress-router"].name
     clients = [f"pod/client-{node}" for node in NODES]
-    kubectl.run("label", "namespace", "default", "egress.avi.dev/project=included", "--overwrite")
+    labels = {"egress.avi.dev/project": "included", **ADMITS_EGRESS_PODS}
+    kubectl.run("label", "namespace", "default", "--overwrite", *(f"{key}={value}" for key, value in labels.items()))
     try:
         kubectl.apply(*(client_pod("default", image, node, f"client-{node}") for node in NODES))
         kubectl.wait("default", "condition=Ready", *clients)
         yield project
     finally:
         kubectl.run("-n", "default", "delete", *clients, "--ignore-not-found", "--wait=false")
-        kubectl.run("label", "namespace", "default", "egress.avi.dev/project-")
+        kubectl.run("label", "namespace", "default", *(f"{key}-" for key in labels))
 
 
 def test_the_remote_application_is_reached_by_each_of_the_services_names(
@@ -336,3 +337,19 @@ def test_a_name_that_does_not_resolve_is_told_and_served_when_it_appears(
         seen = wait_for("the Service leads to the pod", lambda: _answer(green, green.cluster_ip("late")))
         assert (seen["localAddress"], seen["peer"]) == (SECOND, green.source_ip("late"))
         assert [item["metadata"]["name"] for item in green.egress_pods("late")] == [pod], "the same pod"
+
+
+def test_a_project_that_denies_all_egress_still_gets_its_routers_names_resolved(
+    green: Project, zone: Callable[[dict[str, str]], None]
+) -> None:
+    """NetworkPolicies add up, and the egress pod's own allows it what the project denies its pods."""
+    zone({"allowed": FIRST})
+    metadata = {"name": "deny-all", "namespace": green.name}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata}
+    green.kubectl.apply({**policy, "spec": {"podSelector": {}, "policyTypes": ["Egress"]}})
+    try:
+        with service(green, "allowed", {"destination_ip": f"allowed.{ZONE}"}):
+            green.wait_ready("allowed")
+            wait_for("its clients are denied", lambda: not green.fetch(green.cluster_ip("allowed")).seen)
+    finally:
+        green.kubectl.run("-n", green.name, "delete", "networkpolicy", "deny-all")

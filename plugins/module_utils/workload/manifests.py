@@ -372,8 +372,11 @@ def network_policy(service: EgressService, cloud: EgressCloud) -> KubeObject:
         **part(NETWORK_POLICY, service, place),
         "spec": {
             "podSelector": {"matchLabels": {"name": place.name}},
-            "policyTypes": ["Ingress"],
+            "policyTypes": ["Ingress", "Egress"],
             "ingress": ingress,
+            # Whatever else the project forbids its pods: the router asks the cluster's name servers, and resets its
+            # clients' connections at the end. What it forwards leaves by another interface, past all policies.
+            "egress": [{}],
         },
     }
 

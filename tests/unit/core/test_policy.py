@@ -93,7 +93,8 @@ def test_the_egress_pods_network_policy_follows_the_annotation() -> None:
     peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "blue"}}}
     found = network_policy(service(avi_proxy=text(rule(1, "ALLOW", {**group("blue"), **vs_port(80)}))), cloud())
     assert found["spec"]["ingress"] == [{"from": [peer], "ports": [{"protocol": "TCP", "port": 80}]}]
-    assert found["spec"]["policyTypes"] == ["Ingress"]
+    assert found["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert found["spec"]["egress"] == [{}], "all, so that a project's default-deny doesn't keep it from its names"
 
 
 def test_the_egress_controller_reaches_the_health_port_alone() -> None:
