@@ -29,6 +29,7 @@ from tests.cluster import Cluster
 from tests.support import playbook
 from tests.support.client import client_pod
 from tests.support.kubectl import Kubectl
+from tests.support.project import ADMITS_EGRESS_PODS
 from tests.support.provider import outside_of
 from tests.support.running_cluster import load_images, running, site_of
 from tests.support.waiting import wait_for
@@ -125,7 +126,7 @@ class Scene:
         self.cluster, self.kubectl = cluster, Kubectl(cluster.kubeconfig)
         self.destination = outside_of(cluster.layout).destination
         self.name = f"failover-{uuid.uuid4().hex[:6]}"
-        labels = {"egress.avi.dev/project": "included"}
+        labels = {"egress.avi.dev/project": "included", **ADMITS_EGRESS_PODS}
         self.kubectl.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}},
             client_pod(self.name, image, "node1"),

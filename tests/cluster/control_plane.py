@@ -4,18 +4,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import yaml
+
 from tests.cluster import pki, tools
 from tests.cluster.layout import Layout
 from tests.cluster.processes import Component, python
 
 _ETCD = "http://127.0.0.1:2379"
 
+_POD_SECURITY = {"defaults": {"enforce": "restricted", "enforce-version": "latest"}}
+"""Namespaces without a label are as strict as on the platforms that have the strictest default."""
+
 
 def prepare(layout: Layout) -> None:
-    """Write the kubeconfigs of the servers and of the administrator."""
+    """Write the configuration of admission, and the kubeconfigs of the servers and of the administrator."""
+    _admission(layout).write_text(yaml.safe_dump(_admission_configuration()))
     for identity in ("kube-controller-manager", "kube-scheduler"):
         pki.write_kubeconfig(layout, identity, layout.api_server, layout.state / f"{identity}.kubeconfig")
     pki.write_kubeconfig(layout, "admin", f"https://127.0.0.1:{layout.api_port}", layout.kubeconfig)
+
+
+def _admission(layout: Layout) -> Path:
+    return layout.state / "admission.yaml"
+
+
+def _admission_configuration() -> dict[str, Any]:
+    pod_security = {"apiVersion": "pod-security.admission.config.k8s.io/v1", "kind": "PodSecurityConfiguration"}
+    plugin = {"name": "PodSecurity", "configuration": {**pod_security, **_POD_SECURITY}}
+    return {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": [plugin]}
 
 
 def storage(layout: Layout) -> Component:
@@ -48,6 +67,7 @@ def api_server(layout: Layout) -> Component:
         f"--tls-private-key-file={certificates / 'kube-apiserver.key'}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
+        f"--admission-control-config-file={_admission(layout)}",
         "--allow-privileged=true",
         f"--kubelet-certificate-authority={certificates / 'ca.crt'}",
         f"--kubelet-client-certificate={certificates / 'kube-apiserver-kubelet-client.crt'}",

@@ -30,6 +30,8 @@ from tests.support.waiting import wait_for
 SERVICE = "living"
 PARTS = ("replicationcontrollers", "statefulsets", "networkpolicies", "poddisruptionbudgets", "pods")
 CONTROLLER = ("-n", "avi-egress", "deployment/avi-egress-controller")
+SCCS = "securitycontextconstraints"
+"""By its full name: the short one is another kind's where that is served."""
 SLOW = 60
 """Seconds for what takes several passes and a pod's end or start on a busy machine."""
 
@@ -187,7 +189,7 @@ class Cloud:
         return f"system:serviceaccount:{project.name}:{self.account}"
 
     def users(self) -> list[str]:
-        found = self.kubectl.json("get", "scc", f"--field-selector=metadata.name={self.scc}")["items"]
+        found = self.kubectl.json("get", SCCS, f"--field-selector=metadata.name={self.scc}")["items"]
         return [user for item in found for user in item.get("users") or ()]
 
     def accounts(self) -> list[str]:
@@ -399,16 +401,16 @@ def test_a_deleted_cloud_takes_its_accounts_and_then_its_scc_along(
     """Its egress pods stay as they run, as under every refusal, and their services are told why nothing follows."""
     projects = [cloud.project("first"), cloud.project("second")]
     source = start(projects[0], outside)
-    others = {item["metadata"]["name"] for item in kubectl.json("get", "scc")["items"]} - {cloud.scc}
+    others = {item["metadata"]["name"] for item in kubectl.json("get", SCCS)["items"]} - {cloud.scc}
     accounts = Watch(cluster, "serviceaccounts", "-A", f"--field-selector=metadata.name={cloud.account}")
-    sccs = Watch(cluster, "scc", f"--field-selector=metadata.name={cloud.scc}")
+    sccs = Watch(cluster, SCCS, f"--field-selector=metadata.name={cloud.scc}")
     with accounts, sccs:
         kubectl.run("delete", "egresscloud", cloud.name)
         scc_gone = sccs.gone("the SCC")
         wait_for("each project's account is deleted", lambda: len(accounts.changes("DELETED")) == len(projects))
     assert all(change.revision < scc_gone.revision for change in accounts.changes("DELETED"))
     assert cloud.accounts() == []
-    assert others <= {item["metadata"]["name"] for item in kubectl.json("get", "scc")["items"]}
+    assert others <= {item["metadata"]["name"] for item in kubectl.json("get", SCCS)["items"]}
     told(projects[0], "ProjectNotIncluded", "no EgressCloud includes project")
     assert projects[0].fetch(projects[0].cluster_ip(SERVICE)).seen == source
 

@@ -14,6 +14,7 @@ from pyroute2 import IPRoute
 
 from tests.cluster import Cluster
 from tests.support.capture import inside
+from tests.support.client import RESTRICTED
 from tests.support.outside import Outside
 from tests.support.project import Project
 from tests.support.waiting import wait_for
@@ -79,9 +80,10 @@ def backend(green: Project) -> Iterator[dict[str, str]]:
         "class A(h.BaseHTTPRequestHandler):\n"
         " def do_GET(self):\n"
         "  self.send_response(200); self.end_headers(); self.wfile.write(b'{}')\n"
-        "h.HTTPServer(('', 80), A).serve_forever()"
+        "h.HTTPServer(('', 8080), A).serve_forever()"
     )
-    container = {"name": "web", "image": image, "command": ["python3", "-c", program]}
+    command = ["python3", "-c", program]
+    container = {"name": "web", "image": image, "command": command, "securityContext": RESTRICTED}
     metadata = {"name": name, "namespace": green.name, "labels": {"app": name}}
     spec = {"containers": [container], "terminationGracePeriodSeconds": 1}
     green.kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
@@ -105,7 +107,7 @@ def test_a_node_port_of_an_ordinary_service_lets_the_remote_host_in(
 ) -> None:
     """What the tests below rest on: an open node port would be seen."""
     name, port = "ordinary", NODE_PORT + 1
-    ports = [{"port": 80, "nodePort": port}]
+    ports = [{"port": 80, "targetPort": 8080, "nodePort": port}]
     metadata = {"name": name, "namespace": green.name}
     body = {"type": "LoadBalancer", "selector": backend, "ports": ports}
     green.kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": body})

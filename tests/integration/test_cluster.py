@@ -23,6 +23,7 @@ from tests.cluster.identity import ProcessIdentity
 from tests.cluster.namespaces import inside
 from tests.cluster.processes import CHECKOUT
 from tests.support.capture import Capture
+from tests.support.client import RESTRICTED
 
 PROBE = "localhost/avi-egress-probe:1"
 REMOTE = "10.10.10.200"
@@ -81,6 +82,7 @@ def _pod(name: str, node: str) -> dict[str, object]:
         "imagePullPolicy": "Never",
         "args": ["serve", ":8080"],
         "readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1},
+        "securityContext": RESTRICTED,
     }
     return {
         "apiVersion": "v1",
@@ -324,6 +326,11 @@ def test_security_context_constraints_are_stored(pods: Kubectl) -> None:
         assert stored["users"] == ["system:serviceaccount:green:avivantage"]
     finally:
         pods.must("delete", "scc", pods.namespace)
+
+
+def test_a_namespace_without_a_label_admits_restricted_pods_alone(pods: Kubectl) -> None:
+    told = pods.run("run", "any", f"--image={PROBE}", "--dry-run=server").stderr
+    assert 'violates PodSecurity "restricted:latest"' in told, told
 
 
 def test_a_port_in_use_is_named_with_its_holder_and_the_remedy(cluster: Cluster, tmp_path: Path) -> None:

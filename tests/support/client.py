@@ -13,6 +13,15 @@ from .kubectl import Kubectl
 POD = "client"
 CONNECT_TIMEOUT_SECONDS = 3
 
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""A container's security context as the strictest Pod Security level wants it, which is the local cluster's default."""
+
 _FETCH = f"""
 import json, sys, urllib.request, urllib.error
 try:
@@ -49,7 +58,7 @@ def client_pod(namespace: str, image: str, node: str | None = None, name: str = 
             "-c",
             "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); signal.pause()",
         ],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": RESTRICTED,
     }
     spec: dict[str, Any] = {
         "containers": [container],

@@ -39,6 +39,7 @@ def site_variables(outside: Outside, images: Mapping[str, str]) -> dict[str, Any
         "egress_controller_image": images["avi-egress-controller"],
         "egress_networks": [outside.network()],
         "egress_projects": [PROJECT],
+        "egress_pod_security_default": "restricted",  # the local cluster's
     }
 
 

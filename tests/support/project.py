@@ -14,6 +14,9 @@ from tests.support.kubectl import Kubectl
 
 NODES = ("node1", "node2")
 READY_SECONDS = 60
+ENFORCE = "pod-security.kubernetes.io/enforce"
+ADMITS_EGRESS_PODS = {ENFORCE: "privileged", "egress.avi.dev/pod-security": "restricted"}
+"""A project's labels as onboarding writes them: egress pods may be privileged, others meet the cluster's default."""
 DUAL_STACK = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}
 
 # Both ends of the connection as the remote application has them.
