@@ -8,7 +8,7 @@ leaves as it should is seen at several interfaces, and it has left only when it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,9 +45,10 @@ class Wires:
 def wires_of(netlink: RouteNetlink, index: int) -> Wires:
     """Of the uplink with that index; ``netlink``: into the node's namespace; raise ``NetlinkError``."""
     uplink = _link(netlink, index)
-    kind = kind_of(uplink)
-    if kind == _PROGRAMS or (kind == _SWITCH and netlink.find_link(_SWITCH_PORTS) is None):
-        return Wires(None, frozenset({_name(uplink)}))
+    for floor in _floors(netlink, uplink):
+        kind = kind_of(floor)
+        if kind == _PROGRAMS or (kind == _SWITCH and netlink.find_link(_SWITCH_PORTS) is None):
+            return Wires(None, frozenset({_name(floor)}))
     seen: dict[int, Message] = {index: uplink}
     last: set[str] = set()
     todo = [uplink]
@@ -65,6 +66,14 @@ def wires_of(netlink: RouteNetlink, index: int) -> Wires:
 def leads_off(netlink: RouteNetlink, name: str) -> bool:
     """Whether what leaves by the interface of that name can leave the node; raise ``NetlinkError``."""
     return kind_of(netlink.link("get", ifname=name)[0]) not in _NOWHERE
+
+
+def _floors(netlink: RouteNetlink, link: Message) -> Iterator[Message]:
+    """The uplink, and what it is on, as a VLAN is on a bridge's own interface."""
+    yield link
+    while kind_of(link) in _BY_LOWER and (below := list(_below(netlink, link))):
+        (link,) = below
+        yield link
 
 
 def _below(netlink: RouteNetlink, link: Message) -> Iterable[Message]:

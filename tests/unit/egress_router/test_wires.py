@@ -63,6 +63,17 @@ def test_of_a_programs_interface_nobody_knows_what_is_below(monkeypatch: pytest.
     assert of(monkeypatch, CARD, Device(6, "br-ex", "tun")) == Wires(None, names("br-ex"))
 
 
+@pytest.mark.parametrize("kind", ["tun", "openvswitch"])
+def test_of_a_vlan_on_such_an_interface_neither(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    devices = (CARD, Device(5, "br-ex", kind), Device(6, "br-ex.7", "vlan", parent=5))
+    assert of(monkeypatch, *devices) == Wires(None, names("br-ex"))
+
+
+def test_a_machines_tap_is_a_port_like_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = (Device(2, "eth0", master=6), Device(5, "tap0", "tun", master=6), Device(6, "br0", "bridge"))
+    assert of(monkeypatch, *devices) == Wires(names("br0", "eth0", "tap0"), names("eth0", "tap0"))
+
+
 def test_a_cards_helper_may_be_passed_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in virtual machines whose network card has a faster one below itself."""
     assert of(monkeypatch, Device(3, "enP1", master=2), CARD) == Wires(names("eth0", "enP1"), names("eth0", "enP1"))
