@@ -7,6 +7,8 @@ from __future__ import annotations
 import signal
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,6 +21,17 @@ from tests.support.router_lab.node_firewalls import nft
 from tests.support.router_lab.pod import Pod, talk
 from tests.support.router_lab.router import Router
 from tests.support.router_lab.wait import wait_until
+
+
+@contextmanager
+def draining(pod: Pod, **env: str) -> Iterator[tuple[Router, socket.socket]]:
+    """A router that was asked to end while a client is connected, and the client's connection."""
+    router = pod.start(**{"EGRESS_DRAIN": "600", **env}).wait_ready()
+    with pod.connect() as connection:
+        assert talk(connection).split()[0] == pod.net.source
+        router.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not pod.is_healthy(), 5.0, "new clients are sent elsewhere", router)
+        yield router, connection
 
 
 @both_families
@@ -39,10 +52,7 @@ def test_clients_that_wait_for_an_answer_are_reset(net: Net, lab: Lab, pod: Pod)
 
 @both_families
 def test_connections_may_drain_before_they_are_reset(net: Net, lab: Lab, pod: Pod) -> None:
-    router = pod.start(EGRESS_DRAIN="4").wait_ready()
-    with pod.connect() as connection:
-        assert talk(connection).split()[0] == net.source
-        begin_to_drain(pod, router)
+    with draining(pod, EGRESS_DRAIN="4") as (router, connection):
         time.sleep(1.5)
         assert talk(connection).split()[0] == net.source
         connection.settimeout(10)
@@ -69,9 +79,7 @@ def test_clients_of_an_address_that_was_given_up_are_reset_at_the_end(net: Net, 
 
 @both_families
 def test_the_data_path_is_put_right_while_it_drains(net: Net, lab: Lab, pod: Pod) -> None:
-    router = pod.start(EGRESS_DRAIN="600").wait_ready()
-    with pod.connect() as connection:
-        begin_to_drain(pod, router)
+    with draining(pod) as (router, connection):
         run("ip", "netns", "exec", pod.name, "nft", "delete", "table", "inet", "egress")
         router.wait_log("data path repaired: rule set")
         assert talk(connection).split()[0] == net.source
@@ -82,9 +90,7 @@ def test_the_data_path_is_put_right_while_it_drains(net: Net, lab: Lab, pod: Pod
 def test_another_source_while_it_drains_has_the_address_withdrawn(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
     """At the next look, as long as it drains, and the clients are told."""
     lab.add_gateway()
-    router = pod.start(EGRESS_DRAIN="600", **net.to_far()).wait_ready()
-    with pod.connect() as connection:
-        begin_to_drain(pod, router)
+    with draining(pod, **net.to_far()) as (router, connection):
         rewrite = f"ip daddr {net.far} ip saddr set {net.node}1"
         nft(node, f"table netdev site {{ chain out {{ type filter hook egress device up0 priority 0; {rewrite}; }}; }}")
         connection.settimeout(20)
@@ -95,27 +101,16 @@ def test_another_source_while_it_drains_has_the_address_withdrawn(net: Net, lab:
 
 
 def test_a_second_request_to_end_ends_it_at_once(pod: Pod) -> None:
-    router = pod.start(EGRESS_DRAIN="600").wait_ready()
-    with pod.connect() as connection:
-        begin_to_drain(pod, router)
+    with draining(pod) as (router, connection):
         assert router.end() == 0
         connection.settimeout(2)
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
 
 
-def begin_to_drain(pod: Pod, router: Router) -> None:
-    """Ask the router to end while a client is connected."""
-    router.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: not pod.is_healthy(), 5.0, "new clients are sent elsewhere", router)
-
-
 @both_families
 def test_draining_ends_with_the_last_connection(net: Net, pod: Pod) -> None:
-    router = pod.start(EGRESS_DRAIN="600").wait_ready()
-    with pod.connect() as connection:
-        assert talk(connection).split()[0] == net.source
-        begin_to_drain(pod, router)
+    with draining(pod) as (router, connection):
         assert router.process.poll() is None
         connection.shutdown(socket.SHUT_RDWR)
     assert router.process.wait(60) == 0
@@ -125,10 +120,7 @@ def test_draining_ends_with_the_last_connection(net: Net, pod: Pod) -> None:
 @both_families
 def test_a_conflict_while_it_drains_ends_with_a_reset_too(net: Net, lab: Lab, pod: Pod) -> None:
     """Another host has the address, so nobody is waited for any longer; and nothing else would tell the client."""
-    router = pod.start(EGRESS_DRAIN="600").wait_ready()
-    with pod.connect() as connection:
-        assert talk(connection).split()[0] == net.source
-        begin_to_drain(pod, router)
+    with draining(pod) as (router, connection):
         for _claim in range(2):
             claim(lab.remote, net)
             time.sleep(0.5)
