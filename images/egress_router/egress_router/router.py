@@ -128,9 +128,7 @@ class Router:
 
     def _readyz(self) -> Page:
         """Whether clients may be sent here; and what is wrong with some of the destinations while others are served."""
-        if not self._is_ready():
-            return Page(503, f"{self._reason or 'ending'}\n")
-        return Page(200, f"{self._problem() or 'ok'}\n")
+        return Page(200 if self._is_ready() else 503, f"{self._problem() or 'ok'}\n")
 
     def _is_ready(self) -> bool:
         return self._reason is None and not self._is_ending

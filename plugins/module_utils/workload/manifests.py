@@ -345,7 +345,7 @@ def _pod_template(
     # The article's pod declares no port that a scraper could find by its name.
     annotations = {
         REQUIRED_SCC_ANNOTATION: scc_name(cloud.uuid),
-        METRICS_PORT_ANNOTATION: str(service.egress_pod.hm_port),
+        METRICS_PORT_ANNOTATION: str(port),
     }
     metadata = {"name": place.name, "labels": place.labels, "annotations": annotations}
     return {"metadata": metadata, "spec": pod_spec}
