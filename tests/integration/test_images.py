@@ -71,6 +71,7 @@ def delivery(registry: Registry) -> dict[str, Any]:
 
 def site(delivery: dict[str, Any], **variables: Any) -> dict[str, Any]:
     own = {"egress_wait": False, "egress_image_source": "build", "egress_projects": [PROJECT]}
+    own["egress_placement"] = "project"  # where the projects need what the images are pulled with
     return {**own, **delivery, **variables}
 
 

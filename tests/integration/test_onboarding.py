@@ -33,6 +33,7 @@ PROJECTS = {"strict": "restricted", "plain": "baseline", "open": "privileged", "
 """By what they enforce before they are onboarded."""
 SITE: dict[str, Any] = {
     "egress_wait": False,
+    "egress_placement": "project",
     "egress_projects": [*PROJECTS, "new"],
     "egress_networks": [{"name": "lan", "uplink": "eth0", "subnets": [{"cidr": "10.70.112.0/24"}]}],
 }

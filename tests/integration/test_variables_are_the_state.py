@@ -137,7 +137,7 @@ def test_what_is_taken_out_goes_and_check_mode_shows_it_go(ansible: Ansible, clu
     foreseen = site(ansible, LESS, "--check", "--diff")
     assert None not in optional(cluster).values(), "check mode changes nothing"
     before, after = (_shown(foreseen, "Set up the cloud and its networks", side) for side in ("before", "after"))
-    for word in ("uplink", "allowedNamespaces", "quotas", "payments", "lab"):
+    for word in ("uplink", "allowedNamespaces", "quotas", "payments", '"lab"'):
         assert word in before, word
         assert word not in after, word
 
@@ -166,22 +166,29 @@ def test_an_empty_include_means_all_and_other_labels_replace_the_former(ansible:
     assert cloud_of(cluster)["projects"] == {"exclude": {"matchLabels": {"c": "1"}}}
 
 
-def test_a_cloud_keeps_the_placement_that_it_was_given(ansible: Ansible, cluster: KubeClient) -> None:
-    assert cloud_of(cluster)["placement"] == "project"
-    given = {"egress_placement": "gateway", "egress_image_pull_secrets": ["theirs"]}
-    site(ansible, {**LESS, **given}, tags="access,configuration")
+def test_a_new_cloud_has_its_egress_pods_in_the_gateway(ansible: Ansible, cluster: KubeClient) -> None:
+    assert cloud_of(cluster)["placement"] == "gateway"
+    site(ansible, {**LESS, "egress_image_pull_secrets": ["theirs"]}, tags="access,configuration")
     uuid = cloud_of(cluster)["uuid"]
     account = cluster.get(SERVICE_ACCOUNT, f"avivantage-{uuid}", "avi-egress")
     assert account
     assert account["imagePullSecrets"] == [{"name": "theirs"}]
 
-    site(ansible, LESS, tags="access,configuration")
+    site(ansible, LESS, tags="configuration")
 
     assert cloud_of(cluster)["placement"] == "gateway"
     assert not (cluster.get(SERVICE_ACCOUNT, f"avivantage-{uuid}", "avi-egress") or {}).get("imagePullSecrets")
     labels = (cluster.get(NAMESPACE, "avi-egress") or {})["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
     assert labels["egress.avi.dev/pod-security"] == "restricted", "all pods but egress pods"
+
+
+def test_a_cloud_keeps_the_placement_that_it_was_given(ansible: Ansible, cluster: KubeClient) -> None:
+    for given in ({"egress_placement": "project"}, {}):
+        site(ansible, {**LESS, **given}, tags="access,configuration")
+        assert cloud_of(cluster)["placement"] == "project"
+    labels = (cluster.get(NAMESPACE, "avi-egress") or {})["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 @pytest.mark.parametrize("nothing", [None, ""])

@@ -38,6 +38,7 @@ def site_variables(outside: Outside, images: Mapping[str, str]) -> dict[str, Any
         "egress_router_image": images["avi-egress-router"],
         "egress_controller_image": images["avi-egress-controller"],
         "egress_networks": [outside.network()],
+        "egress_placement": "project",  # the article's, also where it is not the default
         "egress_projects": [PROJECT],
         "egress_pod_security_default": "restricted",  # the local cluster's
     }

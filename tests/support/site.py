@@ -13,6 +13,7 @@ SUBNET = {
 }
 SITE: dict[str, Any] = {
     "egress_wait": False,
+    "egress_placement": "project",
     "egress_projects": ["green", "blue"],
     "egress_networks": [{"name": "lan", "uplink": "eth0", "subnets": [SUBNET]}],
 }

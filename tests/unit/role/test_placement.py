@@ -23,26 +23,28 @@ def evaluated(text: str, **variables: Any) -> str:
 def effective(existing: list[dict[str, Any]], **variables: Any) -> str:
     tasks = yaml.safe_load((ROLE / "tasks/cloud_uuid.yml").read_text())
     (fact,) = [item["ansible.builtin.set_fact"] for item in tasks if "Pick the cloud" in item["name"]]
-    given = {"egress_placement": "", "egress_admission_policy": True, "egress_sccs_found": {"skipped": True}}
+    given = {"egress_placement": "", "egress_sccs_found": PLAIN}
     return evaluated(fact["egress_effective_placement"], egress_same_name=existing, **{**given, **variables})
 
 
-OPEN = {"egress_admission_policy": False, "egress_sccs_found": {"api_found": False}}
+PLAIN, OPENSHIFT, UNASKED = {"api_found": False}, {"api_found": True}, {"skipped": True}
 
 
 @pytest.mark.parametrize(
     ("existing", "variables", "expected"),
     [
-        ([], {}, "project"),
-        ([], OPEN, "gateway"),
-        ([], {**OPEN, "egress_sccs_found": {"api_found": True}}, "project"),
-        ([{"spec": {}}], OPEN, "project"),
-        ([{"spec": {"placement": "gateway"}}], {}, "gateway"),
+        ([], {}, "gateway"),
+        ([], {"egress_sccs_found": OPENSHIFT}, "project"),
+        ([], {"egress_sccs_found": UNASKED, "egress_placement": "project"}, "project"),
+        ([], {"egress_sccs_found": OPENSHIFT, "egress_placement": "gateway"}, "gateway"),
+        ([{"spec": {}}], {}, "project"),
+        ([{"spec": {"placement": "project"}}], {}, "project"),
+        ([{"spec": {"placement": "gateway"}}], {"egress_sccs_found": OPENSHIFT}, "gateway"),
         ([{"spec": {"placement": "gateway"}}], {"egress_placement": "project"}, "project"),
         ([{"spec": {"placement": "project"}}], {"egress_placement": "gateway"}, "gateway"),
     ],
 )
-def test_a_cloud_keeps_its_placement_and_a_new_one_has_a_safe_one(
+def test_a_cloud_keeps_its_placement_and_a_new_one_has_the_platforms(
     existing: list[dict[str, Any]], variables: dict[str, Any], expected: str
 ) -> None:
     assert effective(existing, **variables) == expected
