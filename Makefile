@@ -57,7 +57,7 @@ molecule: root bootstrap ## The Molecule scenarios on a cluster of their own; so
 	cd extensions && $(AS_ROOT) ../.venv/bin/molecule test $(if $(SCENARIO),$(SCENARIO:%=--scenario-name %),--all) \
 	  $(if $(PLACEMENT),-- --extra-vars=egress_placement=$(PLACEMENT))
 
-versions: root bootstrap ## Older versions of ansible-core, and other API servers: half an hour each
+versions: root bootstrap ## Other versions of ansible-core, and other API servers: half an hour each
 	$(AS_ROOT) .venv/bin/python -m pytest tests/versions
 	EGRESS_KUBERNETES=1.28 $(AS_ROOT) .venv/bin/python -m pytest tests/integration/controller/test_services.py
 	for series in 1.30 1.34 1.37; do \

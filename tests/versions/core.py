@@ -17,6 +17,9 @@ from images.build import CACHE, alone
 from tests.support.ansible_run import collections
 from tests.support.checkout import CHECKOUT, files
 
+UNIT_TESTS = ("tests/unit/core", "tests/unit/modules", "tests/unit/role")
+"""Those of what users install; the images have a Python of their own."""
+
 OTHERS = Path(sysconfig.get_path("purelib"))
 """The folder with ``kubernetes.core`` and the others of the `ansible` bundle that is in this environment."""
 

@@ -18,9 +18,7 @@ from tests.conventions.programs import printed_by
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer, api_server
 from tests.support.checkout import CHECKOUT
-from tests.versions.core import Core, ensure_core
-
-UNIT_TESTS = ("tests/unit/core", "tests/unit/modules", "tests/unit/role")
+from tests.versions.core import UNIT_TESTS, Core, ensure_core
 
 
 @pytest.fixture(scope="module", params=["2.16", "2.18"])
