@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from tests.support.ansible_run import Ansible, Run
+from tests.support.awx.credential_types import rendered
 from tests.support.awx.server import AwxServer
 from tests.support.checkout import CHECKOUT, files
 
@@ -24,10 +26,12 @@ WORKFLOW = "avi.egress project with service"
 VARIABLES: dict[str, Any] = {
     "egress_awx_execution_environment": "registry.example/avi-egress-ee:0.2.0",
     "egress_awx_cluster_host": "https://api.example:6443",
-    "egress_awx_cluster_token": "secret",
+    "egress_awx_cluster_token": "hidden-token",
     "egress_awx_cluster_ca": "-----BEGIN CERTIFICATE-----",
     "egress_awx_site": {"egress_networks": []},
+    "egress_awx_secrets": {"egress_registry_password": "hidden-word"},
 }
+PUSHING, SECRETS = "egress_registry_password", "avi.egress secrets"
 OPTIONS: dict[str, Any] = {
     "deliver images": {"execution_environment": "builder", "credentials": ["registry"]},
     "audit": {"notifications": ["pager"]},
@@ -71,9 +75,27 @@ def changes(run: Run) -> set[str]:
 def test_bad_variables_are_told_before_awx_is_asked(ansible: Ansible, awx: AwxServer) -> None:
     nothing = play(ansible, awx, egress_awx_execution_environment="")
     blind = play(ansible, awx, egress_awx_cluster_ca="")
+    misgiven = play(ansible, awx, egress_awx_secrets={"tower": "hidden-word", "a-b": "c", "pin": 1234, "empty": ""})
 
     assert nothing.failure.startswith("egress_awx_execution_environment is empty; give the image that is built from")
     assert "give the token, and the authority's certificate, without which AWX verifies nothing" in blind.failure
+    assert misgiven.failure.startswith("egress_awx_secrets has a-b, empty, pin, tower; give names of variables, and")
+    assert "hidden-word" not in misgiven.output
+    assert awx.requests == []
+
+
+def test_secrets_among_the_clear_variables_are_refused_by_name(ansible: Ansible, awx: AwxServer) -> None:
+    secret, word = ansible.folder / "site.yml", ansible.folder / "word"
+    word.write_text("of the vault\n")
+    encrypted = VaultLib([("default", VaultSecret(b"of the vault"))]).encrypt("hidden-word").decode()
+    site = f"{{{PUSHING}: hidden-word, clear: 1, nested: {{list: [!vault {json.dumps(encrypted)}]}}}}"
+    secret.write_text(f"egress_awx_site: {site}\n")
+
+    run = play(ansible, awx, "-vvv", "-e", f"@{secret}", "--vault-password-file", str(word))
+
+    assert run.failure.startswith(f"egress_awx_site has {PUSHING}, nested, which everybody who may read the inventory")
+    assert "give secrets in egress_awx_secrets" in run.failure
+    assert "hidden-word" not in run.output
     assert awx.requests == []
 
 
@@ -104,15 +126,16 @@ def test_an_update_that_fails_is_told_with_its_output(ansible: Ansible, awx: Awx
 
 
 def test_one_run_makes_everything(ansible: Ansible, awx: AwxServer) -> None:
-    run = play(ansible, awx)
+    run = play(ansible, awx, "-vvv")
 
     assert run.failure == ""
+    assert not [word for word in ("hidden-word", VARIABLES["egress_awx_cluster_token"]) if word in run.output]
     assert awx.names("job_templates") == TEMPLATES
     assert awx.names("workflow_job_templates") == [WORKFLOW]
     assert awx.one("schedules", NIGHTLY)["unified_job_template"] == awx.one("job_templates", AUDIT)["id"]
     assert awx.one("inventories", "avi.egress")["variables"] == '{"egress_networks": []}'
     for template in TEMPLATES:
-        assert awx.related("job_templates", template, "credentials") == ["avi.egress"]
+        assert awx.related("job_templates", template, "credentials") == ["avi.egress", SECRETS]
     nodes = {node["identifier"]: node for node in awx.objects.all("workflow_job_template_nodes")}
     assert nodes["audit"]["unified_job_template"] == awx.one("job_templates", AUDIT)["id"]
     for name in ("onboard", "service"):
@@ -124,9 +147,21 @@ def test_the_token_is_kept_as_a_secret_and_never_printed(ansible: Ansible, awx: 
     tasks = yaml.safe_load((CHECKOUT / "playbooks/awx_setup.yml").read_text())[0]["tasks"]
 
     assert [task["no_log"] for task in tasks if "egress_awx_cluster_token }}" in str(task)] == [True]
-    assert awx.one("credentials", "avi.egress")["inputs"]["bearer_token"] == "secret"
+    assert awx.one("credentials", "avi.egress")["inputs"]["bearer_token"] == "hidden-token"
     _status, shown = awx.answer("GET", "/api/v2/credentials/", {})
     assert shown["results"][0]["inputs"]["bearer_token"] == "$encrypted$"
+
+
+def test_secrets_become_variables_of_jobs_and_are_never_told_again(ansible: Ansible, awx: AwxServer) -> None:
+    own, kept = awx.one("credential_types", SECRETS), awx.one("credentials", SECRETS)
+    _status, shown = awx.answer("GET", f"/api/v2/credentials/?name={SECRETS}", {})
+
+    assert kept["credential_type"] == own["id"]
+    assert {name: rendered(text, kept["inputs"]) for name, text in own["injectors"]["extra_vars"].items()} == {
+        PUSHING: "hidden-word"
+    }
+    assert shown["results"][0]["inputs"] == {PUSHING: "$encrypted$"}
+    assert "hidden-word" not in str(awx.one("inventories", "avi.egress"))
 
 
 def test_check_mode_tells_what_differs_and_writes_nothing(ansible: Ansible, awx: AwxServer) -> None:
@@ -152,7 +187,8 @@ def test_another_run_mends_what_differs_and_nothing_else(ansible: Ansible, awx: 
 
     concerned = [item for item in SETUP["egress_awx_templates"] if item["name"] in CONCERNED]
     given = {"egress_awx_templates": concerned, "egress_awx_template_options": OPTIONS}
-    run = play(ansible, awx, egress_awx_cluster_token="renewed", **given)
+    renewed = {"egress_awx_secrets": {PUSHING: "hidden-too"}, "egress_awx_cluster_token": "renewed"}
+    run = play(ansible, awx, **renewed, **given)
 
     assert run.failure == ""
     # The workflow's node ran the template of another name by now.
@@ -161,6 +197,7 @@ def test_another_run_mends_what_differs_and_nothing_else(ansible: Ansible, awx: 
         "Make the workflow",
         "Have the audit run every night",
         "Make the cluster's credential",
+        "Write the secrets",
     }
     assert changes(run) == {*mended, "deliver images", "audit", "Let teams run what they may"}
     assert sorted(awx.names("job_templates")) == sorted([*TEMPLATES, "renamed by hand"])
@@ -169,6 +206,7 @@ def test_another_run_mends_what_differs_and_nothing_else(ansible: Ansible, awx: 
     assert nodes["onboard"]["unified_job_template"] == onboard["id"]
     assert awx.names("schedules") == [NIGHTLY]
     assert awx.one("credentials", "avi.egress")["inputs"]["bearer_token"] == "renewed"
+    assert awx.one("credentials", SECRETS)["inputs"] == {PUSHING: "hidden-too"}
 
 
 def test_a_template_has_what_its_options_name(awx: AwxServer) -> None:
@@ -176,9 +214,20 @@ def test_a_template_has_what_its_options_name(awx: AwxServer) -> None:
     granted = awx.objects.role("workflow_job_templates", awx.one("workflow_job_templates", WORKFLOW)["id"], "execute")
 
     assert images["execution_environment"] == awx.one("execution_environments", "builder")["id"]
-    assert sorted(awx.related("job_templates", images["name"], "credentials")) == ["avi.egress", "registry"]
+    assert sorted(awx.related("job_templates", images["name"], "credentials")) == ["avi.egress", SECRETS, "registry"]
     assert awx.related("job_templates", AUDIT, "notification_templates_error") == ["pager"]
     assert [team["name"] for team in awx.objects.role_members(granted, "teams")] == ["green"]
+
+
+def test_another_name_among_the_secrets_makes_their_type_anew(ansible: Ansible, awx: AwxServer) -> None:
+    two = {PUSHING: "hidden-too", "pin": "hidden-word"}
+
+    run = play(ansible, awx, "-vvv", egress_awx_templates=[], egress_awx_secrets=two)
+
+    assert run.failure == ""
+    assert "hidden-" not in run.output
+    assert [field["id"] for field in awx.one("credential_types", SECRETS)["inputs"]["fields"]] == [PUSHING, "pin"]
+    assert awx.one("credentials", SECRETS)["inputs"] == two
 
 
 def test_removal_takes_what_was_made_and_leaves_the_rest(ansible: Ansible, awx: AwxServer) -> None:
@@ -189,5 +238,6 @@ def test_removal_takes_what_was_made_and_leaves_the_rest(ansible: Ansible, awx: 
     assert left == {"job_templates": ["renamed by hand"], "workflow_job_templates": [], "schedules": []}
     assert [awx.names(endpoint) for endpoint in ("projects", "inventories", "hosts")] == [[], [], []]
     assert awx.names("credentials") == ["registry"]
+    assert SECRETS not in awx.names("credential_types")
     assert awx.names("execution_environments") == ["builder"]
     assert awx.names("organizations") == ["Default"]

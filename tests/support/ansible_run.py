@@ -28,6 +28,8 @@ class Run:
     stats: dict[str, int]
     custom_stats: dict[str, Any]
     """What ``set_stats`` gave to whoever runs a workflow."""
+    output: str
+    """All that the program printed."""
 
     def result(self, task: str) -> dict[str, Any]:
         """The last result of the task whose name ends so."""
@@ -62,7 +64,7 @@ class Ansible:
             for task in play["tasks"]
             if HOST in task["hosts"]
         ]
-        return Run(tasks, report["stats"][HOST], report["global_custom_stats"])
+        return Run(tasks, report["stats"][HOST], report["global_custom_stats"], done.stdout + done.stderr)
 
     def tasks(
         self,

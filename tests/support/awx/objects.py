@@ -11,7 +11,7 @@ from typing import Any, Iterator, Mapping
 
 import yaml
 
-from . import schedules, surveys
+from . import credential_types, schedules, surveys
 from .kinds import CASCADING, KINDS, MANAGED_TYPES, UNIFIED, Kind
 
 ENCRYPTED = "$encrypted$"
@@ -223,11 +223,17 @@ class Objects:
             kept = {name: before["inputs"].get(name) for name, value in whole["inputs"].items() if value == ENCRYPTED}
             fields["inputs"] = {**fields["inputs"], **kept}
 
-    def _judge_credential_type(self, endpoint: str, _whole: Object, fields: Object, before: Object | None) -> None:
-        if endpoint != "credential_types" or before is None:
+    def _judge_credential_type(self, endpoint: str, whole: Object, fields: Object, before: Object | None) -> None:
+        if endpoint != "credential_types":
             return
-        if before["managed"]:
+        if before and before["managed"]:
             raise Refused(403, {"detail": "Modifications not allowed for managed credential types"})
+        if error := credential_types.inputs_error(whole["inputs"]):
+            raise bad("inputs", error)
+        if error := credential_types.injectors_error(whole["injectors"], whole["inputs"]):
+            raise bad("injectors", error)
+        if before is None:
+            return
         if "inputs" in fields and fields["inputs"] != before["inputs"] and self._credentials_of(before["id"]):
             raise Refused(
                 403, {"detail": "Modifications to inputs are not allowed for credential types that are in use"}

@@ -15,11 +15,17 @@ RULE = "DTSTART:20260101T020000Z RRULE:FREQ=DAILY;INTERVAL=1"
 NEEDED: dict[str, Any] = {"name": "new", "unified_job_template": 2}
 TEMPLATE: dict[str, Any] = {"name": "new", "project": 1, "inventory": 1, "playbook": "playbooks/audit.yml"}
 CREDENTIAL: dict[str, Any] = {"name": "new", "organization": 1, "credential_type": 1}
+FIELD: dict[str, Any] = {"id": "pin", "label": "PIN", "type": "string", "secret": True}
+OWN_TYPE: dict[str, Any] = {"name": "own", "kind": "cloud", "inputs": {"fields": [FIELD]}, "injectors": {}}
+
+
+def own_type(*fields: dict[str, Any]) -> dict[str, Any]:
+    return {**OWN_TYPE, "inputs": {"fields": list(fields)}}
 
 
 @pytest.fixture
 def awx() -> AwxServer:
-    """One organization, inventory, project (1) and job template (2) with a survey and a credential."""
+    """One organization, inventory, project (1) and job template (2) with a survey and a credential, and an own type."""
     server = AwxServer(["playbooks/audit.yml"])
     for path, body in (
         ("organizations", {"name": "Default"}),
@@ -32,6 +38,8 @@ def awx() -> AwxServer:
         ("credentials", {**CREDENTIAL, "name": "second"}),
         ("job_templates/2/credentials", {"id": 1}),
         ("schedules", {**NEEDED, "name": "nightly", "rrule": RULE}),
+        ("credential_types", {**OWN_TYPE, "name": "used", "injectors": {"extra_vars": {"pin": "{{ pin }}"}}}),
+        ("credentials", {"name": "pin", "organization": 1, "credential_type": 5, "inputs": {"pin": "0000"}}),
     ):
         status, answer = server.answer("POST", f"/api/v2/{path}/", body)
         assert status < 300, answer
@@ -67,6 +75,22 @@ def survey(*questions: dict[str, Any]) -> dict[str, Any]:
         ("POST", "job_templates/2/credentials/", {"id": 2}, 400, "Cannot assign multiple"),
         ("POST", "job_templates/2/credentials/", {"id": "second"}, 400, '"id" field must be an integer'),
         ("DELETE", "credential_types/1/", {}, 403, "managed"),
+        ("PATCH", "credential_types/1/", {"description": "mine"}, 403, "managed"),
+        ("POST", "credential_types/", {**OWN_TYPE, "kind": "ssh"}, 400, '"ssh" is not a valid choice'),
+        ("POST", "credential_types/", own_type({"id": "a-b", "label": "A"}), 400, "'a-b' does not match"),
+        ("POST", "credential_types/", own_type({"id": "tower", "label": "A"}), 400, "reserved field name"),
+        ("POST", "credential_types/", own_type(FIELD, FIELD), 400, "field IDs must be unique (pin)"),
+        ("POST", "credential_types/", own_type({"id": "a"}), 400, "'label' is a required property"),
+        ("POST", "credential_types/", own_type({**FIELD, "type": "text"}), 400, "'text' is not one of"),
+        ("POST", "credential_types/", own_type({**FIELD, "type": "boolean"}), 400, "secret not allowed for boolean"),
+        ("POST", "credential_types/", own_type({**FIELD, "secret": "yes"}), 400, "'yes' is not of type 'bool'"),
+        ("POST", "credential_types/", own_type({**FIELD, "hidden": True}), 400, "'hidden'"),
+        ("POST", "credential_types/", {**OWN_TYPE, "injectors": {"vars": {}}}, 400, "'vars'"),
+        ("POST", "credential_types/", {**OWN_TYPE, "injectors": {"extra_vars": {"a b": "c"}}}, 400, "'a b' does not"),
+        ("POST", "credential_types/", {**OWN_TYPE, "injectors": {"env": {"A": "{{ b }}"}}}, 400, "undefined field"),
+        ("POST", "credential_types/", {**OWN_TYPE, "injectors": {"env": {"A": "{{ b"}}}, 400, "Syntax error"),
+        ("PATCH", "credential_types/5/", {"inputs": {"fields": []}, "injectors": {}}, 403, "types that are in use"),
+        ("DELETE", "credential_types/5/", {}, 403, "in use cannot be deleted"),
         ("POST", "schedules/", {**NEEDED, "rrule": "RRULE:FREQ=DAILY;INTERVAL=1"}, 400, "Valid DTSTART required"),
         ("POST", "schedules/", {**NEEDED, "rrule": RULE.removesuffix(";INTERVAL=1")}, 400, "INTERVAL required"),
         ("POST", "schedules/", {**NEEDED, "rrule": RULE, "extra_data": {"x": "1"}}, 400, "x are not allowed on launch"),
