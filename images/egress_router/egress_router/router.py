@@ -232,8 +232,12 @@ class Router:
         """Whether nothing that comes by the wire calls for a look at the rest, whose time has not come yet."""
         if self._reason is not None or time.monotonic() >= self._next_look:
             return False
-        self._watch()
-        return self._proof.ask_gateway()
+        try:
+            self._watch()
+            return self._proof.ask_gateway()
+        except OSError:
+            # As of an uplink that went down, which the look at everything calls by its name.
+            return False
 
     def _down_with(self, fault: Fault) -> float:
         """Serve no more for the sake of a fault; seconds until that should be looked at again."""
