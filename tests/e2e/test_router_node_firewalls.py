@@ -13,7 +13,7 @@ import pytest
 from tests.support.capture import inside
 from tests.support.router_lab.bridge import enslave
 from tests.support.router_lab.lab import Lab
-from tests.support.router_lab.namespaces import run
+from tests.support.router_lab.namespaces import run, tables
 from tests.support.router_lab.net import Net, both_families
 from tests.support.router_lab.node import Node
 from tests.support.router_lab.node_firewalls import (
@@ -61,7 +61,7 @@ def test_it_serves_by_a_bridge_whose_frames_meet_the_nodes_firewall(
 @both_families
 def test_each_of_these_firewalls_bites_what_the_node_forwards(net: Net, lab: Lab, node: Node) -> None:
     """Else nothing would be shown by passing it: the same packets, handed to the node as a pod network hands them."""
-    pod = lab.forwarded_by(node)
+    pod = lab.forwarded_by(node, net.source)
     assert [leaves_unchanged(lab, node, pod, source) for source in (net.source, net.client)] == [True, True]
     for name, rules in FIREWALLS.items():
         if name == "ICMPv6 dropped in input" and net.version == 4:
@@ -70,6 +70,20 @@ def test_each_of_these_firewalls_bites_what_the_node_forwards(net: Net, lab: Lab
         source = net.client if name == "masquerade by pod subnet" else net.source
         assert not leaves_unchanged(lab, node, pod, source), name
         nft(node, "flush ruleset")
+
+
+@pytest.mark.parametrize("mode", ["lan", "routed"])
+@both_families
+def test_what_another_pod_sends_with_the_source_is_dropped(net: Net, lab: Lab, pod: Pod, node: Node, mode: str) -> None:
+    """A container with NET_RAW can do that; it goes by the node's stack. What it sends as itself is left alone."""
+    lab.add_gateway()
+    source, env = (net.source, {}) if mode == "lan" else (net.routed, net.by_route())
+    other = lab.forwarded_by(node, source)
+    assert [leaves_unchanged(lab, node, other, sender) for sender in (source, net.client)] == [True, True]
+    router = pod.start(**env).wait_ready()
+    assert [leaves_unchanged(lab, node, other, sender) for sender in (source, net.client)] == [False, True]
+    router.end()
+    assert tables(node.name) == set()
 
 
 def leaves_unchanged(lab: Lab, node: Node, namespace: str, source: str) -> bool:

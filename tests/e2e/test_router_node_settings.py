@@ -100,6 +100,18 @@ def test_the_nodes_table_is_put_back_and_goes_at_sigterm(net: Net, lab: Lab, pod
     lab.assert_no_other_source()
 
 
+@ipv6
+def test_the_nodes_guard_is_put_back(net: Net, pod: Pod, node: Node) -> None:
+    """The address is held meanwhile, and clients are served on."""
+    router = pod.start().wait_ready()
+    (table,) = tables(node.name)
+    run("ip", "netns", "exec", node.name, "nft", "delete", "table", "inet", table)
+    router.wait_log("data path repaired: node's tables")
+    run("ip", "netns", "exec", node.name, "nft", "list", "table", "inet", table)
+    assert pod.ask().split()[0] == net.source
+    assert pod.metric("egress_router_claims_total") == 1
+
+
 @both_families
 def test_node_answers_for_the_one_address_only(net: Net, lab: Lab, pod: Pod, node: Node) -> None:
     """Not for BRIDGE_IP_ADDR either, which another may have on this LAN."""

@@ -24,7 +24,7 @@ from egress_router.digest import sha256_hex
 from egress_router.family import IPV4, IPV6, Address
 from egress_router.namespace import Namespace
 from egress_router.netlink import NetlinkError
-from egress_router.relay import RelayTable, remove_orphans
+from egress_router.relay import RelayTables, remove_orphans
 from egress_router.relay_rules import Relay
 from egress_router.routes import destination, hops
 from egress_router.ruleset import EGRESS_INTERFACE, MARK
@@ -95,7 +95,7 @@ class Link:
         self._pod = pod.netlink()
         # Kept for withdrawal and repair: both need a way into the node's namespace.
         self._node = node.netlink()
-        self._relay = RelayTable(node, self._name)
+        self._relay = RelayTables(node, self._name)
 
     def is_held(self) -> bool:
         """Whether the veth is there, is this pod's own, and the node passes frames between it and the LAN."""
@@ -223,7 +223,7 @@ class Link:
 
     def _relay_piece(self, path: Path) -> _Piece:
         relay = self._relay_for(path)
-        return _Piece("node's table", lambda: self._relay.is_intact(relay), lambda: self._relay.load(relay))
+        return _Piece("node's tables", lambda: self._relay.is_intact(relay), lambda: self._relay.load(relay))
 
     @staticmethod
     def _put(pieces: Iterable[_Piece]) -> list[str]:

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The nftables table by which a node passes frames between its uplink and a router's link, in the language of nft(8).
+"""The nftables tables by which a node passes frames between its uplink and a router's link, in the language of nft(8).
 
 Pure: values in, scripts out. All that goes into a script is a parsed address, or a name or MAC address of the kernel's.
 
-The table is of the family ``netdev``: its chains see a frame as it comes in by one interface, before the node's own
+One table is of the family ``netdev``: its chains see a frame as it comes in by one interface, before the node's own
 bridge filters, firewall, NAT, reverse path filter and routes, none of which it ever meets.
 
 ``out``  from the link: only frames of the uplink's MAC address and of EGRESS_SOURCE, by the uplink; all else is dropped
 ``in``   from the uplink: packets to EGRESS_SOURCE into the link; the node never sees them. What stations ask and tell
          about EGRESS_SOURCE, and what its next hops tell about themselves, goes to both.
 ``ports``  from the ports of an uplink that is a bridge: the same packets.
+
+The other one is of the family ``inet``, since no packet of EGRESS_SOURCE is ever forwarded by the node's stack:
+
+``guard``  what comes from elsewhere than the LAN with EGRESS_SOURCE, as from a pod with NET_RAW, is dropped.
 
 A routed EGRESS_SOURCE is nobody's neighbour on the LAN: packets leave as the node's own do, to a gateway that the
 node's kernel finds, and nothing is said about the address.
@@ -32,16 +36,17 @@ from egress_router.ruleset import Json
 
 # As ``link.host_interface_name`` makes them.
 _LINK_NAME: Final = re.compile(r"av[0-9a-f]{8}")
+_FAMILIES: Final = ("netdev", "inet")
 _NEIGHBOURS: Final = "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }"
 
 
 @dataclass(frozen=True)
 class Relay:
-    """All that the table depends on.
+    """All that the tables depend on.
 
-    ``link``: the name of the link's end on the node, and of the table. ``uplink``: its name. ``uplink_index``: two that
-    had the same name one after the other differ in it. ``mac``: the uplink's, as in ``02:00:00:00:00:01``, and so that
-    of the link's end in the pod. ``next_hops``: stations of the LAN that the router sends frames to, sorted.
+    ``link``: the name of the link's end on the node, and of the tables. ``uplink``: its name. ``uplink_index``: two
+    that had the same name one after the other differ in it. ``mac``: the uplink's, as in ``02:00:00:00:00:01``, and
+    so that of the link's end in the pod. ``next_hops``: stations of the LAN that the router sends frames to, sorted.
     ``gateway``: of a routed source, which has no such stations; None for one on the LAN. ``entrances``: other
     interfaces by which packets to a routed source come in. ``ports``: of the uplink, if it is a bridge.
     """
@@ -58,12 +63,12 @@ class Relay:
 
 
 def load(relay: Relay) -> str:
-    """A script that replaces the table in one transaction."""
+    """A script that replaces both tables in one transaction."""
     return _script(relay.link, relay)
 
 
 def trial(relay: Relay) -> str:
-    """A script by which a kernel shows whether it can load the table, while there is no link yet: not to be run."""
+    """A script by which a kernel shows whether it can load the tables, while there is no link yet: not to be run."""
     return _script(relay.link, replace(relay, link=relay.uplink))
 
 
@@ -75,7 +80,7 @@ def _script(table: str, relay: Relay) -> str:
     leave = "fwd to" if relay.gateway is None else f"fwd {ip} to {relay.gateway} device"
     # By another interface it is addressed to that one.
     enter = f"ether daddr set {relay.mac} fwd to" if relay.entrances else "fwd to"
-    names = ", ".join(f'"{name}"' for name in (relay.uplink, *relay.entrances))
+    names = _names(relay.uplink, *relay.entrances)
     devices = f"devices = {{ {names} }}" if relay.entrances else f"device {names}"
     return f"""
 {remove(table)}
@@ -94,6 +99,15 @@ table netdev {table} {{
   }}
 {_at_ports(relay, ip)}
 }}
+table inet {table} {{
+  chain guard {{
+    type filter hook forward priority -300; policy accept
+    iifname {{ {names} }} accept
+    # With br_netfilter, what one of the node's bridges passes on to another station comes by here, too.
+    meta oifkind "bridge" oifname != {{ {names} }} accept
+    {ip} saddr {relay.source} drop
+  }}
+}}
 """
 
 
@@ -104,38 +118,50 @@ def _at_ports(relay: Relay, ip: str) -> str:
     """
     if not relay.ports:
         return ""
-    names = ", ".join(f'"{name}"' for name in relay.ports)
     return f"""
   chain ports {{
-    type filter hook ingress devices = {{ {names} }} priority -300; policy accept
+    type filter hook ingress devices = {{ {_names(*relay.ports)} }} priority -300; policy accept
     ether daddr {relay.mac} {ip} daddr {relay.source} fib daddr type != local fwd to "{relay.link}"
   }}"""
 
 
 def remove(table: str) -> str:
-    """A script that removes a table, whether or not it is there. Adding first makes the deletion work in any case."""
-    return f"add table netdev {table}\ndelete table netdev {table}"
+    """A script that removes both tables, if they are there. Adding first makes the deletion work in any case."""
+    return "\n".join(f"{what} table {family} {table}" for family in _FAMILIES for what in ("add", "delete"))
 
 
-def listing(table: str) -> str:
-    """A script that reads a whole table back."""
-    return f"list table netdev {table}"
+def listings(table: str) -> list[str]:
+    """Scripts that read the tables back, that which passes frames first: libnftables lists one at a time."""
+    return [f"list table {family} {table}" for family in _FAMILIES]
 
 
 def listing_of_all() -> str:
-    """A script that reads the names of all tables of the family back, as JSON."""
-    return "list tables netdev"
+    """A script that reads the names of all tables back, as JSON."""
+    return "list tables"
 
 
-def handles_in(listed: Json) -> dict[str, int]:
-    """The handles of routers' tables in ``listing_of_all``'s answer, by the name of the link that each is for."""
+@dataclass(frozen=True)
+class Handle:
+    """A table of a router's, by its number, which no other gets: ``link`` is the name of the link that it is for."""
+
+    family: str
+    link: str
+    number: int
+
+
+def handles_in(listed: Json) -> list[Handle]:
+    """The routers' tables in ``listing_of_all``'s answer."""
     tables = (item["table"] for item in listed.get("nftables", ()) if "table" in item)
-    return {table["name"]: table["handle"] for table in tables if _LINK_NAME.fullmatch(table["name"])}
+    return [
+        Handle(table["family"], table["name"], table["handle"])
+        for table in tables
+        if table["family"] in _FAMILIES and _LINK_NAME.fullmatch(table["name"])
+    ]
 
 
-def remove_exactly(handle: int) -> str:
+def remove_exactly(table: Handle) -> str:
     """A script that removes a table, and no other that got the same name since it was listed."""
-    return f"delete table netdev handle {handle}"
+    return f"delete table {table.family} handle {table.number}"
 
 
 def _talk(relay: Relay) -> tuple[Iterable[str], Iterable[str]]:
@@ -178,6 +204,10 @@ def _target(operator: str, address: Address) -> str:
 
 def _copy(relay: Relay) -> str:
     return f'dup to "{relay.link}" accept'
+
+
+def _names(*interfaces: str) -> str:
+    return ", ".join(f'"{name}"' for name in interfaces)
 
 
 def _lines(rules: Iterable[str]) -> str:

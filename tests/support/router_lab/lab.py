@@ -99,14 +99,14 @@ class Lab:
         self._pods.append(pod)
         return pod
 
-    def forwarded_by(self, node: Node) -> str:
-        """A machine behind a node, whose stack forwards for it: with a pod's address, and with EGRESS_SOURCE."""
+    def forwarded_by(self, node: Node, source: str) -> str:
+        """A machine behind a node, whose stack forwards for it: with a pod's address, and with ``source``."""
         name = self.namespace("behind")
         self._ip(name, f"link add eth0 type veth peer name pods0 netns {node.name}")
         for namespace, interface in ((name, "eth0"), (node.name, "pods0")):
             self._ip(namespace, f"link set {interface} up")
         self.give(node.name, f"{self.net.pod}/{self.net.pods}", "pods0")
-        for address in (f"{self.net.client}/{self.net.pods}", f"{self.net.source}/{self.net.bits}"):
+        for address in (f"{self.net.client}/{self.net.pods}", f"{source}/{self.net.bits}"):
             self.give(name, address, "eth0")
         self._ip(name, f"route add default via {self.net.pod}")
         if self.net.version == 4:

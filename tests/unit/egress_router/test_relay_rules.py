@@ -31,9 +31,18 @@ def chain(relay: Relay, name: str) -> list[str]:
 
 
 @both
-def test_the_table_is_replaced_in_one_transaction(relay: Relay) -> None:
+def test_both_tables_are_replaced_in_one_transaction(relay: Relay) -> None:
     lines = relay_rules.load(relay).split("\n")
-    assert lines[1:4] == ["add table netdev av0", "delete table netdev av0", "table netdev av0 {"]
+    emptied = [f"{what} table {family} av0" for family in ("netdev", "inet") for what in ("add", "delete")]
+    assert lines[1:6] == [*emptied, "table netdev av0 {"]
+    assert "table inet av0 {" in lines
+
+
+@both
+def test_only_from_the_lan_may_the_source_be_forwarded(relay: Relay) -> None:
+    ip = {4: "ip", 6: "ip6"}[relay.source.version]
+    first, *_bridged, last = chain(replace(relay, entrances=("eth2",)), "guard")[1:]
+    assert (first, last) == ('iifname { "eth1", "eth2" } accept', f"{ip} saddr {relay.source} drop")
 
 
 @both
