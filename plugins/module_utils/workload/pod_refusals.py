@@ -24,7 +24,10 @@ LASTING_SECONDS = 5
 LONGEST_WORDS = 1024
 _SLACK = timedelta(seconds=1)
 """Conditions and Events tell whole seconds."""
-_PREAMBLE = re.compile(r"^(?:Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )")
+_PREAMBLE = re.compile(
+    r"^(?:\(combined from similar events\): )?(?:Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )"
+)
+"""What Kubernetes' controllers, and their recorder of Events, put before the API server's words."""
 
 
 @dataclass(frozen=True)

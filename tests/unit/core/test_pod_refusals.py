@@ -70,6 +70,15 @@ def test_of_words_that_changed_the_newest_are_told() -> None:
     assert told.message == f'pods "{NAME}" is forbidden: violates PodSecurity'
 
 
+def test_many_like_refusals_that_the_cluster_tells_as_one_keep_their_words() -> None:
+    """Its Events about one object become one after the tenth, each time with the newest words."""
+    found = controller("ReplicationController", message=rc_words("abcde"))
+    told = pod_refusals.refusal_of(
+        found, [], [event("(combined from similar events): Error creating: " + rc_words("bbbbb"))], NOW
+    )
+    assert told == Refusal(f'pods "{NAME}" is forbidden: {QUOTA}', is_lasting=True)
+
+
 @pytest.mark.parametrize(("since", "is_lasting"), [(-4, False), (-5, True), (30, False)])
 def test_what_may_pass_by_itself_does_not_end_a_wait_yet(since: float, is_lasting: bool) -> None:
     found = pod_refusals.refusal_of(controller("ReplicationController", message="x", since=since), [], [], NOW)
