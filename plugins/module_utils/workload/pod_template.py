@@ -13,6 +13,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "procMount": "Default",
     "restartPolicy": "Always",
     "schedulerName": "default-scheduler",
+    "scheme": "HTTP",
     "successThreshold": 1,
     "terminationMessagePath": "/dev/termination-log",
     "terminationMessagePolicy": "File",

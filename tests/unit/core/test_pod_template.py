@@ -16,7 +16,7 @@ from tests.support.observed import carried_out, running, served
 
 TEMPLATE = {
     "metadata": {"labels": {"name": "x"}},
-    "spec": {"containers": [{"name": "c", "env": [], "startupProbe": {}}], "volumes": []},
+    "spec": {"containers": [{"name": "c", "env": [], "startupProbe": {"httpGet": {"port": 4}}}], "volumes": []},
 }
 FOREIGN: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     (("spec",), {"initContainers": [{"name": "root", "securityContext": {"privileged": True}}]}),
@@ -61,6 +61,7 @@ def test_what_the_server_adds_is_no_difference() -> None:
     (container,) = spec["containers"]
     container.update(terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File", resources={})
     container["startupProbe"]["successThreshold"] = 1
+    container["startupProbe"]["httpGet"]["scheme"] = "HTTP"
     assert is_exact(TEMPLATE, observed)
 
 
