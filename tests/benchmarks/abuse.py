@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_POD_ANNOTATION, SERVICE
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from rich.console import Console
@@ -41,6 +42,8 @@ PROBES = 10
 FLIPS_PER_SECOND = 100
 STEADY_SECONDS = 10.0
 CREATORS = 4
+FILLING = "x" * 250_000
+"""Of 256 KiB that all annotations of an object may have together."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,18 @@ class Phase:
 @dataclass(frozen=True)
 class Results:
     services: int
+    filled: int
+    """Services with long annotations."""
     cores: int
     phases: list[Phase]
     requests_when_refused: float
     """In the steady state, in STEADY_SECONDS."""
     requests_when_stopped: float
     """The same while the brake holds a mass of releases."""
+    filled_megabytes: float
+    """Of the controller's process at its peak, once it leads and knows the services with long annotations."""
     memory_megabytes: float
-    """Of the controller's process at its peak."""
+    """The same in the end."""
 
 
 class Abuse:
@@ -122,7 +129,22 @@ class Abuse:
             self._green.annotate("flipped", f'{{"destination_ip": "10.10.10.200", "hm_port": "never-{number}"}}')
 
 
-def measure(services: int) -> Results:
+def fill(cluster: KubeClient, count: int) -> None:
+    """Services of a project that takes no part, with long annotations; half of them ask for egress nevertheless."""
+    world = World(cluster)
+    world.add_namespace(world.namespace)
+    body = {"spec": {"ports": [{"port": 80}]}}
+
+    def create(number: int) -> None:
+        annotations = {"filling": FILLING} if number % 2 else {EGRESS_POD_ANNOTATION: FILLING}
+        metadata = {"name": f"s{number}", "namespace": world.namespace, "annotations": annotations}
+        cluster.create(SERVICE, {**body, "metadata": metadata})
+
+    with ThreadPoolExecutor(CREATORS) as threads:
+        list(threads.map(create, range(count)))
+
+
+def measure(services: int, filled: int) -> Results:
     """The whole run."""
     urllib3.disable_warnings()
     ensure(KUBERNETES, _say)
@@ -133,18 +155,24 @@ def measure(services: int) -> Results:
             server.start()
             cluster = KubeClient(Connection(host=server.host, api_key=ADMIN_TOKEN, validate_certs=False))
             define(cluster, CRDS)
+            _say(f"{filled} services with long annotations")
+            fill(cluster, filled)
             kubeconfig = install_account(server, cluster, Path(folder))
             controller = ControllerProcess(kubeconfig, Path(folder) / "controller.log", "measured", "--release-grace=3")
             controller.start()
             wait_for("it to lead", lambda: controller.leads, LEADS_SECONDS)
-            return _phases(Abuse(World(cluster), controller, services), controller, services)
+            known = controller.peak_megabytes()
+            phases, refused, stopped = _phases(Abuse(World(cluster), controller, services), services)
+            cores, peak = os.cpu_count() or 1, controller.peak_megabytes()
+            return Results(services, filled, cores, phases, refused, stopped, known, peak)
         finally:
             if controller:
                 controller.end()
             server.stop()
 
 
-def _phases(abuse: Abuse, controller: ControllerProcess, services: int) -> Results:
+def _phases(abuse: Abuse, services: int) -> tuple[list[Phase], float, float]:
+    """The phases, and how many requests there were with refused services and with stopped releases."""
     phases = [abuse.probe("nothing")]
     _say(f"{services} services, and {FLIPS_PER_SECOND} changes a second of another")
     with abuse.asking():
@@ -155,8 +183,7 @@ def _phases(abuse: Abuse, controller: ControllerProcess, services: int) -> Resul
     with abuse.deleting():
         phases.append(abuse.probe(f"deletes {services} services"))
     phases.append(abuse.probe("has its releases stopped"))
-    stopped = abuse.steady()
-    return Results(services, os.cpu_count() or 1, phases, refused, stopped, controller.peak_megabytes())
+    return phases, refused, abuse.steady()
 
 
 def show(results: Results, console: Console) -> None:
@@ -168,7 +195,8 @@ def show(results: Results, console: Console) -> None:
     console.print(table)
     console.print(
         f"requests in {STEADY_SECONDS:.0f} s: {results.requests_when_refused:.0f} with refused services, "
-        f"{results.requests_when_stopped:.0f} with stopped releases; {results.memory_megabytes:.0f} MB at its peak"
+        f"{results.requests_when_stopped:.0f} with stopped releases; {results.memory_megabytes:.0f} MB at its peak, "
+        f"{results.filled_megabytes:.0f} MB with {results.filled} services of long annotations and nothing else"
     )
 
 
@@ -179,7 +207,8 @@ def _say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.abuse", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--services", type=int, default=2000, help="how many the project asks for (2000)")
-    return command.run(parser, lambda given: measure(given.services), show)
+    parser.add_argument("--filled", type=int, default=1000, help="how many another has filled with long text (1000)")
+    return command.run(parser, lambda given: measure(given.services, given.filled), show)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ def load_json(text: str, subject: str, annotation: str) -> dict[str, Any]:
         raise InvalidAnnotation(subject, f"{annotation}{where}", value, expected)
 
     if len(text) > MAX_LENGTH:
-        refuse(text, f"it has {len(text)} characters, at most {MAX_LENGTH} are read")
+        # How long must not be told: the controller keeps no more of it than shows that it is too long.
+        refuse(text, f"it is too long; at most {MAX_LENGTH} characters are read")
     value = _parse(text, refuse)
     if isinstance(value, str):
         refuse(text, "it is JSON inside a JSON string; take one quoting away")

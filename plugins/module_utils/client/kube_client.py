@@ -27,8 +27,10 @@ TOO_MANY_REQUESTS = 429
 Timeouts = Mapping[str, float]
 """``connect``, ``read`` (between bytes), or ``total``, in seconds: those of ``urllib3.Timeout``."""
 
-LIST_PAGE_SIZE = 1000
-"""A page is in memory whole, each object several times as large as what is kept of it."""
+LIST_PAGE_SIZE = 250
+"""Objects of a page at most. It is in memory whole, each object several times as large as what is kept of it."""
+LONGEST_PAGE = 8 * 1024 * 1024
+"""Bytes: a page of more than one object that turns out to be longer is put away and asked for in halves."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ class KubeClient:
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": LIST_PAGE_SIZE}
         items: list[Any] = []
         while True:
-            page = self._request("GET", resource.path(namespace), resource, query)
+            page = self._page(resource, namespace, query)
+            if page is None:
+                continue
             items += (keep(typed(item, resource)) for item in page.get("items") or ())
             metadata = page["metadata"]
             if not metadata.get("continue"):
@@ -184,6 +188,20 @@ class KubeClient:
         except NotFound:
             return False
         return any(item["name"] == resource.plural for item in found.get("resources") or ())
+
+    def _page(self, resource: Resource, namespace: str | None, query: dict[str, Any]) -> KubeObject | None:
+        """One page of a list; None if it is too long, and ``limit`` halved for another try."""
+        response = self._send("GET", resource.path(namespace), query, None, None, {"total": REQUEST_TIMEOUT_SECONDS})
+        self._check(response, "GET", resource)
+        text = response.read(LONGEST_PAGE)
+        rest = response.read(1)
+        if rest and query["limit"] > 1:
+            response.close()
+            query["limit"] //= 2
+            return None
+        if len(text) < LONGEST_PAGE // 4:
+            query["limit"] = min(LIST_PAGE_SIZE, 2 * query["limit"])
+        return json.loads(text + rest + response.read())  # type: ignore[no-any-return]
 
     def _request(
         self,

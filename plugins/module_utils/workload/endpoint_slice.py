@@ -13,6 +13,10 @@ from ..api.resources import ENDPOINT_SLICE, MANAGER, KubeObject
 from . import manifests, placement
 from .pods import is_finished
 
+SERVED_LABEL = "kubernetes.io/service-name"
+"""Of an EndpointSlice: the Service that it is of."""
+MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
+
 
 def endpoint_slice(
     service: EgressService, ports: Sequence[Mapping[str, Any]], pods: Sequence[KubeObject]
@@ -23,8 +27,8 @@ def endpoint_slice(
     """
     head = manifests.part(ENDPOINT_SLICE, service, placement.in_project(service.namespace, service.name))
     head["metadata"]["labels"] |= {
-        "kubernetes.io/service-name": service.name,
-        "endpointslice.kubernetes.io/managed-by": MANAGER,
+        SERVED_LABEL: service.name,
+        MANAGED_BY_LABEL: MANAGER,
     }
     found = [(pod, _address(pod, service.ip_family)) for pod in pods if not is_finished(pod)]
     return {

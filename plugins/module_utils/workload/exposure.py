@@ -89,16 +89,14 @@ def is_own(policy: KubeObject) -> bool:
     """Whether a NetworkPolicy can be an egress pod's own, and selects that pod alone: it widens no other's."""
     name: str = policy["metadata"]["name"]
     selector: Any = (policy.get("spec") or {}).get("podSelector")
-    return _is_named_as_own(policy) and bool(selector == {"matchLabels": {NAME_LABEL: name}})
+    return is_named_as_own(policy) and bool(selector == {"matchLabels": {NAME_LABEL: name}})
 
 
-def trimmed(policy: KubeObject) -> KubeObject:
+def outline(policy: KubeObject) -> KubeObject:
     """Of a policy that is no egress pod's own, what ``widening`` asks for: a project may have many, and long ones.
 
     A podSelector that is too long to be kept counts as one that selects all pods.
     """
-    if _is_named_as_own(policy):
-        return policy
     metadata, spec = policy["metadata"], policy.get("spec") or {}
     selector = spec.get("podSelector") or {}
     kept = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion") if key in metadata}
@@ -126,7 +124,8 @@ def external_ips(services: Iterable[KubeObject], addresses: Iterable[str]) -> It
                 yield f"{service['metadata']['namespace']}/{service['metadata']['name']}", address
 
 
-def _is_named_as_own(policy: KubeObject) -> bool:
+def is_named_as_own(policy: KubeObject) -> bool:
+    """Whether a NetworkPolicy has the name and the label of an egress pod's own."""
     name: str = policy["metadata"]["name"]
     return name.endswith(egress_pod_name("")) and (policy["metadata"].get("labels") or {}).get(NAME_LABEL) == name
 

@@ -16,11 +16,14 @@ from ..api.resources import (
     KubeObject,
 )
 
+CONDITIONS = (READY_CONDITION, SERVED_CONDITION, REACHABLE_CONDITION, WIDENED_CONDITION)
+"""The types of all that a Service may say."""
+
 
 def service_conditions(condition: Condition | None, sources: Sequence[str] = ()) -> dict[str, Condition | None]:
     """What a Service says, by type: whether it is ready (None: not a word), and once it was, with which addresses."""
     if condition is None:
-        return dict.fromkeys((READY_CONDITION, SERVED_CONDITION, REACHABLE_CONDITION, WIDENED_CONDITION))
+        return dict.fromkeys(CONDITIONS)
     served = {SERVED_CONDITION: _served(sources)} if condition.ready else {}
     return {READY_CONDITION: condition, **served}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import EgressPods, trimmed, widened, widening
+from ansible_collections.avi.egress.plugins.module_utils.workload.exposure import EgressPods, outline, widened, widening
 from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES, audit
 
 HELD = {"bound_at": "2026-11-20T06:31:00Z", "released_at": None, "reason": None}
@@ -323,19 +323,19 @@ def test_a_policy_that_selects_by_another_label_of_the_pods_is_found() -> None:
 @pytest.mark.parametrize("own_rules", [False, True])
 @pytest.mark.parametrize("full", WIDENING + HARMLESS)
 def test_what_is_kept_of_a_policy_tells_as_much_as_the_whole(full: dict[str, Any], own_rules: bool) -> None:
-    kept = trimmed(full)
+    kept = outline(full)
 
     def of(policy: dict[str, Any]) -> list[str]:
         return list(widening([policy], EgressPods("green", "shop-avi-egress-pod", "green", own_rules)))
 
     assert of(kept) == of(full)
-    assert trimmed(kept) == kept
+    assert outline(kept) == kept
 
 
 def test_a_long_policy_is_kept_in_a_few_words() -> None:
     blocks = [{"ipBlock": {"cidr": "10.0.0.0/8"}}] * 9000
     values = [f"v{number}" for number in range(9000)]
-    kept = trimmed(policy([{"from": blocks}], {"matchExpressions": [{"key": "a", "operator": "In", "values": values}]}))
+    kept = outline(policy([{"from": blocks}], {"matchExpressions": [{"key": "a", "operator": "In", "values": values}]}))
     assert len(str(kept)) < 300
     assert list(widening([kept], EgressPods("green", "shop-avi-egress-pod", "green", False))) == ["p"]
 

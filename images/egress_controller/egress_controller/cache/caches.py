@@ -7,14 +7,12 @@ from __future__ import annotations
 import threading
 from typing import Hashable, Iterable, Protocol
 
-from ansible_collections.avi.egress.plugins.module_utils.api.conditions import find
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CLOUD_LABEL,
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
     EGRESS_LEASE,
     EGRESS_NETWORK,
-    EGRESS_POD_ANNOTATION,
     ENDPOINT_SLICE,
     EVENT,
     LIMIT_RANGE,
@@ -25,14 +23,12 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     NODE,
     POD,
     POD_DISRUPTION_BUDGET,
-    READY_CONDITION,
     REPLICATION_CONTROLLER,
     RESOURCE_QUOTA,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
     SERVICE_ACCOUNT,
     SERVICE_CIDR,
-    SOURCE_IPS_ANNOTATION,
     STATEFUL_SET,
     KubeObject,
     Resource,
@@ -44,13 +40,15 @@ from ansible_collections.avi.egress.plugins.module_utils.workload import exposur
 from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL, Place
 from ansible_collections.avi.egress.plugins.module_utils.workload.pod_refusals import FAILED_CREATE
 
+from egress_controller.cache import forms
 from egress_controller.cache.changed_locks import ChangedLocks
 from egress_controller.cache.cluster_networks import SeenNetworks
+from egress_controller.cache.forms import is_marked
 from egress_controller.cache.lock_cache import LockCache
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.cache.packed_lock import PackedLock
 from egress_controller.cache.written_leases import WrittenLeases
-from egress_controller.runtime.informer import AS_IT_IS, Form, Indexes, Informer, drop_managed_fields
+from egress_controller.runtime.informer import AS_IT_IS, Form, Indexes, Informer
 from egress_controller.runtime.outages import Outages
 
 BY_NAMESPACE = "namespace"
@@ -98,7 +96,7 @@ class Caches:
         self.lock_cache = LockCache()
         self.written_leases = WrittenLeases()
         self.nodes = self._informer(Selection(NODE))
-        self.namespaces = self._informer(Selection(NAMESPACE))
+        self.namespaces = self._informer(Selection(NAMESPACE), form=forms.NAMESPACES)
         self.clouds = self._informer(Selection(EGRESS_CLOUD))
         self.networks = self._informer(Selection(EGRESS_NETWORK))
         self.leases = self._informer(
@@ -109,17 +107,20 @@ class Caches:
             {BY_LEASE: _holder, BY_NETWORK: _network},
             Form(PackedLock.pack, PackedLock.unpack),
         )
-        self.services = self._informer(Selection(SERVICE), {BY_NAMESPACE: _marked_namespace})
+        self.services = self._informer(Selection(SERVICE), {BY_NAMESPACE: _marked_namespace}, forms.SERVICES)
         labelled = [part for part in PARTS if part is not NETWORK_POLICY]
-        self.parts = {part: self._informer(Selection(part, labels=NAME_LABEL)) for part in labelled}
+        self.parts = {
+            part: self._informer(Selection(part, labels=NAME_LABEL), form=forms.PARTS_OF_OURS) for part in labelled
+        }
         # Any policy may let somebody in to an egress pod, whatever its labels.
-        self.parts[NETWORK_POLICY] = self._informer(Selection(NETWORK_POLICY), {BY_NAMESPACE: _foreign}, TRIMMED)
-        self.failed_creates = self._informer(Selection(EVENT, fields=FAILED_CREATES), {BY_NAME: _about})
-        self._limits = [self._informer(Selection(limit), form=HEAD_ONLY) for limit in LIMITS]
-        self.slices = self._informer(Selection(ENDPOINT_SLICE, labels=f"{MANAGED_LABEL}={MANAGER}"))
-        self.accounts = self._informer(
-            Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL), {BY_CLOUD: _cloud, BY_NAMESPACE: _namespace}
-        )
+        self.parts[NETWORK_POLICY] = self._informer(Selection(NETWORK_POLICY), {BY_NAMESPACE: _foreign}, forms.POLICIES)
+        failed = Selection(EVENT, fields=FAILED_CREATES)
+        self.failed_creates = self._informer(failed, {BY_NAME: _about}, forms.FAILED_CREATES)
+        self._limits = [self._informer(Selection(limit), form=forms.HEADS) for limit in LIMITS]
+        managed = Selection(ENDPOINT_SLICE, labels=f"{MANAGED_LABEL}={MANAGER}")
+        self.slices = self._informer(managed, form=forms.PARTS_OF_OURS)
+        accounts = Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL)
+        self.accounts = self._informer(accounts, {BY_CLOUD: _cloud, BY_NAMESPACE: _namespace}, forms.ACCOUNTS)
 
     def start(self) -> None:
         for informer in self._static():
@@ -247,18 +248,10 @@ class Caches:
             wanted = set(self._uuids.values())
             for uuid in wanted - self._pods.keys():
                 pods = Selection(POD, fields=f"spec.serviceAccountName={account_name(uuid)}")
-                self._pods[uuid] = self._informer(pods, {BY_NAME_LABEL: _name_label})
+                self._pods[uuid] = self._informer(pods, {BY_NAME_LABEL: _name_label}, forms.PODS)
                 self._pods[uuid].start()
             for uuid in self._pods.keys() - wanted:
                 self._pods.pop(uuid).stop()
-
-
-def is_marked(service: KubeObject) -> bool:
-    """Whether a service asks for egress or still carries what is left of it: annotation or condition."""
-    annotations = service["metadata"].get("annotations") or {}
-    if EGRESS_POD_ANNOTATION in annotations or SOURCE_IPS_ANNOTATION in annotations:
-        return True
-    return find(service, READY_CONDITION) is not None
 
 
 def _marked_namespace(service: KubeObject) -> Hashable:
@@ -277,17 +270,6 @@ def _trim_node(node: KubeObject) -> None:
         del node[key]
     for key in metadata.keys() - {"name", "uid", "resourceVersion"}:
         del metadata[key]
-
-
-def _head(obj: KubeObject) -> KubeObject:
-    metadata = obj["metadata"]
-    kept = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")}
-    return {"kind": obj["kind"], "metadata": kept}
-
-
-HEAD_ONLY = Form(_head, lambda kept: kept)
-TRIMMED = Form(lambda policy: drop_managed_fields(exposure.trimmed(policy)), lambda kept: kept)
-"""NetworkPolicies, those that are no egress pod's own without what is never read."""
 
 
 def _about(event: KubeObject) -> Hashable:

@@ -44,8 +44,8 @@ from egress_controller.cache.caches import (
     LIMITS,
     PARTS,
     Caches,
-    is_marked,
 )
+from egress_controller.cache.forms import is_marked
 from egress_controller.cache.refused_services import RefusedServices
 from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.runtime.keys import Key, service_key

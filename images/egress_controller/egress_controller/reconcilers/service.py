@@ -43,6 +43,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Ob
 from egress_controller.cache.caches import BY_NAME_LABEL, BY_NAMESPACE, PARTS
 from egress_controller.cache.context import Context
 from egress_controller.cache.event_handlers import STATUS_DELAY_SECONDS
+from egress_controller.cache.forms import Outline
 from egress_controller.cache.waiting_services import WaitingServices
 from egress_controller.ipam.claims import Claims
 from egress_controller.ipam.conflicts import Conflicts, condition_with
@@ -94,7 +95,7 @@ class ServiceReconciler:
 
     def reconcile(self, key: Key) -> Result | None:
         service = self._caches.services.get(key.name, key.namespace)
-        if service is None:
+        if service is None or isinstance(service, Outline):
             # A deletion takes an address from the service: it is believed only when the server confirms it.
             service = self._client.get(SERVICE, key.name, key.namespace)
         if service is None or "deletionTimestamp" in service["metadata"]:
@@ -238,7 +239,7 @@ class ServiceReconciler:
 
     def _endpoint_slice(self, namespace: str, name: str, wanted: bool) -> KubeObject | None:
         cached = self._caches.endpoint_slice(namespace, name)
-        if cached or not wanted:
+        if not isinstance(cached, Outline) and (cached or not wanted):
             return cached
         return self._client.get(ENDPOINT_SLICE, egress_pod_name(name), namespace)
 
@@ -250,7 +251,7 @@ class ServiceReconciler:
 
         def part(resource: Resource) -> KubeObject | None:
             cached = self._caches.part(resource, place)
-            if cached or resource not in wanted:
+            if not isinstance(cached, Outline) and (cached or resource not in wanted):
                 return cached
             return self._client.get(resource, place.name, place.namespace)
 

@@ -13,7 +13,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     NETWORK_POLICY,
     KubeObject,
 )
-from ansible_collections.avi.egress.plugins.module_utils.workload import exposure
+from egress_controller.cache import forms
 from egress_controller.cache.event_handlers import EventHandlers
 from egress_controller.cache.refused_services import RefusedServices
 from egress_controller.cache.waiting_services import WaitingServices
@@ -52,7 +52,7 @@ class Calls:
         self._handlers.attach(caches)
 
     def of(self, event: str, policy: KubeObject) -> list[str]:
-        self._handlers.changed(NETWORK_POLICY, event, exposure.trimmed(policy))
+        self._handlers.changed(NETWORK_POLICY, event, forms.POLICIES.pack(policy))
         called = []
         while key := self._queue.get(0):
             self._queue.done(key)
