@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The cluster's own networks, as its nodes and Services show them: no destination may be in one.
+"""The cluster's own networks, as its nodes, Services and API servers show them: no destination may be in one.
 
 Of a node that is its own addresses and the networks that it gives its pods, never the LAN that it stands on, where
 destinations may be, too.
@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Iterable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from ..api import addresses
 from ..api.resources import KubeObject
@@ -43,6 +44,8 @@ class ClusterNetworks:
     """CIDRs of the Services' cluster IPs."""
     nodes: Mapping[str, NodeNetworks] = field(default_factory=dict)
     """By the node's name."""
+    api_servers: frozenset[str] = frozenset()
+    """Canonical addresses; those of a managed control plane are no node's."""
 
     def why_inside(self, address: str) -> str | None:
         """What a canonical address is in the cluster, in a few words; None if it may be outside."""
@@ -51,10 +54,11 @@ class ClusterNetworks:
         return next((what for key in keys if (what := self._index.get(key))), None)
 
     def told(self, ip_family: str) -> tuple[str, ...]:
-        """The networks of one family that a router is told of: those of Services, of pods and of nodes, merged."""
+        """The networks of one family that a router is told of: those of Services, API servers, pods and nodes."""
         pods = (cidr for node in self.nodes.values() for cidr in node.pods)
         hosts = (address for node in self.nodes.values() for address in node.addresses)
-        found = [cidr for cidrs in (self.services, pods, hosts) for cidr in _merged(cidrs, ip_family)]
+        inside = (self.services, self.api_servers, pods, hosts)
+        found = [cidr for cidrs in inside for cidr in _merged(cidrs, ip_family)]
         return tuple(found[:MAX_TOLD])
 
     @cached_property
@@ -73,6 +77,8 @@ class ClusterNetworks:
     def _named(self) -> Iterator[tuple[str, str]]:
         for cidr in self.services:
             yield cidr, f"in {cidr}, where the cluster's Services are"
+        for address in self.api_servers:
+            yield address, "an address of the cluster's API server"
         for node in self.nodes.values():
             for cidr in node.pods:
                 yield cidr, f"in {cidr}, where pods of the cluster are"
@@ -92,6 +98,18 @@ def service_cidrs(obj: KubeObject) -> tuple[str, ...]:
     return tuple(filter(None, map(_cidr, (obj.get("spec") or {}).get("cidrs") or ())))
 
 
+def api_server_addresses(endpoint_slice: KubeObject) -> frozenset[str]:
+    """The addresses in an EndpointSlice of the Service ``default/kubernetes``."""
+    told = (address for item in endpoint_slice.get("endpoints") or () for address in item.get("addresses") or ())
+    return frozenset(filter(None, map(_outside_address, told)))
+
+
+def api_server_at(url: str) -> frozenset[str]:
+    """The address in an API server's URL; none where that has a name."""
+    address = _outside_address(urlsplit(url).hostname or "")
+    return frozenset([address] if address else ())
+
+
 def common_network(network: str | None, address: str) -> str:
     """The smallest network that has another one (None: none yet) and a canonical address of its family.
 
@@ -109,6 +127,12 @@ def _annotated_pods(node: KubeObject) -> list[Any]:
         return []
     lists = found.values() if isinstance(found, dict) else ()
     return [cidr for item in lists for cidr in (item if isinstance(item, list) else [item])]
+
+
+def _outside_address(told: str) -> str | None:
+    """An address as others may have it: one like loopback is refused for what it is."""
+    address = addresses.canonical(told)
+    return address if address and not addresses.why_no_destination(address) else None
 
 
 def _cidr(told: object) -> str | None:

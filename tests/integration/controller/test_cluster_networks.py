@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""Nodes, pods and Services are no destinations, though nobody has named their networks anywhere."""
+"""Nodes, pods, Services and API servers are no destinations, though nobody has named their networks anywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import NODE
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import ENDPOINT_SLICE, NODE
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.support.controller_process import ControllerProcess
@@ -33,6 +33,26 @@ def node(world: World) -> Iterator[str]:
     yield world.name
     if world.cluster.get(NODE, world.name):
         world.cluster.delete_named(NODE, world.name)
+
+
+@pytest.fixture
+def api_server(world: World) -> Iterator[str]:
+    """The name of an EndpointSlice of one more API server, which a test makes; it is gone afterwards."""
+    yield world.name
+    world.cluster.delete_named(ENDPOINT_SLICE, world.name, "default")
+
+
+def add_api_server(cluster: KubeClient, name: str, address: str, family: str) -> None:
+    labels = {"kubernetes.io/service-name": "kubernetes"}
+    body = {
+        "apiVersion": ENDPOINT_SLICE.api_version,
+        "kind": ENDPOINT_SLICE.kind,
+        "metadata": {"name": name, "namespace": "default", "labels": labels},
+        "addressType": family,
+        "endpoints": [{"addresses": [address]}],
+        "ports": [{"name": "https", "port": 443}],
+    }
+    cluster.create(ENDPOINT_SLICE, body)
 
 
 def cluster_cidrs_told(world: World, name: str) -> str:
@@ -75,3 +95,26 @@ def test_a_node_that_joins_replaces_no_pod_and_takes_a_destination_away(
     wait_for("the pod's next change", lambda: "10.98.8.0/24" in cluster_cidrs_told(world, "shop"))
     world.cluster.delete_named(NODE, node)
     world.wait_served("there")
+
+
+def test_an_api_server_is_no_destination_where_no_node_has_its_address(
+    world: World, controller: ControllerProcess, api_server: str
+) -> None:
+    """A managed control plane, or a virtual address; the first is what the running one says of itself."""
+    its_own = world.cluster.get(ENDPOINT_SLICE, "kubernetes", "default")
+    assert its_own is not None
+    (at,) = its_own["endpoints"][0]["addresses"]
+    world.set_up()
+    world.serve("own", {"destination_ip": at})
+    told = world.wait_reason("own", "InvalidAnnotation")["message"]
+    assert told.endswith(
+        f"'{at}'; this is an address of the cluster's API server; name an application outside the cluster"
+    )
+    world.serve("managed", {"destination_ip": "2001:db8:97::7"}, ipFamilyPolicy="PreferDualStack")
+    wait_for("it to be judged", lambda: world.condition("managed"))
+    assert "API server" not in world.condition("managed")["message"]
+    add_api_server(world.cluster, api_server, "2001:db8:97::7", "IPv6")
+    wait_for("the API server to be seen", lambda: "cluster's API server" in world.condition("managed")["message"])
+    world.serve("beside", {"destination_ip": "10.99.0.8"})
+    world.wait_served("beside")
+    assert f"{at}/32" in cluster_cidrs_told(world, "beside").split(",")

@@ -37,6 +37,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
 from ansible_collections.avi.egress.plugins.module_utils.workload import exposure
+from ansible_collections.avi.egress.plugins.module_utils.workload.endpoint_slice import SERVED_LABEL
 from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL, Place
 from ansible_collections.avi.egress.plugins.module_utils.workload.pod_refusals import FAILED_CREATE
 
@@ -62,6 +63,8 @@ BY_NAME = "name"
 
 PARTS = (REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
 """What keeps a service's egress pods, all in one place: their controller, NetworkPolicy and disruption budget."""
+API_SERVERS = Selection(ENDPOINT_SLICE, "default", labels=f"{SERVED_LABEL}=kubernetes")
+"""Where the API servers say which addresses they have."""
 LIMITS = (RESOURCE_QUOTA, LIMIT_RANGE)
 """What may refuse a project's pods; only that it changed is of interest."""
 FAILED_CREATES = f"reason={FAILED_CREATE}" + "".join(
@@ -117,12 +120,14 @@ class Caches:
         failed = Selection(EVENT, fields=FAILED_CREATES)
         self.failed_creates = self._informer(failed, {BY_NAME: _about}, forms.FAILED_CREATES)
         self._limits = [self._informer(Selection(limit), form=forms.HEADS) for limit in LIMITS]
+        self._api_servers = self._informer(API_SERVERS, form=forms.API_SERVERS)
         managed = Selection(ENDPOINT_SLICE, labels=f"{MANAGED_LABEL}={MANAGER}")
         self.slices = self._informer(managed, form=forms.PARTS_OF_OURS)
         accounts = Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL)
         self.accounts = self._informer(accounts, {BY_CLOUD: _cloud, BY_NAMESPACE: _namespace}, forms.ACCOUNTS)
 
     def start(self) -> None:
+        self.seen_networks.reached_at(self._client.host)
         for informer in self._static():
             informer.start()
 
@@ -211,6 +216,7 @@ class Caches:
             self.failed_creates,
             *self._limits,
             self.slices,
+            self._api_servers,
             self.accounts,
         )
 
@@ -229,6 +235,8 @@ class Caches:
                 _trim_node(obj)
                 if not any(news):
                     return  # a heartbeat
+            if selection is API_SERVERS and not self.seen_networks.update_api_servers(event, obj):
+                return  # The same addresses, such as in another order.
             if selection.resource is SERVICE_CIDR:
                 self.seen_networks.update_service_cidr(event, obj)
             if selection.resource is SERVICE:

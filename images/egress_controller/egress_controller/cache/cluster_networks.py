@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The cluster's own networks, followed by the watches of nodes and Services; heartbeats change none."""
+"""The cluster's own networks, followed by the watches of nodes, Services and API servers; heartbeats change none."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.allocatable import
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cluster_networks import (
     ClusterNetworks,
     NodeNetworks,
+    api_server_addresses,
+    api_server_at,
     common_network,
     pod_networks,
     service_cidrs,
@@ -30,6 +32,8 @@ class SeenNetworks:
         """By ServiceCIDR."""
         self._spanned: dict[str, str] = {}
         """By address family, what the cluster IPs make; for clusters without ServiceCIDRs."""
+        self._api_servers: dict[str, frozenset[str]] = {}
+        """By EndpointSlice, or by the URL that this process has of them."""
         self._networks: ClusterNetworks | None = None
 
     def update_node(self, event: str, node: KubeObject) -> bool:
@@ -51,6 +55,15 @@ class SeenNetworks:
             self._told[obj["metadata"]["name"]] = () if event == DELETED else service_cidrs(obj)
             self._networks = None
 
+    def update_api_servers(self, event: str, endpoint_slice: KubeObject) -> bool:
+        """Take an event of an EndpointSlice of the Service ``default/kubernetes`` in; whether it changed an address."""
+        found = frozenset() if event == DELETED else api_server_addresses(endpoint_slice)
+        return self._set_api_servers(endpoint_slice["metadata"]["name"], found)
+
+    def reached_at(self, url: str) -> None:
+        """How this process reaches the API server."""
+        self._set_api_servers(url, api_server_at(url))
+
     def update_service(self, service: KubeObject) -> None:
         """Take a Service's cluster IPs in; those of one that goes still show where others are."""
         told = service["spec"].get("clusterIPs") or ()
@@ -64,8 +77,17 @@ class SeenNetworks:
         with self._lock:
             if self._networks is None:
                 told = {cidr: None for cidrs in self._told.values() for cidr in cidrs}
-                self._networks = ClusterNetworks(tuple(told or self._spanned.values()), dict(self._nodes))
+                services, api_servers = told or self._spanned.values(), frozenset().union(*self._api_servers.values())
+                self._networks = ClusterNetworks(tuple(services), dict(self._nodes), api_servers)
             return self._networks
+
+    def _set_api_servers(self, source: str, found: frozenset[str]) -> bool:
+        with self._lock:
+            if self._api_servers.get(source, frozenset()) == found:
+                return False
+            self._api_servers[source] = found
+            self._networks = None
+            return True
 
     def _span(self, addresses: Iterable[str]) -> bool:
         before = dict(self._spanned)

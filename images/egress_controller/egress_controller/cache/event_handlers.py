@@ -76,7 +76,7 @@ class EventHandlers:
             EGRESS_ADDRESS: self._address,
             POD: self._part,
             **dict.fromkeys(PARTS, self._part),
-            ENDPOINT_SLICE: self._part,
+            ENDPOINT_SLICE: self._endpoint_slice,
             NETWORK_POLICY: self._policy,
             SERVICE_ACCOUNT: self._account,
             SECURITY_CONTEXT_CONSTRAINTS: self._scc,
@@ -120,6 +120,13 @@ class EventHandlers:
 
     def _service_cidr(self, caches: Caches, event: str, obj: KubeObject) -> None:
         self._inside_changed(caches)
+
+    def _endpoint_slice(self, caches: Caches, event: str, obj: KubeObject) -> None:
+        """One of ours, or one of the API servers: then these have other addresses now."""
+        if placement.served_by(obj, self._gateway):
+            self._part(caches, event, obj)
+        else:
+            self._inside_changed(caches)
 
     def _inside_changed(self, caches: Caches) -> None:
         """A destination may be inside the cluster now, or no longer; at the start each service is called anyway."""

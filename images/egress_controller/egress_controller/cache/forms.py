@@ -126,6 +126,10 @@ def _pod(obj: KubeObject) -> KubeObject:
     return _with_rest(_head(obj, obj["metadata"].get("labels") or ()), obj)
 
 
+def _api_servers(endpoint_slice: KubeObject) -> KubeObject:
+    return {**_head(endpoint_slice), "endpoints": endpoint_slice.get("endpoints")}
+
+
 def _head(obj: KubeObject, labels: Collection[str] = ()) -> KubeObject:
     """Which object it is, with some of its labels."""
     metadata = obj["metadata"]
@@ -160,6 +164,7 @@ POLICIES = _form(_policy)
 FAILED_CREATES = _form(_failed_create)
 NAMESPACES = _form(_namespace)
 ACCOUNTS = _form(_account)
+API_SERVERS = _form(_api_servers)
 PODS = _form(_pod)
 HEADS = _form(_head)
 """Of what only has to be known that it changed."""

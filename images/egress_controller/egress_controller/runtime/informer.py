@@ -128,6 +128,7 @@ class Informer:
         self._form = form
         self._client = client
         self._resource = selection.resource
+        self._namespace = selection.namespace
         self._outages = outages
         self._notify = notify
         self._indexes = {name: Index(group_of) for name, group_of in (indexes or {}).items()}
@@ -201,7 +202,7 @@ class Informer:
 
     def _list(self, labels: str | None, fields: str | None) -> ListAnswer:
         items, version = self._client.list_with_version(
-            self._resource, labels=labels, fields=fields, keep=self._keep_unchanged
+            self._resource, self._namespace, labels=labels, fields=fields, keep=self._keep_unchanged
         )
         return ListAnswer(items, ListMeta(version))
 
@@ -209,7 +210,7 @@ class Informer:
         timeout = random.uniform(*WATCH_SECONDS)
         try:
             return self._client.open_watch(
-                Selection(self._resource, labels=labels, fields=fields),
+                Selection(self._resource, self._namespace, labels, fields),
                 version=version,
                 timeout=timeout,
                 bookmarks=True,

@@ -41,6 +41,27 @@ def test_a_node_is_inside_from_its_first_event_to_its_last() -> None:
     assert not seen.update_node("DELETED", node("10.0.0.7"))
 
 
+def endpoint_slice(name: str, *addresses: str) -> KubeObject:
+    return {"metadata": {"name": name}, "endpoints": [{"addresses": [address]} for address in addresses]}
+
+
+def test_api_servers_are_inside_in_both_families_wherever_they_are() -> None:
+    seen = SeenNetworks()
+    assert not seen.update_api_servers("ADDED", {"metadata": {"name": "none"}, "endpoints": None})
+    assert seen.update_api_servers("ADDED", endpoint_slice("kubernetes", "192.0.2.7", "203.0.113.7", "127.0.0.1"))
+    assert not seen.update_api_servers("MODIFIED", endpoint_slice("kubernetes", "203.0.113.7", "192.0.2.7"))
+    assert seen.update_api_servers("ADDED", endpoint_slice("six", "2001:db8:0::7", "api.example.org"))
+    seen.reached_at("https://[2001:db8::8]:6443")
+    for named in ("https://api.example.org:6443", "https://127.0.0.1:6443"):
+        seen.reached_at(named)
+    assert inside(seen, "192.0.2.7", "203.0.113.7", "2001:db8::7", "2001:db8::8", "192.0.2.8") == [True] * 4 + [False]
+    assert seen.known().told("IPv4") == ("192.0.2.7/32", "203.0.113.7/32")
+    assert seen.known().told("IPv6") == ("2001:db8::7/128", "2001:db8::8/128")
+    assert seen.known().why_inside("192.0.2.7") == "an address of the cluster's API server"
+    assert seen.update_api_servers("DELETED", endpoint_slice("kubernetes"))
+    assert inside(seen, "192.0.2.7", "2001:db8::8") == [False, True]
+
+
 def test_without_service_cidrs_the_cluster_ips_show_where_services_are() -> None:
     seen = SeenNetworks()
     unusual: list[Any] = [service(), service("None"), service("")]
