@@ -26,11 +26,20 @@ def check(service: KubeObject, subject: str) -> None:
         raise _refused(subject, "type", kind, f"{why}; give {' or '.join(ALLOWED_TYPES)}")
     if spec.get("clusterIP") == "None":
         raise _refused(subject, "clusterIP", "None", "which has no virtual IP; leave it out")
-    foreign = sorted(set(spec.get("externalIPs") or ()) - _balancer_addresses(service))
-    if foreign:
+    if foreign := _foreign_addresses(service):
         raise _refused(
             subject, "externalIPs", ", ".join(foreign), "which opens it to anybody who reaches a node; leave it out"
         )
+
+
+def opens_a_door(service: KubeObject) -> bool:
+    """Whether anybody who reaches a node comes in, past all that could be done about a balancer's node ports."""
+    return (service.get("spec") or {}).get("type") == "NodePort" or bool(_foreign_addresses(service))
+
+
+def _foreign_addresses(service: KubeObject) -> list[str]:
+    """Those that nodes answer for, and are not the balancer's."""
+    return sorted(set((service.get("spec") or {}).get("externalIPs") or ()) - _balancer_addresses(service))
 
 
 def _balancer_addresses(service: KubeObject) -> set[str]:

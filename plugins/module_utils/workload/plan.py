@@ -11,12 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Sequence
 
+from ..annotations import service_type
 from ..annotations.egress_service import EgressService
 from ..api.conditions import Condition
 from ..api.errors import EgressError, Refused
 from ..api.merge_patch import merge_patch, patched
 from ..api.reasons import Reason
 from ..api.resources import (
+    EGRESS_POD_ANNOTATION,
     MANAGED_LABEL,
     MANAGER,
     NETWORK_POLICY,
@@ -184,6 +186,23 @@ def wanted_parts(service: EgressService) -> tuple[Resource, ...]:
     if service.egress_pod.ha:
         return (NETWORK_POLICY, STATEFUL_SET, POD_DISRUPTION_BUDGET)
     return (NETWORK_POLICY, REPLICATION_CONTROLLER)
+
+
+def shut(service: KubeObject, found: KubeObject | None) -> list[Write]:
+    """The writes after which nobody comes in from outside by a Service that has egress, whatever else is wrong with it.
+
+    A balancer's node ports are freed, as ever. A Service that is open in another way leads to no egress pod any more.
+    ``found`` is its EndpointSlice.
+    """
+    metadata, spec = service["metadata"], service["spec"]
+    is_led = (spec.get("selector") or {}).get("name") == egress_pod_name(metadata["name"])
+    if EGRESS_POD_ANNOTATION not in (metadata.get("annotations") or {}) or not is_led:
+        return []
+    head = {"kind": SERVICE.kind, "metadata": {key: metadata[key] for key in ("name", "namespace")}}
+    if not service_type.opens_a_door(service):
+        return _service_writes(node_ports.without_node_ports(head, service), service)
+    slices = [delete(found)] if found and _is_marked(found) else []
+    return [*_service_writes({**head, "spec": {"selector": None}}, service), *slices]
 
 
 def refuse(error: EgressError) -> Plan:

@@ -135,6 +135,34 @@ def test_a_malformed_annotation_is_told_and_touches_nothing(world: World, contro
     world.wait_served("shop")
 
 
+def node_ports(world: World, name: str) -> list[int]:
+    return [item["nodePort"] for item in world.service(name)["spec"]["ports"] if item.get("nodePort")]
+
+
+def test_a_service_that_is_refused_opens_no_way_in_to_what_runs(world: World, controller: ControllerProcess) -> None:
+    """On a cluster whose admission policies would let it."""
+    world.set_up()
+    network = '{"destination_ip": "10.10.10.200", "network": "none"}'
+    refused = {"text": ("{", "InvalidAnnotation"), "network": (network, "NetworkNotFound")}
+    for name in refused:
+        world.serve(name)
+        world.wait_served(name)
+    for name, (text, reason) in refused.items():
+        world.annotate(name, text)
+        opened = {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": None}]}
+        assert world.cluster.patch(SERVICE, name, {"spec": opened}, world.namespace)["spec"]["ports"][0]["nodePort"]
+        wait_for("the node port to be freed", lambda name=name: not node_ports(world, name))
+        world.wait_reason(name, reason)
+        assert world.service(name)["spec"]["selector"] == {"name": f"{name}-avi-egress-pod"}
+        assert (world.controller(name) or {})["spec"]["replicas"] == 1, "what runs stays"
+    world.cluster.patch(SERVICE, "text", {"spec": {"type": "NodePort"}}, world.namespace)
+    wait_for("it to lead nowhere", lambda: "selector" not in world.service("text")["spec"])
+    world.cluster.patch(SERVICE, "text", {"spec": {"type": "ClusterIP"}}, world.namespace)
+    world.annotate("text", '{"destination_ip": "10.10.10.200"}')
+    wait_for("it to lead to its egress pod again", lambda: "selector" in world.service("text")["spec"])
+    world.wait_served("text")
+
+
 def test_a_service_without_the_annotation_is_left_as_it_was(world: World, controller: ControllerProcess) -> None:
     world.set_up()
     world.serve("shop")

@@ -144,3 +144,41 @@ def test_the_balancers_own_address_among_the_external_ips_is_the_articles() -> N
 
 def test_what_the_user_says_of_traffic_policies_stays() -> None:
     assert "externalTrafficPolicy" not in service_patch(balanced(externalTrafficPolicy="Local"))["spec"]
+
+
+def led(**fields: Any) -> KubeObject:
+    """One that leads to its egress pods, and asks for something that is refused."""
+    return balanced(
+        selector={"name": f"{service_object()['metadata']['name']}-avi-egress-pod"}, egress_pod="{", **fields
+    )
+
+
+def shut(obj: KubeObject, found: KubeObject | None = None) -> list[tuple[str, KubeObject]]:
+    return [(write.verb, write.body.get("spec", {})) for write in plan.shut(obj, found)]
+
+
+def test_a_refused_service_keeps_no_node_port_that_leads_to_its_egress_pods() -> None:
+    obj = led()
+    ((verb, spec),) = shut(obj)
+    assert (verb, spec["allocateLoadBalancerNodePorts"]) == ("patch", False)
+    assert [item["nodePort"] for item in spec["ports"]] == [None]
+    (write,) = plan.shut(obj, None)
+    assert plan.shut(without_nulls(patched(obj, write.body)), None) == [], "once it is shut nothing is written"
+
+
+@pytest.mark.parametrize("fields", [{"type": "NodePort"}, {"externalIPs": ["10.70.112.61"]}])
+def test_one_that_is_open_in_another_way_leads_to_no_egress_pod(fields: dict[str, Any]) -> None:
+    labels = {"egress.avi.dev/managed-by": "egress-controller"}
+    metadata = {"name": "x-avi-egress-pod", "namespace": "green", "uid": "7", "labels": labels}
+    found = {"kind": "EndpointSlice", "metadata": metadata}
+    assert shut(led(**fields)) == [("patch", {"selector": None})]
+    assert shut(led(**fields), found) == [("patch", {"selector": None}), ("delete", {})]
+    metadata["labels"] = {}
+    assert shut(led(**fields), found) == [("patch", {"selector": None})], "a stranger's is no way of ours"
+
+
+def test_what_leads_elsewhere_or_has_no_egress_stays_open() -> None:
+    plain, elsewhere = led(), led()
+    plain["metadata"] = {**plain["metadata"], "annotations": {}}
+    elsewhere["spec"] = {**elsewhere["spec"], "selector": {"app": "shop"}}
+    assert shut(plain) == shut(elsewhere) == shut({**led(), "spec": {**led()["spec"], "type": "ClusterIP"}}) == []

@@ -101,6 +101,7 @@ class ServiceReconciler:
         if service is None or "deletionTimestamp" in service["metadata"]:
             return self._withdraw(key, service)
         try:
+            service = self._shut(service)
             desired = read_service(service)
             return self._withdraw(key, service) if desired is None else self._serve(service, desired)
         except (Refused, InvalidInput, PoolExhausted) as error:
@@ -110,6 +111,11 @@ class ServiceReconciler:
                 self._refuse(service, error)
             raise
         return None
+
+    def _shut(self, service: KubeObject) -> KubeObject:
+        """Before all else: what is refused, or can't be decided yet, must not stay open to the outside meanwhile."""
+        found = self._caches.endpoint_slice(service["metadata"]["namespace"], service["metadata"]["name"])
+        return self._carry_out(Plan(tuple(plan.shut(service, found)), None), service) or service
 
     def _serve(self, service: KubeObject, desired: EgressService) -> Result | None:
         admitting, networks = self._admission.admit(service, desired)
