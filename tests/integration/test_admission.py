@@ -59,6 +59,8 @@ BEYOND = {
 }
 """Rights that the ClusterRoles for users lack, and that many clusters add."""
 
+POD_NAME_LABEL, INDEX_LABEL = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
+REVISION_LABEL = "controller-revision-hash"
 PRIVILEGED = {"name": "root", "image": "any", "securityContext": {"privileged": True}}
 CORE, APPS, BATCH = "/api/v1/namespaces/green", "/apis/apps/v1/namespaces/green", "/apis/batch/v1/namespaces/green"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/green"
@@ -76,6 +78,7 @@ ENTRANCE = "egress pods are privileged; only administrators"
 BINDINGS = "get no other right; take them out of subjects"
 LABEL = "the label name=*-avi-egress-pod is for egress pods"
 DOOR_TO = "egress pods are reached by the Service that they are for alone"
+BY_KUBERNETES = "no label but those that Kubernetes gives to pods"
 NAME = "names with -avi-egress-pod are for egress pods"
 
 
@@ -473,6 +476,40 @@ REFUSED: dict[str, tuple[str, Request, str]] = {
         merge(f"{CORE}/services/shop", {"spec": {"externalIPs": ["192.0.2.1"]}}),
         DOOR_TO,
     ),
+    "a Service for one pod of two": (
+        "edit",
+        create(f"{CORE}/services", service("sly", selector={POD_NAME_LABEL: "pair-avi-egress-pod-1"})),
+        DOOR_TO,
+    ),
+    "a Service for the pods of one revision, and a label that they have too": (
+        "edit",
+        create(
+            f"{CORE}/services",
+            service("sly", selector={REVISION_LABEL: "pair-avi-egress-pod-5c7d8", INDEX_LABEL: "0"}),
+        ),
+        DOOR_TO,
+    ),
+    "a node port of the first pod of each StatefulSet": (
+        "edit",
+        create(f"{CORE}/services", service("sly", type="NodePort", selector={INDEX_LABEL: "0"})),
+        BY_KUBERNETES,
+    ),
+    "a balancer before the pods of a zone": (
+        "edit",
+        create(
+            f"{CORE}/services",
+            service("sly", type="LoadBalancer", selector={"topology.kubernetes.io/zone": "a", INDEX_LABEL: "0"}),
+        ),
+        BY_KUBERNETES,
+    ),
+    "an external IP, and then a selector by Kubernetes' labels": (
+        "edit",
+        merge(
+            f"{CORE}/services/own",
+            {"spec": {"externalIPs": ["192.0.2.1"], "selector": {"app": None, INDEX_LABEL: "1"}}},
+        ),
+        BY_KUBERNETES,
+    ),
     "a pod of a name that was cut": (
         "replication-controller",
         create(PATHS["Pod"], workload("Pod", pod_spec(ACCOUNT), f"{'x' * 48}-avi-egressabcde")),
@@ -502,6 +539,19 @@ ALLOWED: dict[str, tuple[str, Request]] = {
     ),
     "a right of all the project's accounts": ("admin", create(f"{RBAC}/rolebindings", bound_to(ALL_ACCOUNTS))),
     "one's own node port": ("edit", create(f"{CORE}/services", service("sly", type="NodePort", selector={"app": "a"}))),
+    "a node port of the first pod of one's own StatefulSet": (
+        "edit",
+        create(f"{CORE}/services", service("sly", type="NodePort", selector={"app": "a", INDEX_LABEL: "0"})),
+    ),
+    "a node port of one's own pod": (
+        "edit",
+        create(f"{CORE}/services", service("sly", type="NodePort", selector={POD_NAME_LABEL: "db-0"})),
+    ),
+    "a Service before the first pod of each StatefulSet": (
+        "edit",
+        create(f"{CORE}/services", service("sly", selector={INDEX_LABEL: "0"})),
+    ),
+    "a Service of no selector": ("edit", create(f"{CORE}/services", service("sly", type="NodePort"))),
     "the Service's ports": (
         "edit",
         merge(f"{CORE}/services/shop", {"spec": {"ports": [{"name": "b", "port": 81}, {"name": "a", "port": 80}]}}),
