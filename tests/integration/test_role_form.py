@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""The ClusterRole in the article's own form, against an API server."""
+"""What a cluster may lack that the role needs, and the ClusterRole in the article's own form."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.support.ansible_run import Ansible
-from tests.support.api_server import ApiServer
+from tests.support.api_server import SERIES, ApiServer
 from tests.support.avirole import AVIROLE, LEGACY_API_VERSION
 from tests.support.waiting import wait_for
 
@@ -57,6 +57,15 @@ def test_a_cluster_without_openshifts_kind_is_told_and_left_as_it_was(ansible: A
     run = ansible.playbook("avi.egress.site", "-e", json.dumps(VARIABLES))
 
     assert "Set it to current" in run.failure
+    assert run.stats["changed"] == 0
+    assert cluster.get(NAMESPACE, "avi-egress") is None
+
+
+@pytest.mark.skipif(SERIES != "1.28", reason="this Kubernetes has admission policies")
+def test_a_cluster_without_admission_policies_is_told_and_left_as_it_was(ansible: Ansible, cluster: KubeClient) -> None:
+    run = ansible.playbook("avi.egress.site", "-e", '{"egress_wait": false}')
+
+    assert "This cluster has no ValidatingAdmissionPolicy (Kubernetes before 1.30)" in run.failure
     assert run.stats["changed"] == 0
     assert cluster.get(NAMESPACE, "avi-egress") is None
 
