@@ -52,16 +52,20 @@ class World:
     def green(self) -> Project:
         return self.projects["green"]
 
-    def fetch(self, client: str, host: str, port: int = 80) -> Answer:
+    def answers(self, client: str, port: int) -> list[Answer]:
+        """Those of each of the hosts."""
         title, node = client.split("@")
-        return self.projects[title].fetch(host, port=port, node=node)
+        return self.projects[title].fetch_each(self.hosts, port, node)
 
     def reached(self, port: int = 80) -> frozenset[str]:
         """The clients that get through. A client is treated alike at both destinations, and refused if not served."""
-        tries = [(client, host) for client in sorted(EVERYBODY) for host in self.hosts]
+        clients = sorted(EVERYBODY)
+        tries = [(client, host) for client in clients for host in self.hosts]
         with ThreadPoolExecutor(4) as pool:
-            answers = list(pool.map(lambda item: self.fetch(item[0], item[1], port), tries))
-        served = {item for item, answer in zip(tries, answers) if answer.seen}
+            answers = [
+                answer for both in pool.map(lambda client: self.answers(client, port), clients) for answer in both
+            ]
+        served = {item for item, answer in zip(tries, answers, strict=True) if answer.seen}
         assert {answer.seen for answer in answers} <= {self.source, None}
         assert all(answer.refused for answer in answers if not answer.seen), answers
         by_service, by_pod = ({client for client, to in served if to == host} for host in self.hosts)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +25,12 @@ RESTRICTED = {
 
 _FETCH = f"""
 import json, sys, urllib.request, urllib.error
-try:
-    with urllib.request.urlopen(sys.argv[1] + "/json", timeout={CONNECT_TIMEOUT_SECONDS}) as answer:
-        print(json.dumps({{"seen": json.load(answer)["peer"]}}))
-except (OSError, urllib.error.URLError) as error:
-    print(json.dumps({{"error": str(getattr(error, "reason", error))}}))
+for url in sys.argv[1:]:
+    try:
+        with urllib.request.urlopen(url + "/json", timeout={CONNECT_TIMEOUT_SECONDS}) as answer:
+            print(json.dumps({{"seen": json.load(answer)["peer"]}}))
+    except (OSError, urllib.error.URLError) as error:
+        print(json.dumps({{"error": str(getattr(error, "reason", error))}}))
 """
 
 
@@ -73,7 +75,13 @@ def client_pod(namespace: str, image: str, node: str | None = None, name: str = 
 
 def fetch(kubectl: Kubectl, namespace: str, host: str, port: int = 80, pod: str = POD) -> Answer:
     """Let a project's client call ``http://host:port/json``."""
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    printed = kubectl.run("-n", namespace, "exec", pod, "--", "python3", "-c", _FETCH, url)
-    answer = json.loads(printed.strip().splitlines()[-1])
-    return Answer(answer.get("seen"), answer.get("error"))
+    (answer,) = fetch_each(kubectl, namespace, [host], port, pod)
+    return answer
+
+
+def fetch_each(kubectl: Kubectl, namespace: str, hosts: Sequence[str], port: int, pod: str) -> list[Answer]:
+    """The same of several hosts, one after the other, by one program: to start it takes longer than to call."""
+    urls = [f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}" for host in hosts]
+    printed = kubectl.run("-n", namespace, "exec", pod, "--", "python3", "-c", _FETCH, *urls)
+    answers = [json.loads(line) for line in printed.strip().splitlines()[-len(urls) :]]
+    return [Answer(answer.get("seen"), answer.get("error")) for answer in answers]

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.client import Answer, fetch
+from tests.support.client import Answer, fetch, fetch_each
 from tests.support.kubectl import Kubectl
 
 NODES = ("node1", "node2")
@@ -35,6 +36,9 @@ class Project:
 
     def fetch(self, host: str, port: int = 80, node: str = NODES[0]) -> Answer:
         return fetch(self.kubectl, self.name, host, port, pod=f"client-{node}")
+
+    def fetch_each(self, hosts: Sequence[str], port: int, node: str) -> list[Answer]:
+        return fetch_each(self.kubectl, self.name, hosts, port, pod=f"client-{node}")
 
     def scrape(self, host: str, port: int) -> str:
         """The metrics that the project's client gets there; raises what ``kubectl`` does if it gets none."""
