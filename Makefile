@@ -18,7 +18,7 @@ KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,
 KEPT := $(KEPT),MOLECULE_EPHEMERAL_DIRECTORY
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
 
-.PHONY: demo demo-down test check lint unit integration conventions e2e molecule versions docs cluster-up cluster-down bootstrap clean root
+.PHONY: demo demo-down test check lint unit fuzz integration conventions e2e molecule versions docs cluster-up cluster-down bootstrap clean root
 
 demo: root bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
 	$(AS_ROOT) .venv/bin/python -m tests.demo up
@@ -36,13 +36,16 @@ lint: bootstrap
 	ruff check .
 	ruff format --check .
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
-	  -p ansible_collections.avi.egress.plugins -p ansible_collections.avi.egress.extensions.eda -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -p tests.conventions -p tests.support -p tests.versions -m tests.scheduling
+	  -p ansible_collections.avi.egress.plugins -p ansible_collections.avi.egress.extensions.eda -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -p tests.conventions -p tests.support -p tests.versions -m tests.scheduling -m tests.fuzz
 	ansible-lint -q roles playbooks extensions
 	yamllint -s .
 	reuse lint -q
 
 unit: bootstrap
 	.venv/bin/python -m pytest tests/unit
+
+fuzz: bootstrap ## 100,000 hostile annotations, by the work that each takes; others by SEED=1
+	.venv/bin/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
 
 integration: root bootstrap
 	$(AS_ROOT) .venv/bin/python -m pytest tests/integration

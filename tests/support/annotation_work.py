@@ -8,6 +8,8 @@ import json
 import random
 import sys
 from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -19,6 +21,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.network_policy
 
 MOST_CALLS = 400_000
 """Some 50 ms: what an annotation full of ranges takes to be compiled, and a little beyond."""
+LONGEST_REFUSAL = 400
 PORTS = [ServicePort(number, "TCP", number) for number in range(1, 65)]
 ACTION = "NETWORK_SECURITY_POLICY_ACTION_TYPE_"
 PIECES = [
@@ -39,25 +42,44 @@ PIECES = [
 ]
 
 
-def calls(work: Callable[[], Any]) -> int:
-    """How many calls some work makes; only an error that is told to the annotation's owner may end it."""
+NUMBERS = [0, -1, 65536, 10**30, 1e300]
+VALUES: list[Any] = [None, True, *NUMBERS, "", "0", "::", "::/0", "10.0.0.0/8", "é" * 300, [], {}, [[]], {"": {}}]
+KEYS = ["", "ranges", "addrs", "prefixes", "begin", "mask", "ports", "destinations", "source_ip", "rules", "x" * 300]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What it took to read an annotation."""
+
+    calls: int
+    refusal: str
+    """What its owner is told; empty if it was read."""
+
+
+def work_of(read: Callable[[], Any]) -> Work:
+    """How many calls some reading makes; only an error that is told to the annotation's owner may end it."""
     made = 0
 
     def count(_frame: FrameType, event: str, _argument: Any) -> None:
         nonlocal made
         made += event in ("call", "c_call")
 
+    told = ""
     sys.setprofile(count)
     try:
-        work()
+        read()
     except EgressError as error:
-        told: EgressError | None = error
-    else:
-        told = None
+        told = str(error)
     finally:
         sys.setprofile(None)
-    assert told is None or len(str(told)) < 400, told
-    return made
+    return Work(made, told)
+
+
+def calls(read: Callable[[], Any]) -> int:
+    """How many calls some reading makes, which is refused by one sentence if at all."""
+    work = work_of(read)
+    assert len(work.refusal) < LONGEST_REFUSAL, work.refusal
+    return work.calls
 
 
 def rules(*matches: dict[str, Any], action: str = "ALLOW") -> dict[str, Any]:
@@ -130,9 +152,12 @@ def largest(make: Make) -> str:
     return json.dumps(make(few), separators=(",", ":"))
 
 
-AVI_PROXIES = {name: largest(make) for name, make in {**avi_proxies("IS_IN"), **avi_proxies("IS_NOT_IN")}.items()}
+_AVI_PROXIES = {**avi_proxies("IS_IN"), **avi_proxies("IS_NOT_IN")}
+AVI_PROXIES = {name: largest(make) for name, make in _AVI_PROXIES.items()}
 EGRESS_PODS = {name: largest(make) for name, make in egress_pods().items()}
 BRACKETS = "[" * (MAX_LENGTH // 2) + "]" * (MAX_LENGTH // 2)
+LARGEST = [*AVI_PROXIES.values(), *EGRESS_PODS.values(), BRACKETS]
+MAKES = [*_AVI_PROXIES.values(), *egress_pods().values()]
 
 
 def compile_avi_proxy(text: str) -> None:
@@ -141,8 +166,38 @@ def compile_avi_proxy(text: str) -> None:
         ingress_rules(policy, Project("green", {"podSelector": {}}), PORTS, "Service green/web")
 
 
+def hostile(chance: random.Random) -> str:
+    """One of the largest annotations with its text disturbed, or one of any size that is JSON with odd values in it."""
+    if chance.random() < 0.5:
+        return mutated(chance.choice(LARGEST), chance)
+    value = deepcopy(chance.choice(MAKES)(chance.randint(1, 300)))
+    for _change in range(chance.randint(1, 6)):
+        _change_inside(value, chance)
+    return json.dumps(value, separators=(",", ":"))
+
+
 def mutated(text: str, chance: random.Random) -> str:
     for _mutation in range(chance.randint(1, 6)):
         place = chance.randrange(len(text))
         text = text[:place] + chance.choice(PIECES) * chance.randint(1, 3) + text[place + chance.randint(0, 9) :]
     return text
+
+
+def _change_inside(value: Any, chance: random.Random) -> None:
+    """Replace, remove or repeat one item, at any depth."""
+    while value:
+        key = chance.choice(list(value)) if isinstance(value, dict) else chance.randrange(len(value))
+        inside = value[key]
+        if isinstance(inside, (dict, list)) and inside and chance.random() < 0.7:
+            value = inside
+            continue
+        way = chance.randrange(3)
+        if way == 0:
+            value[key] = deepcopy(chance.choice(VALUES))
+        elif way == 1:
+            del value[key]
+        elif isinstance(value, list):
+            value.extend(deepcopy(inside) for _copy in range(chance.randint(1, 100)))
+        else:
+            value[chance.choice(KEYS)] = deepcopy(inside)
+        return

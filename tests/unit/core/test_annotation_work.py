@@ -19,7 +19,7 @@ from tests.support.annotation_work import (
     MOST_CALLS,
     calls,
     compile_avi_proxy,
-    mutated,
+    hostile,
 )
 
 
@@ -35,8 +35,9 @@ def test_the_largest_egress_pod_is_read_or_refused_within_bounds(text: str) -> N
 
 @pytest.mark.parametrize("seed", range(10))
 def test_hostile_text_costs_no_more_and_is_answered_by_a_sentence(seed: int) -> None:
+    """``make fuzz`` does the same with 100,000 texts."""
     chance = random.Random(seed)
-    for original in [*AVI_PROXIES.values(), *EGRESS_PODS.values(), BRACKETS]:
-        text = mutated(original, chance)
+    for _text in range(25):
+        text = hostile(chance)
         assert calls(lambda text=text: compile_avi_proxy(text)) < MOST_CALLS
         assert calls(lambda text=text: parse_egress_pod(text)) < MOST_CALLS
