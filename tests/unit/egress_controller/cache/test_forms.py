@@ -119,6 +119,12 @@ def test_a_service_whose_ports_are_too_many_to_keep_is_still_known_to_ask_and_to
         assert is_marked(kept)
 
 
+def test_of_a_service_that_asks_for_nothing_no_ports_are_kept() -> None:
+    kept = forms.SERVICES.pack(service(ports=ports(9)))
+    assert isinstance(kept, Outline)
+    assert kept["spec"] == {"clusterIPs": ["172.30.0.7"]}
+
+
 def test_a_policy_named_as_an_egress_pods_own_hides_nothing_by_its_length() -> None:
     given = obj(
         "NetworkPolicy",
