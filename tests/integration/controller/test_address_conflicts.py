@@ -8,9 +8,11 @@ from typing import Any
 
 from ansible_collections.avi.egress.plugins.module_utils.ipam import locks
 
+from tests.support.api_server import ApiServer
 from tests.support.controller_process import (
     ControllerProcess,
 )
+from tests.support.events import first_event
 from tests.support.waiting import wait_for
 from tests.support.world import World
 
@@ -40,7 +42,7 @@ def test_a_service_that_has_served_keeps_a_contested_address_until_it_is_made_an
 
 
 def test_a_host_that_answers_for_every_address_takes_a_few_and_not_the_whole_network(
-    world: World, controller: ControllerProcess
+    world: World, controller: ControllerProcess, api: ApiServer
 ) -> None:
     world.set_up()
 
@@ -68,6 +70,8 @@ def test_a_host_that_answers_for_every_address_takes_a_few_and_not_the_whole_net
     assert f"{last} is held by another host on the outside LAN (MAC 02:00:00:00:00:01)" in said["message"]
     assert world.address("shop") == last
     assert in_conflict() == {*seen, last}
+    event = first_event(api.kubeconfig, "conflict", network=world.name, address=last)
+    assert (event["project"], event["service"], event["ip_family"]) == (world.namespace, "shop", "IPv4")
     history = (world.lease("shop") or {})["status"]["history"]
     assert [(item["address"], item["reason"]) for item in history] == [(address, "Conflict") for address in seen]
     wait_for("the network to say so", lambda: world.network_condition("NoConflicts").get("status") == "False")

@@ -22,17 +22,21 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.release_confirmation import confirmation
 
+from tests.support.api_server import ApiServer
 from tests.support.controller_process import (
     LEADS_SECONDS,
     ControllerProcess,
     Replica,
     assert_rests,
 )
+from tests.support.events import first_event
 from tests.support.waiting import wait_for
 from tests.support.world import World
 
 
-def test_an_exhausted_network_is_told_and_a_freed_address_is_used(world: World, controller: ControllerProcess) -> None:
+def test_an_exhausted_network_is_told_and_a_freed_address_is_used(
+    world: World, controller: ControllerProcess, api: ApiServer
+) -> None:
     world.set_up(prefix=32)
     world.serve("first")
     world.wait_served("first")
@@ -45,6 +49,7 @@ def test_an_exhausted_network_is_told_and_a_freed_address_is_used(world: World, 
 
     wait_for("the network's figures", lambda: figures().get("bound") == 1 and figures()["available"] == 0)
     assert figures()["conditions"][0]["reason"] == "PoolExhausted"
+    assert first_event(api.kubeconfig, "exhausted", network=world.name)["reason"] == "PoolExhausted"
     address = world.address("first")
     world.delete("first")
     world.wait_served("second")
