@@ -23,6 +23,7 @@ from tests.support.checkout import CHECKOUT, files
 SETUP = yaml.safe_load((CHECKOUT / "playbooks/vars/awx.yml").read_text())
 TEMPLATES = [f"avi.egress {item['name']}" for item in SETUP["egress_awx_templates"]]
 WORKFLOW = "avi.egress project with service"
+NAMES = [name.removeprefix("avi.egress ") for name in (*TEMPLATES, WORKFLOW)]
 VARIABLES: dict[str, Any] = {
     "egress_awx_execution_environment": "registry.example/avi-egress-ee:0.2.0",
     "egress_awx_cluster_host": "https://api.example:6443",
@@ -34,11 +35,12 @@ VARIABLES: dict[str, Any] = {
 PUSHING, SECRETS = "egress_registry_password", "avi.egress secrets"
 OPTIONS: dict[str, Any] = {
     "deliver images": {"execution_environment": "builder", "credentials": ["registry"]},
-    "audit": {"notifications": ["pager"]},
+    "audit": {"notifications": ["pager"], "labels": ["nightly"], "instance_groups": ["far"]},
     "project with service": {"teams": ["green"]},
 }
 CONCERNED = ("deliver images", "audit", "onboard projects", "egress service")
 """The templates that are mended, and those that the workflow runs."""
+LABELS = ("egress", "nightly")
 AUDIT = "avi.egress audit"
 NIGHTLY = "avi.egress nightly audit"
 
@@ -65,7 +67,7 @@ def play(ansible: Ansible, awx: AwxServer, *arguments: str, **changed: Any) -> R
 def changes(run: Run) -> set[str]:
     """The tasks that changed something, and of loops the items."""
     return {
-        item.get("item", {}).get("name", task["task"])
+        item.get("_ansible_item_label", task["task"])
         for task in run.tasks
         for item in task.get("results", [task])
         if item.get("changed")
@@ -76,11 +78,17 @@ def test_bad_variables_are_told_before_awx_is_asked(ansible: Ansible, awx: AwxSe
     nothing = play(ansible, awx, egress_awx_execution_environment="")
     blind = play(ansible, awx, egress_awx_cluster_ca="")
     misgiven = play(ansible, awx, egress_awx_secrets={"tower": "hidden-word", "a-b": "c", "pin": 1234, "empty": ""})
+    options = play(
+        ansible, awx, egress_awx_template_options={"audit": {"labels": "nightly"}, NAMES[-1]: {"credentials": []}}
+    )
 
     assert nothing.failure.startswith("egress_awx_execution_environment is empty; give the image that is built from")
     assert "give the token, and the authority's certificate, without which AWX verifies nothing" in blind.failure
     assert misgiven.failure.startswith("egress_awx_secrets has a-b, empty, pin, tower; give names of variables, and")
     assert "hidden-word" not in misgiven.output
+    audit, of_workflow = [told["msg"] for told in options.tasks[-1]["results"] if told.get("failed")]
+    assert audit.startswith('egress_awx_template_options.audit is {"labels": "nightly"}; give labels, notifications, ')
+    assert of_workflow.endswith(f"give labels, notifications, teams as lists of names, for one of {', '.join(NAMES)}")
     assert awx.requests == []
 
 
@@ -181,12 +189,14 @@ def test_another_run_mends_what_differs_and_nothing_else(ansible: Ansible, awx: 
         ("teams", "green", {}),
         ("notification_templates", "pager", {"notification_type": "irc", "notification_configuration": {"port": 1}}),
         ("execution_environments", "builder", {"image": "builder"}),
+        ("instance_groups", "far", {}),
         ("credentials", "registry", {"credential_type": awx.one("credential_types", "Container Registry")["id"]}),
     ):
         awx.objects.create(endpoint, {"name": name, "organization": organization, **more})
 
     concerned = [item for item in SETUP["egress_awx_templates"] if item["name"] in CONCERNED]
-    given = {"egress_awx_templates": concerned, "egress_awx_template_options": OPTIONS}
+    of_all = {"egress_awx_labels": ["egress"]}
+    given = {**of_all, "egress_awx_templates": concerned, "egress_awx_template_options": OPTIONS}
     renewed = {"egress_awx_secrets": {PUSHING: "hidden-too"}, "egress_awx_cluster_token": "renewed"}
     run = play(ansible, awx, **renewed, **given)
 
@@ -199,7 +209,7 @@ def test_another_run_mends_what_differs_and_nothing_else(ansible: Ansible, awx: 
         "Make the cluster's credential",
         "Write the secrets",
     }
-    assert changes(run) == {*mended, "deliver images", "audit", "Let teams run what they may"}
+    assert changes(run) == {*mended, *CONCERNED, *LABELS, "project with service"}
     assert sorted(awx.names("job_templates")) == sorted([*TEMPLATES, "renamed by hand"])
     nodes = {node["identifier"]: node for node in awx.objects.all("workflow_job_template_nodes")}
     onboard = awx.one("job_templates", "avi.egress onboard projects")
@@ -216,6 +226,10 @@ def test_a_template_has_what_its_options_name(awx: AwxServer) -> None:
     assert images["execution_environment"] == awx.one("execution_environments", "builder")["id"]
     assert sorted(awx.related("job_templates", images["name"], "credentials")) == ["avi.egress", SECRETS, "registry"]
     assert awx.related("job_templates", AUDIT, "notification_templates_error") == ["pager"]
+    assert awx.related("job_templates", AUDIT, "labels") == ["nightly"]
+    assert awx.related("job_templates", AUDIT, "instance_groups") == ["far"]
+    assert awx.related("job_templates", images["name"], "labels") == ["egress"]
+    assert awx.related("workflow_job_templates", WORKFLOW, "labels") == ["egress"]
     assert [team["name"] for team in awx.objects.role_members(granted, "teams")] == ["green"]
 
 
@@ -230,13 +244,21 @@ def test_another_name_among_the_secrets_makes_their_type_anew(ansible: Ansible, 
     assert awx.one("credentials", SECRETS)["inputs"] == two
 
 
-def test_removal_takes_what_was_made_and_leaves_the_rest(ansible: Ansible, awx: AwxServer) -> None:
+def test_removal_takes_what_has_the_former_name_and_leaves_the_rest(ansible: Ansible, awx: AwxServer) -> None:
+    organization = awx.one("organizations", "Default")["id"]
+    for endpoint in ("projects", "inventories"):
+        awx.objects.create(endpoint, {"name": "new name", "organization": organization})
+
     run = play(ansible, awx, egress_awx_state="absent")
 
     assert run.failure == ""
     left = {endpoint: awx.names(endpoint) for endpoint in ("job_templates", "workflow_job_templates", "schedules")}
     assert left == {"job_templates": ["renamed by hand"], "workflow_job_templates": [], "schedules": []}
-    assert [awx.names(endpoint) for endpoint in ("projects", "inventories", "hosts")] == [[], [], []]
+    assert [awx.names(endpoint) for endpoint in ("projects", "inventories", "hosts")] == [
+        ["new name"],
+        ["new name"],
+        [],
+    ]
     assert awx.names("credentials") == ["registry"]
     assert SECRETS not in awx.names("credential_types")
     assert awx.names("execution_environments") == ["builder"]
