@@ -122,6 +122,7 @@ def test_the_file_stands_where_the_playbook_was_started(ansible: Ansible, api: A
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        ("a: [b", "is no file of avi.egress.leases_export, which has format: 1"),
         ("just words", "is no file of avi.egress.leases_export, which has format: 1"),
         ("format: 2\nleases: []", "is no file of avi.egress.leases_export, which has format: 1"),
         ("format: 1\nleases: none", "is no file of avi.egress.leases_export, which has format: 1"),

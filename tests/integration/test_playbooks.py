@@ -363,6 +363,7 @@ def test_offboarding(ansible: Ansible, cluster: KubeClient) -> None:
 
     runs = [play(ansible, "offboard_project", **variables) for _time in range(2)]
 
+    assert runs[0].result("Tell which projects there are none of")["msg"].startswith("the cluster has no project gone")
     assert [(run.failure, run.stats["changed"]) for run in runs] == [("", 3), ("", 0)]
     assert cluster.get(SERVICE, "secure-egress-service", "green") is None
     namespace = cluster.get(NAMESPACE, "green")
