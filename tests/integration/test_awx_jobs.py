@@ -29,13 +29,14 @@ from tests.support.controller_process import ControllerProcess
 from tests.support.waiting import wait_for
 
 SITE: dict[str, Any] = {
+    "egress_placement": "project",
     "egress_networks": [
         {
             "name": "lan",
             "uplink": "eth0",
             "subnets": [{"cidr": "10.70.112.0/24", "ranges": [{"begin": "10.70.112.100", "end": "10.70.112.109"}]}],
         }
-    ]
+    ],
 }
 SERVICE_ANSWERS = {
     "egress_service_namespace": "green",
