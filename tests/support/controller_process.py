@@ -12,12 +12,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.support.checkout import CHECKOUT
 from tests.support.waiting import wait_for
 
+PREFIX = "avi_egress_controller_"
+"""Of its metrics."""
 NAMESPACE_OF_CONTROLLER = "avi-egress"
 LEASE_SECONDS = 3
 """Short, so that a take-over needs not be waited for long."""
@@ -78,9 +80,16 @@ class ControllerProcess:
         return f"127.0.0.1:{self._port}"
 
     def metric(self, name: str) -> float:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=5) as answer:
+        return next(self._metrics(f"{name} "))
+
+    def total(self, name: str) -> float:
+        """The sum of a metric over its labels; the name may go on with the first of them: ``x_total{kind="a"``."""
+        return sum(self._metrics(name))
+
+    def _metrics(self, beginning: str) -> Iterator[float]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
             lines = answer.read().decode().splitlines()
-        return float(next(line.split()[1] for line in lines if line.startswith(f"avi_egress_controller_{name} ")))
+        return (float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{PREFIX}{beginning}"))
 
     def peak_megabytes(self) -> float:
         """The most memory that it has had at once."""

@@ -249,9 +249,10 @@ def test_in_the_steady_state_it_writes_nothing(world: World, controller: Control
     world.set_up(prefix=24)
     for number in range(5):
         world.serve(f"s{number}")
+    world.serve("pair", {"destination_ip": "10.10.10.200", "ha": True})
     world.serve("bad", "{")
-    for number in range(5):
-        world.wait_served(f"s{number}")
+    for name in (*(f"s{number}" for number in range(5)), "pair"):
+        world.wait_served(name)
     world.wait_reason("bad", "InvalidAnnotation")
     wait_quiet(controller)
 
@@ -265,6 +266,14 @@ def test_in_the_steady_state_it_writes_nothing(world: World, controller: Control
     assert controller.metric("api_writes") == writes
     assert controller.metric("api_requests") == requests, "nor does it ask anything: its caches know"
     assert versions() == before
+
+    def looks() -> float:
+        return controller.total('reconciles_total{kind="service",result="ok"')
+
+    looked, written = looks(), controller.log().count("event=written")
+    world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"projects": {"exclude": {"names": ["nobody"]}}}})
+    wait_for("all of them to be looked at again", lambda: looks() >= looked + 7)
+    assert controller.log().count("event=written") == written, "what the API server adds by itself is no difference"
 
 
 def test_services_that_wait_for_an_address_ask_nothing_until_one_is_free(
