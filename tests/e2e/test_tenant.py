@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.client import RESTRICTED, client_pod
 from tests.support.outside import Outside
 from tests.support.project import Project
 from tests.support.waiting import wait_for
@@ -133,7 +134,7 @@ def test_he_runs_nothing_by_acting_as_the_privileged_account(tenant: Tenant, gre
     as_account = f"--as=system:serviceaccount:{green.name}:{account}"
     user = f"system:serviceaccount:{green.name}:{account}"
     green.kubectl.run("-n", green.name, "create", "rolebinding", "lent", "--clusterrole=edit", f"--user={user}")
-    pod = json.dumps(workload("Pod", "default"))
+    pod = json.dumps(client_pod(green.name, "any", name="sly-pod"))  # refused for who makes it, and for nothing else
     tenant.allowed(as_account, "get", "pods")
     assert "nobody may act as it" in tenant.refused(as_account, "create", "-f", "-", stdin=pod)
     told = tenant.refused(as_account, "exec", "client-node1", "--", "id")
@@ -180,7 +181,7 @@ def test_he_puts_no_container_of_his_into_the_egress_pod(tenant: Tenant, green: 
 
 def debugger(target: str) -> str:
     """The patch that adds an ephemeral container beside another."""
-    container = {"name": "door", "image": "any", "targetContainerName": target}
+    container = {"name": "door", "image": "any", "targetContainerName": target, "securityContext": RESTRICTED}
     return json.dumps({"spec": {"ephemeralContainers": [container]}})
 
 
