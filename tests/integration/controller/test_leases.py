@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import Slot
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.ipam.release_confirmation import confirmation
 
+from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer
 from tests.support.controller_process import (
     LEADS_SECONDS,
@@ -207,6 +209,28 @@ def test_a_confirmed_release_passes_the_brake_and_leaves_it_to_others(
     wait_for("another to have its lease", lambda: world.bound() == 1)
     world.delete("other")
     wait_for("it to be given up, as those before are no mass", lambda: world.bound() == 0, 30)
+
+
+def test_offboarding_many_services_passes_the_brake_that_holds_another(
+    world: World, controller: ControllerProcess, ansible: Ansible
+) -> None:
+    other, names = world.set_up(prefix=26).of_project(f"{world.name}-other"), [f"s{number}" for number in range(12)]
+    for project, name in itertools.product((world, other), names):
+        project.serve(name)
+    wait_for("all to have their leases", lambda: world.bound() == 24)
+    controller.end()  # as if the other's services had been lost while nobody looked
+    for name in names:
+        other.delete(name)
+    controller.start()
+    wait_for("they to be held", lambda: world.network_condition("ReleasesAllowed").get("reason") == "MassRelease", 30)
+
+    variables = {"egress_cloud_name": world.name, "egress_projects": world.name, "egress_offboard_services": True}
+    run = ansible.playbook("avi.egress.offboard_project", "-e", json.dumps(variables))
+
+    assert run.failure == ""
+    assert {world.phase(name) for name in names} == {"Released"}
+    assert {other.phase(name) for name in names} == {"Bound"}
+    assert world.network_condition("ReleasesAllowed")["reason"] == "MassRelease"
 
 
 def test_a_released_lease_is_freed_when_its_quarantine_ends(world: World, controller: ControllerProcess) -> None:
