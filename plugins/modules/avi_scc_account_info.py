@@ -113,8 +113,8 @@ clouds:
         missing:
           description:
             - What it lacks for egress pods, of V(account), V(scc_user), and V(pod_security) if its label is
-              V(baseline) or V(restricted). Without the label the API server's own default decides, which no request
-              tells; as Kubernetes is delivered, it admits egress pods.
+              V(baseline) or V(restricted). Without the label the API server's own default decides, which is not asked
+              for here; as Kubernetes is delivered, it admits egress pods.
             - The egress controller sees to accounts and users while the cloud's C(secureEgressMode) is true.
             - Empty if it takes no part.
           type: list

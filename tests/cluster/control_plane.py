@@ -15,13 +15,13 @@ from tests.cluster.processes import Component, python
 
 _ETCD = "http://127.0.0.1:2379"
 
-_POD_SECURITY = {"defaults": {"enforce": "restricted", "enforce-version": "latest"}}
+_POD_SECURITY = "restricted"
 """Namespaces without a label are as strict as on the platforms that have the strictest default."""
 
 
 def prepare(layout: Layout) -> None:
     """Write the configuration of admission, and the kubeconfigs of the servers and of the administrator."""
-    _admission(layout).write_text(yaml.safe_dump(_admission_configuration()))
+    _admission(layout).write_text(yaml.safe_dump(admission_configuration(_POD_SECURITY)))
     for identity in ("kube-controller-manager", "kube-scheduler"):
         pki.write_kubeconfig(layout, identity, layout.api_server, layout.state / f"{identity}.kubeconfig")
     pki.write_kubeconfig(layout, "admin", f"https://127.0.0.1:{layout.api_port}", layout.kubeconfig)
@@ -31,9 +31,11 @@ def _admission(layout: Layout) -> Path:
     return layout.state / "admission.yaml"
 
 
-def _admission_configuration() -> dict[str, Any]:
+def admission_configuration(level: str) -> dict[str, Any]:
+    """What has an API server enforce that level of Pod Security in namespaces without a label for it."""
     pod_security = {"apiVersion": "pod-security.admission.config.k8s.io/v1", "kind": "PodSecurityConfiguration"}
-    plugin = {"name": "PodSecurity", "configuration": {**pod_security, **_POD_SECURITY}}
+    defaults = {"defaults": {"enforce": level, "enforce-version": "latest"}}
+    plugin = {"name": "PodSecurity", "configuration": {**pod_security, **defaults}}
     return {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration", "plugins": [plugin]}
 
 

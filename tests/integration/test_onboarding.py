@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -21,7 +22,7 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES
 
 from tests.support.ansible_run import Ansible, Run
-from tests.support.api_server import ApiServer
+from tests.support.api_server import ApiServer, api_server
 from tests.support.waiting import wait_for
 
 POLICY = Resource(
@@ -29,14 +30,24 @@ POLICY = Resource(
 )
 ENFORCE = "pod-security.kubernetes.io/enforce"
 HELD, BEFORE = "egress.avi.dev/pod-security", "egress.avi.dev/pod-security-before"
+LIMIT_RANGE = Resource("", "v1", "LimitRange", "limitranges")
 PROJECTS = {"strict": "restricted", "plain": "baseline", "open": "privileged", "bare": None}
 """By what they enforce before they are onboarded."""
+BY_DEFAULT = "baseline"
+"""What the API server enforces by itself."""
 SITE: dict[str, Any] = {
     "egress_wait": False,
     "egress_placement": "project",
     "egress_projects": [*PROJECTS, "new"],
     "egress_networks": [{"name": "lan", "uplink": "eth0", "subnets": [{"cidr": "10.70.112.0/24"}]}],
 }
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    """An API server that enforces a level of its own where there is no label."""
+    with api_server(tmp_path_factory.mktemp("api"), BY_DEFAULT) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +98,10 @@ def test_onboarding_remembers_what_was_enforced_and_holds_other_pods_to_it(
     assert run.failure == ""
     assert {item["metadata"]["name"] for item in cluster.list(POLICY)} == set(ADMISSION_POLICIES)
     for name, level in PROJECTS.items():
-        assert of(cluster, name) == ({ENFORCE: "privileged", HELD: level or "privileged"}, {BEFORE: level or ""})
+        assert of(cluster, name) == ({ENFORCE: "privileged", HELD: level or BY_DEFAULT}, {BEFORE: level or ""})
+    assert of(cluster, "new") == ({ENFORCE: "privileged", HELD: BY_DEFAULT}, {BEFORE: ""})
     wait_for("the policies to be in force", lambda: not may_run_privileged(cluster, "strict"))
-    assert [name for name in PROJECTS if may_run_privileged(cluster, name)] == ["open", "bare"]
+    assert [name for name in SITE["egress_projects"] if may_run_privileged(cluster, name)] == ["open"]
 
 
 def test_a_second_run_remembers_the_same(ansible: Ansible, cluster: KubeClient) -> None:
@@ -99,10 +111,28 @@ def test_a_second_run_remembers_the_same(ansible: Ansible, cluster: KubeClient) 
     assert {name: cluster.get(NAMESPACE, name) for name in before} == before
 
 
-def test_the_clusters_own_default_is_held_where_it_is_given(ansible: Ansible, cluster: KubeClient) -> None:
-    play(ansible, "onboard_project", egress_projects=["bare"], egress_pod_security_default="baseline")
-    assert of(cluster, "bare") == ({ENFORCE: "privileged", HELD: "baseline"}, {BEFORE: ""})
-    wait_for("the project to be held", lambda: not may_run_privileged(cluster, "bare"))
+def test_check_mode_foresees_the_clusters_own_default(ansible: Ansible, cluster: KubeClient) -> None:
+    run = play(ansible, "onboard_project", "--check", "--diff", egress_projects=["unmade"])
+    assert run.failure == ""
+    shown = run.result("Include the projects, and admit their egress pods")["diff"]["after"]
+    assert shown["metadata"]["labels"].items() >= {ENFORCE: "privileged", HELD: BY_DEFAULT}.items()
+    assert cluster.get(NAMESPACE, "unmade") is None
+
+
+def test_what_cannot_be_found_out_is_told_and_a_label_says_it(ansible: Ansible, cluster: KubeClient) -> None:
+    cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "narrow"}})
+    limits = [{"type": "Pod", "min": {"cpu": "1"}}]
+    body = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "least", "namespace": "narrow"}}
+    cluster.create(LIMIT_RANGE, {**body, "spec": {"limits": limits}})
+    run = play(ansible, "onboard_project", egress_projects=["narrow"])
+    assert run.failure.startswith(
+        "namespace narrow has no label pod-security.kubernetes.io/enforce, and what the cluster"
+    )
+    assert "minimum cpu usage per Pod is 1" in run.failure
+    assert of(cluster, "narrow") == ({}, {})
+    cluster.patch(NAMESPACE, "narrow", {"metadata": {"labels": {ENFORCE: "restricted"}}})
+    assert play(ansible, "onboard_project", egress_projects=["narrow"]).failure == ""
+    assert of(cluster, "narrow") == ({ENFORCE: "privileged", HELD: "restricted"}, {BEFORE: "restricted"})
 
 
 def test_a_project_whose_egress_pods_are_elsewhere_admits_none(ansible: Ansible, cluster: KubeClient) -> None:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.cluster import tools
+from tests.cluster.control_plane import admission_configuration
 from tests.support import client_certificate
 
 BINDING = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
@@ -49,10 +50,10 @@ CONTROLLERS = ",".join(
 
 
 @contextmanager
-def api_server(folder: Path) -> Iterator[ApiServer]:
+def api_server(folder: Path, pod_security: str = "privileged") -> Iterator[ApiServer]:
     """A running API server with nothing in it; its programs are built where they are not there yet."""
     tools.ensure(SERVERS, print)
-    server = ApiServer(folder)
+    server = ApiServer(folder, pod_security)
     try:
         server.start()
         yield server
@@ -63,8 +64,10 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
 class ApiServer:
     """etcd, kube-apiserver and the controllers of what is deleted with something, and of the ClusterRoles for users."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pod_security: str = "privileged") -> None:
+        """``pod_security`` is the level that is enforced in namespaces without a label for it."""
         self._folder = folder
+        self._pod_security = pod_security
         self._log: IO[bytes] = (folder / "servers.log").open("wb")
         self._processes: list[subprocess.Popen[bytes]] = []
         self._etcd, self._peer, self.port, self._manager = _free_ports(4)
@@ -107,6 +110,8 @@ class ApiServer:
         key.write_bytes(_private_key())
         client_certificate.write(self._folder, "admin", "system:masters")
         tokens.write_text(f"{ADMIN_TOKEN},admin,admin,system:masters\n{TENANT_TOKEN},{TENANT},{TENANT}\n")
+        admission = self._folder / "admission.yaml"
+        admission.write_text(yaml.safe_dump(admission_configuration(self._pod_security)))
         storage, peers = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._peer}"
         self._start(
             "etcd",
@@ -128,6 +133,7 @@ class ApiServer:
             f"--client-ca-file={self.client_cert}",
             "--authorization-mode=RBAC",
             "--allow-privileged=true",
+            f"--admission-control-config-file={admission}",
             "--service-cluster-ip-range=10.97.0.0/16,fd00:97::/112",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",

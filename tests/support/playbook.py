@@ -40,7 +40,6 @@ def site_variables(outside: Outside, images: Mapping[str, str]) -> dict[str, Any
         "egress_networks": [outside.network()],
         "egress_placement": "project",  # the article's, also where it is not the default
         "egress_projects": [PROJECT],
-        "egress_pod_security_default": "restricted",  # the local cluster's
     }
 
 

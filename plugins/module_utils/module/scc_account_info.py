@@ -27,7 +27,7 @@ from .scc_account import check_uuid, no_such_cloud
 POD_SECURITY_LABEL = "pod-security.kubernetes.io/enforce"
 REFUSING = ("baseline", "restricted")
 """Levels that keep egress pods out. Without the label the cluster's own default counts, which admits them as Kubernetes
-is delivered and no request tells."""
+is delivered."""
 
 SPEC = ArgumentSpec(
     {
