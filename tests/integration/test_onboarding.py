@@ -114,8 +114,8 @@ def test_a_second_run_remembers_the_same(ansible: Ansible, cluster: KubeClient) 
 def test_check_mode_foresees_the_clusters_own_default(ansible: Ansible, cluster: KubeClient) -> None:
     run = play(ansible, "onboard_project", "--check", "--diff", egress_projects=["unmade"])
     assert run.failure == ""
-    shown = run.result("Include the projects, and admit their egress pods")["diff"]["after"]
-    assert shown["metadata"]["labels"].items() >= {ENFORCE: "privileged", HELD: BY_DEFAULT}.items()
+    foreseen = run.result("Include the projects, and admit their egress pods")["result"]
+    assert foreseen["metadata"]["labels"].items() >= {ENFORCE: "privileged", HELD: BY_DEFAULT}.items()
     assert cluster.get(NAMESPACE, "unmade") is None
 
 
