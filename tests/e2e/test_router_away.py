@@ -41,7 +41,7 @@ def test_two_that_meet_after_a_cut_are_settled_by_who_was_away(net: Net, lab: La
     insert_bridge(lab, first.node)
     away = first.start(**net.to_far()).wait_ready()
     run("ip", "-n", first.node.name, "link", "set", "nic0", "nomaster")
-    away.wait_log("not ready: GatewaySilent")
+    away.wait_not_ready("GatewaySilent")
     stays = second.start(**net.to_far()).wait_ready()
     run("ip", "-n", first.node.name, "link", "set", "nic0", "master", "ex0")
     wait_until(lambda: not veths(first.node), 60.0, "the first gave the address up", away)

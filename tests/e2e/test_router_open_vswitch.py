@@ -42,7 +42,7 @@ def test_cut_off_behind_br_ex_the_port_closes_and_comes_back(shared_lab: Lab, ow
     router = own_pod.start(**net.to_far()).wait_ready()
     cable = shared_lab.port_of(own_pod.node)
     run("ip", "-n", shared_lab.lan, "link", "set", cable, "down")
-    router.wait_log(f"not ready: GatewaySilent: the gateway {net.gateway} has not answered {net.source} by the node's")
+    router.wait_not_ready(f"GatewaySilent: the gateway {net.gateway} has not answered {net.source} by the node's")
     assert not own_pod.is_healthy()
     assert "LOWER_UP" in run("ip", "-n", own_pod.node.name, "link", "show", "br-ex")
     run("ip", "-n", shared_lab.lan, "link", "set", cable, "up")

@@ -61,7 +61,7 @@ def test_filter_that_is_set_later_closes_the_port(net: Net, lab: Lab, pod: Pod, 
     lab.add_gateway()
     router = pod.start(**net.to_far()).wait_ready()
     nft(node, at_the_uplink(net, "drop"))
-    router.wait_log("not ready: NodeFirewall", 60.0)
+    router.wait_not_ready("NodeFirewall")
     assert not pod.is_healthy()
     run("ip", "netns", "exec", node.name, "nft", "delete", "table", "netdev", "site")
     wait_until(pod.is_healthy, 60.0, "ready", router)
@@ -133,7 +133,7 @@ def test_silent_gateway_is_told(net: Net, lab: Lab, pod: Pod) -> None:
     gateway = lab.add_gateway()
     router = pod.start(**net.to_far()).wait_ready()
     run("ip", "-n", gateway, "link", "set", "up0", "down")
-    router.wait_log(f"not ready: GatewaySilent: the gateway {net.gateway} has not answered {net.source} by the node's")
+    router.wait_not_ready(f"GatewaySilent: the gateway {net.gateway} has not answered {net.source} by the node's")
     assert not pod.is_healthy()
     run("ip", "-n", gateway, "link", "set", "up0", "up")
     if net.version == 6:

@@ -52,6 +52,7 @@ class Router:
             command, env=contract | env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self.log: list[str] = []
+        self._ready_at = 0
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -63,7 +64,12 @@ class Router:
     def wait_ready(self, timeout: float = 60.0) -> Router:
         wait_until(lambda: self.process.poll() is not None or self._is_healthy(), timeout, "ready", self)
         assert self.process.poll() is None, self.log
+        self._ready_at = len(self.log)
         return self
+
+    def wait_not_ready(self, why: str) -> None:
+        """Until it says that it serves no more, and why; what it said before it was ready doesn't count."""
+        wait_until(lambda: any(f"not ready: {why}" in line for line in self.log[self._ready_at :]), 60.0, why, self)
 
     def wait_log(self, text: str, timeout: float = 60.0) -> None:
         wait_until(lambda: any(text in line for line in self.log), timeout, f"log has {text!r}", self)
