@@ -62,11 +62,14 @@ def release(cluster: KubeClient, slot: Slot) -> None:
 
 @contextmanager
 def rulebook(ansible: Ansible, folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The collection's rulebook as it runs, with an inventory of that folder; it ends with this process."""
+    """The collection's rulebook as it runs, with an inventory of that folder; it ends with this process.
+
+    In a PID namespace, so that a playbook that it is running, which has a session of its own, ends with it, too.
+    """
     command = [RULEBOOK, "--rulebook", "avi.egress.firewall", "--inventory", str(folder / INVENTORY)]
     with (folder / SAID).open("wb") as output:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *command],
+            ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--mount-proc", "--fork", "--kill-child", *command],
             env={**os.environ, **ansible.environment(), **environment},
             cwd=folder,
             stdout=output,
