@@ -89,8 +89,6 @@ class KubeClient:
         items: list[Any] = []
         while True:
             page = self._page(resource, namespace, query)
-            if page is None:
-                continue
             items += (keep(typed(item, resource)) for item in page.get("items") or ())
             metadata = page["metadata"]
             if not metadata.get("continue"):
@@ -189,16 +187,18 @@ class KubeClient:
             return False
         return any(item["name"] == resource.plural for item in found.get("resources") or ())
 
-    def _page(self, resource: Resource, namespace: str | None, query: dict[str, Any]) -> KubeObject | None:
-        """One page of a list; None if it is too long, and ``limit`` halved for another try."""
-        response = self._send("GET", resource.path(namespace), query, None, None, {"total": REQUEST_TIMEOUT_SECONDS})
-        self._check(response, "GET", resource)
-        text = response.read(LONGEST_PAGE)
-        rest = response.read(1)
-        if rest and query["limit"] > 1:
+    def _page(self, resource: Resource, namespace: str | None, query: dict[str, Any]) -> KubeObject:
+        """One page of a list. ``limit`` is halved until the page is not too long, and grows again for the next one."""
+        path, timeouts = resource.path(namespace), {"total": REQUEST_TIMEOUT_SECONDS}
+        while True:
+            response = self._send("GET", path, query, None, None, timeouts)
+            self._check(response, "GET", resource)
+            text = response.read(LONGEST_PAGE)
+            rest = response.read(1)
+            if not rest or query["limit"] == 1:
+                break
             response.close()
             query["limit"] //= 2
-            return None
         if len(text) < LONGEST_PAGE // 4:
             query["limit"] = min(LIST_PAGE_SIZE, 2 * query["limit"])
         return json.loads(text + rest + response.read())  # type: ignore[no-any-return]
