@@ -29,8 +29,9 @@ class RelayTables:
 
     def is_intact(self, relay: Relay) -> bool:
         """Whether the tables are for this relay, and as they were when this object last wrote them."""
-        listed = self._listed(relay_rules.listings(self._name))
-        return self._loaded == relay and bool(listed) and listed == self._texts
+        if self._loaded != relay or not self._texts:
+            return False
+        return self._listed(relay_rules.listings(self._name)) == self._texts
 
     def refusal(self, relay: Relay) -> str | None:
         """What the kernel says if it can't load such tables; nothing is changed by asking."""
