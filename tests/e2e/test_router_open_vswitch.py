@@ -40,12 +40,10 @@ def test_cut_off_behind_br_ex_the_port_closes_and_comes_back(shared_lab: Lab, ow
     """The bridge keeps its carrier."""
     net = own_pod.net
     router = own_pod.start(**net.to_far()).wait_ready()
-    cable = shared_lab.port_of(own_pod.node)
-    run("ip", "-n", shared_lab.lan, "link", "set", cable, "down")
-    router.wait_not_ready(f"GatewaySilent: the gateway {net.gateway} has not answered {net.source} by the node's")
-    assert not own_pod.is_healthy()
-    assert "LOWER_UP" in run("ip", "-n", own_pod.node.name, "link", "show", "br-ex")
-    run("ip", "-n", shared_lab.lan, "link", "set", cable, "up")
+    with shared_lab.unplugged(own_pod.node):
+        router.wait_not_ready(f"GatewaySilent: the gateway {net.gateway} has not answered {net.source} by the node's")
+        assert not own_pod.is_healthy()
+        assert "LOWER_UP" in run("ip", "-n", own_pod.node.name, "link", "show", "br-ex")
     wait_until(own_pod.is_healthy, 60.0, "ready", router)
     assert own_pod.ask() == f"{net.source} {net.far}"
     shared_lab.assert_no_other_source()

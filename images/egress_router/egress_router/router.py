@@ -267,12 +267,13 @@ class Router:
         return max(0.0, min(dues if announcement is None else [*dues, announcement]) - time.monotonic())
 
     def _down(self, reason: str, retry: float) -> float:
-        if reason != self._reason and not self._events.stopping:
-            log.warning("not ready: %s", reason)
-        was_ready, self._reason = self._reason is None, reason
-        if was_ready:
+        before, self._reason = self._reason, reason
+        if before is None:
             self._health.hang_up()
             self._withdraw_route()
+        # Last: who reads it finds it so.
+        if reason != before and not self._events.stopping:
+            log.warning("not ready: %s", reason)
         return retry
 
     def _offer_route(self) -> None:

@@ -8,7 +8,8 @@ import json
 import os
 import signal
 import subprocess
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,6 +174,16 @@ class Lab:
         ports = json.loads(run("ip", "-n", self.lan, "-j", "link", "show"))
         name: str = next(port["ifname"] for port in ports if port["ifindex"] == peer)
         return name
+
+    @contextmanager
+    def unplugged(self, node: Node) -> Iterator[None]:
+        """The node's cable to the outside LAN is out as long as this lasts."""
+        port = self.port_of(node)
+        self._ip(self.lan, f"link set {port} down")
+        try:
+            yield
+        finally:
+            self._ip(self.lan, f"link set {port} up")
 
     def services(self, node: Node, script: str) -> Services:
         """System services of a node, started by a shell script."""
