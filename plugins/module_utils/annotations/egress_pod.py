@@ -21,6 +21,9 @@ from .service_port import ServicePort
 
 MAX_DESTINATIONS = 64
 
+MAX_PORTS = 1000
+"""Of a Service that leads to ``destination_ip``; as many as the data path has been measured with."""
+
 _NAME = re.compile(DNS_LABEL)
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._:/@-]{0,254}")
 _PORT_KEY = re.compile(r"([0-9]{1,5})(?:/(tcp|udp))?", re.I | re.A)
@@ -212,6 +215,8 @@ def _service_ports(egress_pod: EgressPod, ports: Sequence[Mapping[str, Any]], su
         ports = [item for item in ports if (item["port"], item.get("protocol", "TCP")) in asked]
     elif not ports:
         raise InvalidAnnotation(subject, "spec.ports", None, "give the ports that lead to destination_ip")
+    elif len(ports) > MAX_PORTS:
+        raise InvalidAnnotation(subject, "spec.ports", len(ports), f"at most {MAX_PORTS} ports lead to destination_ip")
     found = tuple(ServicePort(item["port"], item.get("protocol", "TCP"), _target_port(item, subject)) for item in ports)
     for item in found:
         if item.protocol not in ("TCP", "UDP"):

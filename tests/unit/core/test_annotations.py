@@ -581,6 +581,15 @@ def test_a_service_without_the_annotation_is_none_of_ours() -> None:
     assert read_service(plain) is None
 
 
+def so_many_ports(count: int) -> list[dict[str, Any]]:
+    """So many of a Service."""
+    return [{"port": 1000 + number} for number in range(count)]
+
+
+def test_a_service_has_as_many_ports_as_the_data_path_was_measured_with() -> None:
+    assert len(service({"destination_ip": "10.0.0.1"}, ports=so_many_ports(1000)).routes) == 1000
+
+
 def test_every_service_port_leads_to_destination_ip() -> None:
     ports = [{"port": 80, "targetPort": 8080}, {"port": 53, "protocol": "UDP"}, {"port": 81, "targetPort": 8080}]
     found = service({"destination_ip": "10.0.0.1"}, ports=ports)
@@ -598,6 +607,7 @@ def test_destinations_are_served_at_the_services_target_port() -> None:
     ("egress_pod", "fields", "complaint"),
     [
         ({"destination_ip": "10.0.0.1"}, {"ports": []}, "spec.ports"),
+        ({"destination_ip": "10.0.0.1"}, {"ports": so_many_ports(1001)}, "spec.ports is 1001; at most 1000 ports"),
         ({"destination_ip": "10.0.0.1"}, {"ports": [{"port": 80, "protocol": "SCTP"}]}, "SCTP"),
         ({"destination_ip": "10.0.0.1"}, {"ports": [{"port": 80, "targetPort": "http"}]}, "named ports"),
         (
