@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from datetime import timedelta
@@ -26,6 +27,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     account_name,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
+from egress_controller.cache.forms import LONGEST
 
 from tests.support.controller_process import (
     ControllerProcess,
@@ -161,6 +163,24 @@ def test_a_service_that_is_refused_opens_no_way_in_to_what_runs(world: World, co
     world.annotate("text", '{"destination_ip": "10.10.10.200"}')
     wait_for("it to lead to its egress pod again", lambda: "selector" in world.service("text")["spec"])
     world.wait_served("text")
+
+
+def test_a_service_of_most_ports_is_served_as_any_other(world: World, controller: ControllerProcess) -> None:
+    """It is longer than what the caches keep whole."""
+    world.set_up()
+    ports = [{"name": f"p{number}", "port": number} for number in range(1001, 2001)]
+    world.serve("shop", ports=ports)
+    world.wait_served("shop")
+    assert len(json.dumps(world.service("shop")["spec"])) > LONGEST
+    pod = world.run_pod("shop")
+    world.wait_reason("shop", "EgressReady")
+    assert_rests(controller)
+    world.annotate("shop", '{"destination_ip": "10.10.10.201"}')
+    wait_for("the new destination", lambda: '"10.10.10.201"' in json.dumps(world.controller("shop")))
+    world.end_pod(pod)
+    world.cluster.patch(SERVICE, "shop", {"spec": {"ports": [*ports, {"name": "more", "port": 2001}]}}, world.namespace)
+    told = world.wait_reason("shop", "InvalidAnnotation")
+    assert "spec.ports is 1001; at most 1000 ports lead to destination_ip" in told["message"]
 
 
 def test_a_service_without_the_annotation_is_left_as_it_was(world: World, controller: ControllerProcess) -> None:
