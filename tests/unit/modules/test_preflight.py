@@ -73,6 +73,7 @@ def test_a_pod_has_a_container_for_each_subnet_with_a_routers_variables() -> Non
     assert not spec["automountServiceAccountToken"]
     assert spec["imagePullSecrets"] == [{"name": "login"}]
     assert "avi-egress-pod" not in made["metadata"]["name"]
+    assert made["metadata"]["annotations"] == {"openshift.io/required-scc": "privileged"}
     assert not spec["serviceAccountName"].startswith("avivantage-")
     containers = [*spec["initContainers"], *spec["containers"]]
     assert [{item["name"]: item["value"] for item in each["env"]} for each in containers] == [

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
 from ...api.conditions import is_true
-from ...api.resources import API_GROUP, NAMESPACE, POD, SECRET, SERVICE_ACCOUNT, KubeObject
+from ...api.resources import (
+    API_GROUP,
+    NAMESPACE,
+    POD,
+    REQUIRED_SCC_ANNOTATION,
+    SECRET,
+    SERVICE_ACCOUNT,
+    KubeObject,
+)
 from ...ipam.network import EgressNetwork, Subnet
 from ...workload.manifests import HOST_MOUNT, HOST_VOLUME, attachment
 
@@ -22,6 +30,8 @@ PREFLIGHT_NAMESPACE = "avi-egress-preflight"
 PREFLIGHT_LABEL = f"{API_GROUP}/preflight"
 ACCOUNT = "preflight"
 """A ServiceAccount without any right, and without a token in its pods."""
+SCC = "privileged"
+"""Which every OpenShift has. Another one may let the pods in, with a user who can look at nothing."""
 NOT_READY = "NodeNotReady"
 NOT_LOOKED = "NotLooked"
 LONGEST_TEXT = 600
@@ -162,6 +172,7 @@ def pod(number: int, node: str, questions: Sequence[Question], setting: Setting)
             "name": f"{ACCOUNT}-{number}",
             "namespace": PREFLIGHT_NAMESPACE,
             "labels": {PREFLIGHT_LABEL: "true"},
+            "annotations": {REQUIRED_SCC_ANNOTATION: SCC},
         },
         "spec": {
             "nodeName": node,
