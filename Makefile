@@ -60,7 +60,7 @@ molecule: root bootstrap ## The Molecule scenarios on a cluster of their own; so
 	cd extensions && $(AS_ROOT) ../.venv/bin/molecule test $(if $(SCENARIO),$(SCENARIO:%=--scenario-name %),--all) \
 	  $(if $(PLACEMENT),-- --extra-vars=egress_placement=$(PLACEMENT))
 
-versions: root bootstrap ## Other versions of ansible-core, and other API servers: half an hour each
+versions: root bootstrap ## Other versions of ansible-core, OpenShift's SCC admission, other API servers: half an hour each
 	$(AS_ROOT) .venv/bin/python -m pytest tests/versions
 	EGRESS_KUBERNETES=1.28 $(AS_ROOT) .venv/bin/python -m pytest tests/integration/controller/test_services.py \
 	  tests/integration/test_role_form.py::test_a_cluster_without_admission_policies_is_told_and_left_as_it_was

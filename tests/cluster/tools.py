@@ -24,6 +24,8 @@ GO_SERIES = "go1.26"
 KUBERNETES_VERSION = "1.36.3"
 OTHER_KUBERNETES_VERSIONS = ("1.28.15", "1.30.14", "1.34.4", "1.37.2")
 """Those that ``make versions`` tries besides, by their API servers."""
+OPENSHIFT_KUBERNETES_VERSION = "1.32.2"
+"""Of the API server with OpenShift's SCC admission: OpenShift 4.19 is 1.32."""
 _PROGRESS_SECONDS = 15
 
 
@@ -49,6 +51,7 @@ class Tool:
     name: str
     programs: tuple[str, ...]
     packages: str = "."
+    """With blanks between them."""
     link_flags: tuple[str, ...] = ()
 
     @property
@@ -82,6 +85,13 @@ COREDNS = Tool("coredns", ("coredns",))
 KUBE_ROUTER = Tool("kube-router", ("kube-router",), packages="tool")
 PAUSE = Tool("pause", ("pause",))
 PROBE = Tool("probe", ("probe",))
+OPENSHIFT = Tool(
+    "openshift",
+    ("kube-apiserver", "kube-controller-manager"),
+    packages=". tool",
+    link_flags=_kubernetes_version_flags(OPENSHIFT_KUBERNETES_VERSION),
+)
+"""For its own tests alone, which ``make versions`` runs."""
 TOOLS = (KUBERNETES, COREDNS, KUBE_ROUTER, PAUSE, PROBE)
 
 
@@ -125,6 +135,17 @@ def ensure(tool: Tool, report: Callable[[str], None]) -> Path:
     return folder
 
 
+def module_folder(tool: Tool, module: str) -> Path:
+    """Where Go has unpacked a module of the tool's go.mod: files that it brings beside its programs."""
+    command = [_go(), "mod", "download", "-json", module]
+    answer = subprocess.run(
+        command, cwd=tool.source, env=_go_environment(), capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        raise ClusterError(f"Fetching the module {module} of {tool.source} failed: {answer.stdout or answer.stderr}")
+    return Path(json.loads(answer.stdout)["Dir"])
+
+
 def _build_into(folder: Path, tool: Tool, report: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{tool.name}-", dir=folder.parent) as scratch:
         built = Path(scratch) / "bin"
@@ -153,19 +174,22 @@ def _go() -> str:
     return go
 
 
-def _build(tool: Tool, destination: Path, report: Callable[[str], None]) -> None:
-    command = [_go(), *tool.build_arguments(), "-o", f"{destination}/", tool.packages]
-    environment = {
+def _go_environment() -> dict[str, str]:
+    return {
         **os.environ,
         "CGO_ENABLED": "0",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
         "GOFLAGS": "-mod=readonly",
     }
+
+
+def _build(tool: Tool, destination: Path, report: Callable[[str], None]) -> None:
+    command = [_go(), *tool.build_arguments(), "-o", f"{destination}/", *tool.packages.split()]
     report(f"building {tool.name} ({', '.join(tool.programs)}), once")
     began = time.monotonic()
     with tempfile.TemporaryFile("w+") as output:
-        build = subprocess.Popen(command, cwd=tool.source, env=environment, stdout=output, stderr=output)
+        build = subprocess.Popen(command, cwd=tool.source, env=_go_environment(), stdout=output, stderr=output)
         try:
             while True:
                 try:

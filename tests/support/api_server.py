@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -49,11 +50,26 @@ CONTROLLERS = ",".join(
 )
 
 
+@dataclass(frozen=True)
+class ControlPlane:
+    """Which servers there are, and which controllers run."""
+
+    servers: tools.Tool = SERVERS
+    controllers: str = CONTROLLERS
+    own_accounts: bool = False
+    """Whether each controller asks by its own account, with its rights and no more, as in a cluster; else as root."""
+
+
+KUBERNETES = ControlPlane()
+
+
 @contextmanager
-def api_server(folder: Path, pod_security: str = "privileged") -> Iterator[ApiServer]:
+def api_server(
+    folder: Path, pod_security: str = "privileged", control_plane: ControlPlane = KUBERNETES
+) -> Iterator[ApiServer]:
     """A running API server with nothing in it; its programs are built where they are not there yet."""
-    tools.ensure(SERVERS, print)
-    server = ApiServer(folder, pod_security)
+    tools.ensure(control_plane.servers, print)
+    server = ApiServer(folder, pod_security, control_plane)
     try:
         server.start()
         yield server
@@ -64,9 +80,12 @@ def api_server(folder: Path, pod_security: str = "privileged") -> Iterator[ApiSe
 class ApiServer:
     """etcd, kube-apiserver and the controllers of what is deleted with something, and of the ClusterRoles for users."""
 
-    def __init__(self, folder: Path, pod_security: str = "privileged") -> None:
+    def __init__(
+        self, folder: Path, pod_security: str = "privileged", control_plane: ControlPlane = KUBERNETES
+    ) -> None:
         """``pod_security`` is the level that is enforced in namespaces without a label for it."""
         self._folder = folder
+        self._control_plane = control_plane
         self._pod_security = pod_security
         self._log: IO[bytes] = (folder / "servers.log").open("wb")
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -88,12 +107,13 @@ class ApiServer:
         self._start_servers()
         self._wait()
         self._start(
-            str(SERVERS.folder / "kube-controller-manager"),
+            self._program("kube-controller-manager"),
             f"--kubeconfig={self.kubeconfig}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._manager}",
             f"--cert-dir={self._folder / 'manager'}",
-            f"--controllers={CONTROLLERS}",
+            f"--controllers={self._control_plane.controllers}",
+            f"--use-service-account-credentials={self._control_plane.own_accounts}",
             "--leader-elect=false",
         )
 
@@ -124,7 +144,7 @@ class ApiServer:
             "--unsafe-no-fsync",
         )
         self._start(
-            str(SERVERS.folder / "kube-apiserver"),
+            self._program("kube-apiserver"),
             f"--etcd-servers={storage}",
             "--bind-address=127.0.0.1",
             f"--secure-port={self.port}",
@@ -139,6 +159,9 @@ class ApiServer:
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
         )
+
+    def _program(self, name: str) -> str:
+        return str(self._control_plane.servers.folder / name)
 
     def _start(self, *argv: str) -> None:
         # It ends with this process, however that ends: a test run that is killed leaves no server behind.

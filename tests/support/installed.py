@@ -27,6 +27,11 @@ def install_account(api: ApiServer, cluster: KubeClient, folder: Path) -> Path:
     """The kubeconfig of the controller's account, with the rights that the role gives it and no more."""
     for body in rendered("access.yaml.j2"):
         cluster.create(_resource(body), body)
+    return account_kubeconfig(api, cluster, folder)
+
+
+def account_kubeconfig(api: ApiServer, cluster: KubeClient, folder: Path) -> Path:
+    """The kubeconfig of the controller's account, where the role has made it."""
     path = SERVICE_ACCOUNT.path(NAMESPACE_OF_CONTROLLER, "avi-egress-controller", "token")
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     token = cluster._request("POST", path, SERVICE_ACCOUNT, None, request)["status"]["token"]
