@@ -9,6 +9,8 @@ as long as the task itself.
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Callable
 
@@ -42,12 +44,24 @@ def action_of(name: str) -> type[ActionBase]:
     return type("ActionModule", (_KubernetesCoreAction, usual), members)
 
 
+def sentence(told: Any) -> Any:
+    """What the API server says, of a failure that is told with its whole answer; any other as it is."""
+    before, brace, answer = str(told).partition("{")
+    if not before.startswith("Failed to ") or not brace:
+        return told
+    with suppress(ValueError):
+        status, _end = json.JSONDecoder().raw_decode(brace + answer)
+        return " ".join(str(status.get("message") or told).split())
+    return told
+
+
 class _KubernetesCoreAction(InProcess):
     module: str
     """Its full name."""
 
     def _execute_module(self, *args: Any, **keywords: Any) -> dict[str, Any]:
-        return super()._execute_module(*args, **{**keywords, "module_name": self.module})
+        result = super()._execute_module(*args, **{**keywords, "module_name": self.module})
+        return {**result, "msg": sentence(result["msg"])} if result.get("failed") and "msg" in result else result
 
     def _can_run_here(self, variables: Variables, environment: Variables) -> bool:
         return KNOWN and type(self).main is not None and super()._can_run_here(variables, environment)

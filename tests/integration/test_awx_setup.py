@@ -78,12 +78,16 @@ def test_bad_variables_are_told_before_awx_is_asked(ansible: Ansible, awx: AwxSe
     nothing = play(ansible, awx, egress_awx_execution_environment="")
     blind = play(ansible, awx, egress_awx_cluster_ca="")
     misgiven = play(ansible, awx, egress_awx_secrets={"tower": "hidden-word", "a-b": "c", "pin": 1234, "empty": ""})
+    misspelt = play(ansible, awx, egress_awx_site={"egress_netwroks": [], "stage": "test"})
     options = play(
         ansible, awx, egress_awx_template_options={"audit": {"labels": "nightly"}, NAMES[-1]: {"credentials": []}}
     )
 
     assert nothing.failure.startswith("egress_awx_execution_environment is empty; give the image that is built from")
     assert "give the token, and the authority's certificate, without which AWX verifies nothing" in blind.failure
+    assert misspelt.failure == (
+        "egress_awx_site has egress_netwroks, which no job would ask for; mend the name, to egress_networks"
+    )
     assert misgiven.failure.startswith("egress_awx_secrets has a-b, empty, pin, tower; give names of variables, and")
     assert "hidden-word" not in misgiven.output
     audit, of_workflow = [told["msg"] for told in options.tasks[-1]["results"] if told.get("failed")]

@@ -107,6 +107,12 @@ OF_ALL = {
     "a kubeconfig that is not there": Case(
         lambda _api: {"kubeconfig": "/no/such/file"}, "kubeconfig is '/no/such/file'; there is no such file"
     ),
+    "a kubeconfig that is a folder": Case(
+        lambda _api: {"kubeconfig": "/etc"}, "kubeconfig is '/etc'; that is a folder; give the file"
+    ),
+    "a kubeconfig that is empty": Case(
+        lambda api: {"kubeconfig": f"{_empty(api)}"}, r"kubeconfig is '\S+/empty'; that file is empty"
+    ),
     "a kubeconfig that is none": Case(
         lambda _api: {"kubeconfig": "/etc/hostname"},
         "kubeconfig is '/etc/hostname'; it cannot be read as a kubeconfig",
@@ -118,6 +124,9 @@ OF_ALL = {
     "a certificate that is not there": Case(
         lambda api: _credentials(api, client_cert="/no/cert", client_key="/no/key"),
         "client_cert is '/no/cert'; there is no such file",
+    ),
+    "an authority that is a folder": Case(
+        lambda api: _credentials(api, ca_cert="/etc"), "ca_cert is '/etc'; that is a folder; give the file"
     ),
     "groups without a user": Case(
         lambda api: _credentials(api, impersonate_groups=["a", "b"]),
@@ -184,7 +193,7 @@ OF_ONE: list[tuple[str, Options, str]] = [
         {"type": "NodePort"},
         "value of type must be one of: ClusterIP, LoadBalancer, got: NodePort",
     ),
-    ("avi_egress_service", {"namespace": "nowhere"}, 'namespaces "nowhere" not found'),
+    ("avi_egress_service", {"namespace": "nowhere"}, "project nowhere does not exist; create the namespace first"),
     ("avi_egress_service_info", {"name": ""}, "avi_egress_service_info: name is ''; give a value, or leave it out .*"),
     (
         "avi_ipam_lease",
@@ -307,6 +316,12 @@ def _assert_refused(module: str, result: Task, sentence: str) -> None:
 
 def _create(cluster: KubeClient, project: str) -> None:
     cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": project}})
+
+
+def _empty(api: ApiServer) -> Path:
+    path = api.kubeconfig.with_name("empty")
+    path.touch()
+    return path
 
 
 def _expired_token(api: ApiServer) -> str:

@@ -8,6 +8,7 @@ The API server has no nodes, so the controller's Deployment is stored and not wa
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.faults import FaultProxy
-from tests.support.ansible_run import Ansible, Run
+from tests.support.ansible_run import HOST, Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
 from tests.support.checkout import files
 from tests.support.site import SITE, SUBNET
@@ -50,19 +51,68 @@ SERVICE_OPTIONS: dict[str, Any] = {
     "egress_service_ports": [{"name": "foo", "port": 80}],
     "egress_service_wait": False,
 }
-ANY = {**SITE, **SERVICE_OPTIONS, "egress_leases_file": "/nonexistent/leases.yml"}
+ANY = {**SITE, **SERVICE_OPTIONS, "egress_leases_file": "no-leases.yml"}
 """Variables for any of the playbooks."""
 NOT_RUN = "the role has not been run; run avi.egress.site"
 NEED_THE_SITE = {
     "egress_service": f"the cluster has no EgressCloud: {NOT_RUN}",
     "leases_export": f"the cluster has no EgressLease: {NOT_RUN}",
-    "leases_import": "/nonexistent/leases.yml",
+    "leases_import": "no-leases.yml",
     "onboard_project": f"the cluster has no EgressCloud: {NOT_RUN}",
     "preflight": f"the cluster has no EgressNetwork: {NOT_RUN}",
 }
 """What those say that nothing can be foreseen of before the installation."""
-ELSEWHERE = ("awx_setup", "images")
-"""They have nothing to do with a cluster, or only with its registry (``test_images.py``)."""
+WRONG_PROJECT = {"egress_service_namespace": "gren"}
+MISTAKES: list[tuple[str, dict[str, Any], str]] = [
+    ("main", {**SITE, "egress_netwroks": []}, "egress_netwroks is no variable of avi.egress; egress_networks is, .*"),
+    ("main", {**SITE, "egress_namespace": "Bad_Name"}, 'egress_namespace is "Bad_Name"; give a name of up to 63 .*'),
+    (
+        "main",
+        {**SITE, "egress_namespace": "other"},
+        "egress_namespace is other, but the controller is in avi-egress;.*",
+    ),
+    (
+        "main",
+        {**SITE, "egress_cluster_admin": "y"},
+        r'egress_cluster_admin is "y"; give true or false\. Nothing was .*',
+    ),
+    ("main", {**SITE, "egress_bridge_subnet": "x"}, r"EgressCloud default: spec\.bridgeSubnet is 'x'; give an IPv4 .*"),
+    (
+        "main",
+        {**SITE, "egress_networks": [{"name": "lan", "subnets": [{"cidr": "10.0.0.0/33"}]}]},
+        r"EgressNetwork lan: spec\.subnets\[0\]\.cidr is '10\.0\.0\.0/33'; give a subnet, such as .*",
+    ),
+    (
+        "main",
+        {**SITE, "egress_monitoring_namespaces": "monitoring"},
+        r"failed to create typed patch object .*Kind=EgressCloud.*\.spec\.monitoringNamespaces: expected list, got .*",
+    ),
+    (
+        "main",
+        {**SITE, "egress_controller_replicas": -1},
+        r'Deployment\.apps "avi-egress-controller" is invalid: spec\.replicas: Invalid value: -1: must be greater .*',
+    ),
+    ("projects", {"egress_projects": "green Blue!"}, 'egress_projects has "Blue!"; give names of namespaces, .*'),
+    (
+        "projects",
+        {"egress_projects": "green", "egress_pod_security": "privilegd"},
+        r"(?s)Validation of arguments failed:.*egress_pod_security must be one of: .*, got: privilegd",
+    ),
+    ("onboard", {"egress_projects": ""}, r'egress_projects is "", which names no project; give .*'),
+    (
+        "onboard",
+        {"egress_projects": "green gren", "egress_create_projects": "false"},
+        r"egress_projects names gren, and there is no such namespace; create it, or set egress_create_projects .*",
+    ),
+    ("offboard", {"egress_projects": []}, r"egress_projects is \[\], which names no project; give .*"),
+    ("offboard", {"egress_projects": [{"name": "green"}]}, r'egress_projects has {"name": "green"}; give .*'),
+    ("offboard", {"egress_projects": "green", "egress_cloud_name": "west"}, "EgressCloud west does not exist; .*"),
+    ("uninstall", {"egress_namespace": "other"}, "egress_namespace is other, but the controller is in avi-egress; .*"),
+    ("uninstall", {"egress_uninstall_leases": "y"}, 'egress_uninstall_leases is "y"; give true or false.*'),
+]
+"""Entry points of the role, variables that somebody may get wrong, and what is said of it."""
+ELSEWHERE = ("awx_setup", "firewall", "images")
+"""They change nothing of a cluster, or only its registry (``test_images.py``)."""
 PLAYBOOKS = {path.stem for path in files("playbooks/*.yml")} - set(ELSEWHERE)
 
 
@@ -339,9 +389,54 @@ def test_the_audit_tells_what_somebody_should_look_at(
     page = play(ansible, "audit", egress_audit_file=str(tmp_path / "audit.html"))
     assert page.failure == ""
     assert f"it runs as {account} and is of no secure egress service" in (tmp_path / "audit.html").read_text()
-    unwritable = play(ansible, "audit", egress_audit_file=str(tmp_path / "missing" / "audit.html"))
-    assert unwritable.failure == f"Destination directory {tmp_path}/missing does not exist"
     cluster.delete_named(POD, "root", "green")
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "told"),
+    [
+        (
+            "audit",
+            {"egress_audit_file": "missing/a.html"},
+            r"egress_audit_file is \S+/missing/a\.html; give a file in .*",
+        ),
+        (
+            "audit",
+            {"egress_audit_file": "/etc/hostname/a.json"},
+            r"egress_audit_file is /etc/hostname/a\.json; give .*",
+        ),
+        ("audit", {"egress_audit_strict": "perhaps"}, 'egress_audit_strict is "perhaps"; give true or false.*'),
+        ("leases_export", {"egress_leases_file": "/etc"}, "egress_leases_file is /etc; give a file in a folder .*"),
+        ("firewall", {"egress_firewall_project": "green"}, ".*egress_firewall_hosts, firewall, means 0 hosts .*"),
+        ("firewall", {"egress_firewall_hosts": HOST}, 'egress_firewall_project is "", .*; name a project, and .*'),
+    ],
+)
+def test_a_mistake_of_a_playbooks_own_variables_is_told(
+    ansible: Ansible, name: str, variables: dict[str, Any], told: str
+) -> None:
+    run = play(ansible, name, **variables)
+
+    assert re.fullmatch(told, run.failure), run.failure
+    assert run.stats["changed"] == 0
+
+
+def test_a_mistake_of_the_roles_variables_is_told_and_nothing_is_changed(ansible: Ansible, cluster: KubeClient) -> None:
+    before = state(cluster)
+
+    results = ansible.tasks(*(_tried(entry, variables) for entry, variables, _told in MISTAKES))
+
+    failures = [item["msg"] for item in results if item.get("failed")]
+    assert len(failures) == len(MISTAKES), failures
+    for (entry, _variables, told), failure in zip(MISTAKES, failures):
+        assert re.fullmatch(told, failure), f"{entry}: {failure}"
+    assert state(cluster) == before
+
+
+def test_the_deletion_of_no_service_is_told(ansible: Ansible) -> None:
+    run = play(ansible, "egress_service", **{**SERVICE_OPTIONS, **WRONG_PROJECT, "egress_service_state": "absent"})
+
+    assert (run.failure, run.stats["changed"]) == ("", 0)
+    assert run.result("Tell that there is nothing to be deleted")["msg"].startswith("there is no service gren/")
 
 
 def test_offboarding_refuses_while_services_are_there(ansible: Ansible, cluster: KubeClient) -> None:
@@ -398,6 +493,13 @@ def test_the_role_absent_finds_nothing_left_but_the_leases(ansible: Ansible, clu
         "avi.egress.egress : Delete the custom resources"
     ]
     assert _crds(cluster) == []
+
+
+def _tried(entry: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """An entry point of the role, whose failure does not end the run."""
+    role = {"name": "avi.egress.egress", "tasks_from": entry}
+    included = {"name": entry, "ansible.builtin.include_role": role, "vars": variables}
+    return {"block": [included], "rescue": [{"ansible.builtin.debug": {"msg": entry}}], "ignore_errors": False}
 
 
 def _crds(cluster: KubeClient) -> list[str]:

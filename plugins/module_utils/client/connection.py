@@ -121,8 +121,9 @@ class Connection:
     def _refuse_what_leads_nowhere(self) -> None:
         for name in ("client_cert", "client_key", "ca_cert"):
             path = getattr(self, name)
-            if path and not pathlib.Path(path).is_file():
-                raise ConnectionFailed(f"{name} is {path!r}; there is no such file")
+            why = path and _why_no_file(path)
+            if why:
+                raise ConnectionFailed(f"{name} is {path!r}; {why}")
         if self.host and not _URL.match(self.host):
             raise ConnectionFailed(f"host is {self.host!r}; give a URL, such as https://api.example:6443")
         if self.impersonate_groups and not self.impersonate_user:
@@ -159,13 +160,13 @@ class Connection:
             if self.kubeconfig_content:
                 given = json.loads(self.kubeconfig_content)
                 kubernetes.config.load_kube_config_from_dict(given, self.context, configuration, **self._keeping())
-            elif path or not self.host or pathlib.Path("~/.kube/config").expanduser().exists():
-                _refuse_missing(path)
+            elif path or not self.host or pathlib.Path(_USUAL).expanduser().exists():
+                _refuse_unreadable(path)
                 kubernetes.config.load_kube_config(path or None, self.context, configuration, **self._keeping())
         except kubernetes.config.ConfigException as error:
             raise ConnectionFailed(self._why_unusable(path, str(error))) from error
         except (TypeError, ValueError, LookupError, AttributeError, OSError, YAMLError) as error:
-            told = repr(path) if path else "given"
+            told = "given" if self.kubeconfig_content else repr(path or _USUAL)
             raise ConnectionFailed(f"kubeconfig is {told}; it cannot be read as a kubeconfig") from error
 
     def _keeping(self) -> dict[str, Any]:
@@ -220,10 +221,27 @@ def strings_of(kubeconfig: Any) -> set[str]:
     return set(_strings(kubeconfig))
 
 
-def _refuse_missing(path: str) -> None:
-    parts = [pathlib.Path(part).expanduser() for part in path.split(os.pathsep) if part]
-    if parts and not any(part.is_file() for part in parts):
-        raise ConnectionFailed(f"kubeconfig is {path!r}; there is no such file")
+def _refuse_unreadable(path: str) -> None:
+    """Of several paths, those that are not there are passed over, as kubectl does, if there is another."""
+    parts = [part for part in path.split(os.pathsep) if part] or [_USUAL]
+    reasons = [_why_no_file(part) for part in parts]
+    told = next((why for why in reasons if why not in (None, _MISSING)), None)
+    if told or (path and None not in reasons):
+        raise ConnectionFailed(f"kubeconfig is {path or _USUAL!r}; {told or _MISSING}")
+
+
+def _why_no_file(path: str) -> str | None:
+    """Why nothing can be read from a path; None if something can."""
+    found = pathlib.Path(path).expanduser()
+    try:
+        if found.is_dir():
+            return "that is a folder; give the file"
+        if not found.is_file():
+            return _MISSING
+        with found.open("rb"):
+            return None if found.stat().st_size else "that file is empty"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
 
 
 def remove_keys() -> bool:
@@ -249,6 +267,8 @@ def _folder(_process: int) -> str:
     return folder
 
 
+_USUAL = "~/.kube/config"
+_MISSING = "there is no such file"
 _URL = re.compile(r"https?://[^/]")
 _SETTINGS = {
     "username": "username",

@@ -10,6 +10,7 @@ objects (docs/explanation).
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
@@ -24,6 +25,7 @@ from .connection import Connection, ConnectionFailed
 MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 30
 TOO_MANY_REQUESTS = 429
+_NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')
 Timeouts = Mapping[str, float]
 """``connect``, ``read`` (between bytes), or ``total``, in seconds: those of ``urllib3.Timeout``."""
 
@@ -297,6 +299,8 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
     if status == 404:
         if resource.group == API_GROUP and "not found" in message and resource.plural not in message:
             message = f"the cluster has no {resource.kind}: the role has not been run; run avi.egress.site"
+        elif resource.namespaced and (project := _NO_NAMESPACE.fullmatch(message)):
+            message = f"project {project[1]} does not exist; create the namespace first"
         return NotFound(status, message)
     if status == 409:
         return (AlreadyExists if "already exists" in message else Conflict)(status, message)

@@ -175,7 +175,7 @@ def test_bad_input_is_one_sentence(ansible: Ansible, cluster: KubeClient, projec
         f"Service {project}/x: ports is None; a new service with destination_ip needs its ports",
         "parameters are mutually exclusive: destination_ip|destinations",
         f"Service {project}/UPPER: name is 'UPPER'; give a DNS label that starts with a letter, up to 42 long",
-        'namespaces "no-such-project" not found',
+        "project no-such-project does not exist; create the namespace first",
         "state is present but any of the following are missing: destination_ip, destinations, services",
     ]
     assert [item["msg"] for item in results] == sentences

@@ -81,7 +81,8 @@ def test_one_bad_item_keeps_all_from_being_written(ansible: Ansible, cluster: Ku
     assert told[0].startswith(f"services[1], Service {project}/bad: egress_pod.destination_ip is 'no host'; give an")
     assert told[1].endswith("is None; give exactly one of destination_ip and destinations")
     assert told[2].endswith("name is 'good'; services[0] has the same; give it once")
-    assert told[3] == 'services[1], Service no-such-project/bad: namespaces "no-such-project" not found'
+    absent = "project no-such-project does not exist; create the namespace first"
+    assert told[3] == f"services[1], Service no-such-project/bad: {absent}"
     assert told[4].startswith(f"services[1], Service {project}/bad: POST Service: ")
     assert "no label!" in told[4]
     assert told[5] == "parameters are mutually exclusive: services|name"

@@ -106,9 +106,8 @@ def code_of_role() -> str:
 def uses(playbook: str, variable: str) -> bool:
     """Whether a variable decides anything: the playbook itself names it, or it is the role's and the role does."""
     name = re.compile(rf"\b{variable}\b")
-    if variable in options_of(playbook) and entry_points(playbook):
-        return bool(name.search(code_of_role()))
-    return bool(name.search(code_of(playbook)))
+    is_the_roles = variable in options_of(playbook) and entry_points(playbook)
+    return bool(name.search(code_of(playbook)) or (is_the_roles and name.search(code_of_role())))
 
 
 def playbooks_of(survey: str) -> list[str]:
