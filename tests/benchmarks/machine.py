@@ -40,9 +40,14 @@ def work(*programs: str) -> Work:
     return Work(spent, _busy())
 
 
-def resident_megabytes(field: str = "VmRSS") -> float:
-    """What this process occupies now; by ``VmHWM`` the most that it ever did."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def processor_seconds(process: int) -> float:
+    """What a process has spent so far."""
+    return _process(Path(f"/proc/{process}/stat"))[2]
+
+
+def resident_megabytes(field: str = "VmRSS", process: int | str = "self") -> float:
+    """What a process, this one for example, occupies now; by ``VmHWM`` the most that it ever did."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
     raise LookupError(field)

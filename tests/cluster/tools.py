@@ -92,6 +92,8 @@ OPENSHIFT = Tool(
     link_flags=_kubernetes_version_flags(OPENSHIFT_KUBERNETES_VERSION),
 )
 """For its own tests alone, which ``make versions`` runs."""
+KWOK = Tool("kwok", ("kwok",), packages="tool")
+"""Plays nodes and kubelets for the benchmark of scale; no part of the local cluster."""
 TOOLS = (KUBERNETES, COREDNS, KUBE_ROUTER, PAUSE, PROBE)
 
 

@@ -51,6 +51,15 @@ CONTROLLERS = ",".join(
 
 
 @dataclass(frozen=True)
+class MoreFlags:
+    """What somebody wants of the programs beside what every test does."""
+
+    etcd: tuple[str, ...] = ()
+    api_server: tuple[str, ...] = ()
+    controller_manager: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ControlPlane:
     """Which servers there are, and which controllers run."""
 
@@ -58,6 +67,7 @@ class ControlPlane:
     controllers: str = CONTROLLERS
     own_accounts: bool = False
     """Whether each controller asks by its own account, with its rights and no more, as in a cluster; else as root."""
+    more: MoreFlags = MoreFlags()
 
 
 KUBERNETES = ControlPlane()
@@ -89,7 +99,7 @@ class ApiServer:
         self._pod_security = pod_security
         self._log: IO[bytes] = (folder / "servers.log").open("wb")
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._etcd, self._peer, self.port, self._manager = _free_ports(4)
+        self._etcd, self._peer, self.port, self._manager = free_ports(4)
         self.host = f"https://127.0.0.1:{self.port}"
         self.client_cert, self.client_key = folder / "client.crt", folder / "client.key"
         """Of an administrator."""
@@ -106,7 +116,7 @@ class ApiServer:
     def start(self) -> None:
         self._start_servers()
         self._wait()
-        self._start(
+        self.start_beside(
             self._program("kube-controller-manager"),
             f"--kubeconfig={self.kubeconfig}",
             "--bind-address=127.0.0.1",
@@ -115,6 +125,16 @@ class ApiServer:
             f"--controllers={self._control_plane.controllers}",
             f"--use-service-account-credentials={self._control_plane.own_accounts}",
             "--leader-elect=false",
+            *self._control_plane.more.controller_manager,
+        )
+
+    def start_beside(self, *argv: str) -> None:
+        """A program that ends with the API server."""
+        # It ends with this process, however that ends: a test run that is killed leaves no server behind.
+        tied = ("setpriv", "--pdeathsig", "KILL", *argv)
+        environment = {**os.environ, "GOGC": GOGC}
+        self._processes.append(
+            subprocess.Popen(tied, stdout=self._log, stderr=self._log, cwd=self._folder, env=environment)
         )
 
     def stop(self) -> None:
@@ -133,7 +153,7 @@ class ApiServer:
         admission = self._folder / "admission.yaml"
         admission.write_text(yaml.safe_dump(admission_configuration(self._pod_security)))
         storage, peers = f"http://127.0.0.1:{self._etcd}", f"http://127.0.0.1:{self._peer}"
-        self._start(
+        self.start_beside(
             "etcd",
             f"--data-dir={self._folder / 'etcd'}",
             f"--listen-client-urls={storage}",
@@ -142,8 +162,9 @@ class ApiServer:
             f"--initial-advertise-peer-urls={peers}",
             f"--initial-cluster=default={peers}",
             "--unsafe-no-fsync",
+            *self._control_plane.more.etcd,
         )
-        self._start(
+        self.start_beside(
             self._program("kube-apiserver"),
             f"--etcd-servers={storage}",
             "--bind-address=127.0.0.1",
@@ -158,18 +179,11 @@ class ApiServer:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
+            *self._control_plane.more.api_server,
         )
 
     def _program(self, name: str) -> str:
         return str(self._control_plane.servers.folder / name)
-
-    def _start(self, *argv: str) -> None:
-        # It ends with this process, however that ends: a test run that is killed leaves no server behind.
-        tied = ("setpriv", "--pdeathsig", "KILL", *argv)
-        environment = {**os.environ, "GOGC": GOGC}
-        self._processes.append(
-            subprocess.Popen(tied, stdout=self._log, stderr=self._log, cwd=self._folder, env=environment)
-        )
 
     def _wait(self) -> None:
         """Until the API server has made the namespaces and the rights that every cluster has."""
@@ -197,7 +211,7 @@ class ApiServer:
         return path
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, all different."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _port in range(count)]
     ports = [int(item.getsockname()[1]) for item in sockets]

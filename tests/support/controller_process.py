@@ -40,6 +40,8 @@ class ControllerProcess:
 
     def start(self, *, ready: bool = True) -> None:
         command = [
+            "setpriv",  # It ends with this process, however that ends.
+            "--pdeathsig=KILL",
             sys.executable,
             "-m",
             "egress_controller",
@@ -93,9 +95,13 @@ class ControllerProcess:
 
     def peak_megabytes(self) -> float:
         """The most memory that it has had at once."""
-        assert self._process is not None
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 1024
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def leads(self) -> bool:
