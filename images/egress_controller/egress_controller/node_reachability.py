@@ -69,7 +69,7 @@ class NodeReachability:
 
     def look(self) -> None:
         """One round; raises ``EgressError`` where the API server doesn't answer."""
-        services = by_service(self._caches.all_pods())
+        services = by_service(self._caches.pods_of_stateful_sets())
         called = {str(pod["status"]["hostIP"]) for pods in services for pod in pods}
         answered = self._call(called)
         for _again in range(CALLS - 2):

@@ -41,7 +41,7 @@ class Cluster:
         self.pods, self.silent, self.misses, self.conflict = pods, silent, misses, conflict
         self.steps: list[str] = []
 
-    def all_pods(self) -> list[dict[str, Any]]:
+    def pods_of_stateful_sets(self) -> list[dict[str, Any]]:
         return self.pods
 
     def call(self, nodes: Collection[str]) -> set[str]:

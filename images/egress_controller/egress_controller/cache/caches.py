@@ -40,6 +40,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload import exposur
 from ansible_collections.avi.egress.plugins.module_utils.workload.endpoint_slice import SERVED_LABEL
 from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL, Place
 from ansible_collections.avi.egress.plugins.module_utils.workload.pod_refusals import FAILED_CREATE
+from ansible_collections.avi.egress.plugins.module_utils.workload.pods import made_by
 
 from egress_controller.cache import forms
 from egress_controller.cache.changed_locks import ChangedLocks
@@ -48,6 +49,7 @@ from egress_controller.cache.forms import is_marked
 from egress_controller.cache.lock_cache import LockCache
 from egress_controller.cache.node_addresses import NodeAddresses
 from egress_controller.cache.packed_lock import PackedLock
+from egress_controller.cache.packed_object import compact
 from egress_controller.cache.written_leases import WrittenLeases
 from egress_controller.runtime.informer import AS_IT_IS, Form, Indexes, Informer
 from egress_controller.runtime.outages import Outages
@@ -60,6 +62,7 @@ BY_LEASE = "lease"
 BY_CLOUD = "cloud"
 BY_NAME_LABEL = "name-label"
 BY_NAME = "name"
+BY_MAKER = "maker"
 
 PARTS = (REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BUDGET)
 """What keeps a service's egress pods, all in one place: their controller, NetworkPolicy and disruption budget."""
@@ -71,6 +74,11 @@ FAILED_CREATES = f"reason={FAILED_CREATE}" + "".join(
     f",involvedObject.kind!={kind}" for kind in ("ReplicaSet", "Job", "DaemonSet")
 )
 """The Events of refused pods, without those of the kinds that most pods of a cluster are made by."""
+
+SERVICES, PARTS_OF_OURS, POLICIES, PODS = map(
+    compact, (forms.SERVICES, forms.PARTS_OF_OURS, forms.POLICIES, forms.PODS)
+)
+"""Of what there is one for each service: most memory would be theirs. Not leases: claims count them again and again."""
 
 
 class Listener(Protocol):
@@ -110,19 +118,17 @@ class Caches:
             {BY_LEASE: _holder, BY_NETWORK: _network},
             Form(PackedLock.pack, PackedLock.unpack),
         )
-        self.services = self._informer(Selection(SERVICE), {BY_NAMESPACE: _marked_namespace}, forms.SERVICES)
+        self.services = self._informer(Selection(SERVICE), {BY_NAMESPACE: _marked_namespace}, SERVICES)
         labelled = [part for part in PARTS if part is not NETWORK_POLICY]
-        self.parts = {
-            part: self._informer(Selection(part, labels=NAME_LABEL), form=forms.PARTS_OF_OURS) for part in labelled
-        }
+        self.parts = {part: self._informer(Selection(part, labels=NAME_LABEL), form=PARTS_OF_OURS) for part in labelled}
         # Any policy may let somebody in to an egress pod, whatever its labels.
-        self.parts[NETWORK_POLICY] = self._informer(Selection(NETWORK_POLICY), {BY_NAMESPACE: _foreign}, forms.POLICIES)
+        self.parts[NETWORK_POLICY] = self._informer(Selection(NETWORK_POLICY), {BY_NAMESPACE: _foreign}, POLICIES)
         failed = Selection(EVENT, fields=FAILED_CREATES)
         self.failed_creates = self._informer(failed, {BY_NAME: _about}, forms.FAILED_CREATES)
         self._limits = [self._informer(Selection(limit), form=forms.HEADS) for limit in LIMITS]
         self._api_servers = self._informer(API_SERVERS, form=forms.API_SERVERS)
         managed = Selection(ENDPOINT_SLICE, labels=f"{MANAGED_LABEL}={MANAGER}")
-        self.slices = self._informer(managed, form=forms.PARTS_OF_OURS)
+        self.slices = self._informer(managed, form=PARTS_OF_OURS)
         accounts = Selection(SERVICE_ACCOUNT, labels=CLOUD_LABEL)
         self.accounts = self._informer(accounts, {BY_CLOUD: _cloud, BY_NAMESPACE: _namespace}, forms.ACCOUNTS)
 
@@ -148,16 +154,16 @@ class Caches:
 
     def all_pods(self) -> list[KubeObject]:
         """The egress pods of all clouds, as far as they are listed."""
-        with self._lock:
-            informers = list(self._pods.values())
-        return [pod for informer in informers for pod in informer.all()]
+        return [pod for informer in self._pod_informers() for pod in informer.all()]
+
+    def pods_of_stateful_sets(self) -> list[KubeObject]:
+        """Those that come in several for a service."""
+        return [pod for informer in self._pod_informers() for pod in informer.of(BY_MAKER, STATEFUL_SET.kind)]
 
     def shows_pod(self, pod: KubeObject) -> bool:
         """Whether a pod is an egress pod of a cloud that is there, so that its end is seen."""
         metadata = pod["metadata"]
-        with self._lock:
-            informers = list(self._pods.values())
-        return any(informer.get(metadata["name"], metadata["namespace"]) for informer in informers)
+        return any(informer.get(metadata["name"], metadata["namespace"]) for informer in self._pod_informers())
 
     def scc(self, name: str) -> KubeObject | None:
         with self._lock:
@@ -202,6 +208,10 @@ class Caches:
         """The leases that a project has of a network, with what this process has done to them a moment ago."""
         project = (network, namespace)
         return self.written_leases.over(project, lambda: self.leases.of(BY_PROJECT, project))
+
+    def _pod_informers(self) -> list[Informer]:
+        with self._lock:
+            return list(self._pods.values())
 
     def _static(self) -> tuple[Informer, ...]:
         return (
@@ -256,7 +266,7 @@ class Caches:
             wanted = set(self._uuids.values())
             for uuid in wanted - self._pods.keys():
                 pods = Selection(POD, fields=f"spec.serviceAccountName={account_name(uuid)}")
-                self._pods[uuid] = self._informer(pods, {BY_NAME_LABEL: _name_label}, forms.PODS)
+                self._pods[uuid] = self._informer(pods, POD_INDEXES, PODS)
                 self._pods[uuid].start()
             for uuid in self._pods.keys() - wanted:
                 self._pods.pop(uuid).stop()
@@ -312,3 +322,11 @@ def _cloud(account: KubeObject) -> Hashable:
 def _name_label(pod: KubeObject) -> Hashable:
     metadata = pod["metadata"]
     return (metadata["namespace"], (metadata.get("labels") or {}).get(NAME_LABEL))
+
+
+def _stateful_set(pod: KubeObject) -> Hashable:
+    """Those of ReplicationControllers may be very many, and are in no group."""
+    return STATEFUL_SET.kind if made_by(pod) == STATEFUL_SET.kind else None
+
+
+POD_INDEXES: Indexes = {BY_NAME_LABEL: _name_label, BY_MAKER: _stateful_set}

@@ -26,6 +26,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 from ansible_collections.avi.egress.plugins.module_utils.workload import exposure
 from ansible_collections.avi.egress.plugins.module_utils.workload.endpoint_slice import MANAGED_BY_LABEL, SERVED_LABEL
+from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import CONTAINER_NAME
 from ansible_collections.avi.egress.plugins.module_utils.workload.node_ports import NODE_PORTS_ANNOTATION
 from ansible_collections.avi.egress.plugins.module_utils.workload.placement import NAME_LABEL
 from ansible_collections.avi.egress.plugins.module_utils.workload.pod_refusals import LONGEST_WORDS
@@ -122,8 +123,13 @@ def _account(obj: KubeObject) -> KubeObject:
 
 
 def _pod(obj: KubeObject) -> KubeObject:
-    """Any of its labels may have a policy be for it."""
-    return _with_rest(_head(obj, obj["metadata"].get("labels") or ()), obj)
+    """Any of its labels may have a policy be for it; of its spec, where it runs and what its router is told."""
+    kept, spec = _with_rest(_head(obj, obj["metadata"].get("labels") or ()), obj), obj["spec"]
+    routers = [item for item in spec.get("containers") or () if item["name"] == CONTAINER_NAME]
+    return {
+        **kept,
+        "spec": {**_of(spec, ("nodeName",)), "containers": [_of(item, ("name", "env")) for item in routers]},
+    }
 
 
 def _api_servers(endpoint_slice: KubeObject) -> KubeObject:

@@ -24,6 +24,10 @@ class PackedLock(NamedTuple):
     claims: int | None
     status: dict[str, Any] | None
 
+    @property
+    def key(self) -> str:
+        return self.name
+
     @classmethod
     def pack(cls, lock: KubeObject) -> PackedLock:
         metadata, spec = lock["metadata"], lock["spec"]

@@ -39,7 +39,7 @@ class Form:
     """How a cache keeps the objects of one resource: without what is never read, for there may be very many."""
 
     pack: Callable[[KubeObject], Any]
-    """What is kept of an object: a dict, or anything smaller that is none."""
+    """What is kept of an object: a dict, or anything smaller that is none and has its ``cache_key`` as ``key``."""
     unpack: Callable[[Any], KubeObject]
     """The object as it is read, from what is kept of it."""
 
@@ -142,7 +142,7 @@ class Informer:
             self.fetch,
             label_selector=selection.labels,
             field_selector=selection.fields,
-            key_func=lambda kept: cache_key(self._read(kept)),
+            key_func=lambda kept: cache_key(kept) if isinstance(kept, dict) else kept.key,
         )
         for event in (ADDED, MODIFIED, DELETED):
             self._informer.add_event_handler(event, self._handler(event))

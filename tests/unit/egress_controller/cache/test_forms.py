@@ -14,7 +14,9 @@ from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_pod 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidAnnotation
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_POD_ANNOTATION, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.workload import exposure, plan
+from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import environment_of
 from ansible_collections.avi.egress.plugins.module_utils.workload.plan import Observed
+from ansible_collections.avi.egress.plugins.module_utils.workload.termination_message import source_of
 from egress_controller.cache import forms
 from egress_controller.cache.forms import LONGEST, Outline, is_marked
 from egress_controller.runtime.informer import Form
@@ -154,3 +156,20 @@ def test_of_a_refused_pods_event_the_words_are_kept_as_far_as_they_are_told() ->
     assert kept["message"].startswith("x" * 1024)
     assert kept["involvedObject"] == {key: about[key] for key in ("kind", "name", "namespace", "uid")}
     assert kept["series"] == {"lastObservedTime": "t"}
+
+
+def test_of_a_pods_spec_its_node_and_what_its_router_is_told_are_kept() -> None:
+    told = [{"name": "EGRESS_SOURCE", "value": "192.0.2.7"}, {"name": "NODE", "valueFrom": {"fieldRef": {}}}]
+    router = {"name": "avi-egress-router", "env": told}
+    beside = {"name": "sidecar", "env": [{"name": "LONG", "value": LONG}]}
+    spec = {
+        "nodeName": "a",
+        "containers": [beside, {**router, "image": LONG, "volumeMounts": [LONG]}],
+        "volumes": [LONG],
+    }
+    status = {"phase": "Running", "containerStatuses": [{"name": "sidecar"}], "podIP": "10.0.0.7"}
+    whole = obj("Pod", "shop-avi-egress-pod-abcde", spec=spec, status=status)
+    kept = forms.PODS.pack(whole)
+    assert (kept["spec"], kept["status"]) == ({"nodeName": "a", "containers": [router]}, status)
+    assert environment_of(kept["spec"]) == environment_of(spec) == {"EGRESS_SOURCE": "192.0.2.7", "NODE": None}
+    assert source_of(kept) == source_of(whole) == "192.0.2.7"

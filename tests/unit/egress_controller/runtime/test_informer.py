@@ -16,7 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import SE
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import Selection
 from egress_controller.runtime import informer as informer_module
-from egress_controller.runtime.informer import Form, Index, Informer
+from egress_controller.runtime.informer import Form, Index, Informer, cache_key
 from egress_controller.runtime.outages import Outages
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +124,10 @@ class Card(NamedTuple):
     @classmethod
     def pack(cls, obj: KubeObject) -> Card:
         return cls(obj["metadata"]["name"], obj["metadata"]["resourceVersion"])
+
+    @property
+    def key(self) -> str:
+        return cache_key(self.unpack())
 
     def unpack(self) -> KubeObject:
         return service(self.name, self.version)
