@@ -19,7 +19,6 @@ import socket
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Callable, Final, Generic, Hashable, Mapping, TypeVar
@@ -111,6 +110,7 @@ class LineWatches(Generic[G]):
         with self._lock:
             former = self._groups.get(group, {})
             if former.keys() != endpoints:
+                is_awake = bool(self._changed)
                 self._groups[group] = {
                     endpoint: former.get(endpoint) or _Watch(group, endpoint) for endpoint in endpoints
                 }
@@ -120,7 +120,7 @@ class LineWatches(Generic[G]):
                     former[endpoint].ended = True
                 if not endpoints:
                     del self._groups[group]
-                with suppress(BlockingIOError):  # Full: the thread is about to wake up anyway.
+                if not is_awake:  # Else it will see this too; a send makes way for other threads, at each of them.
                     self._wake.send(b".")
             return {endpoint: watch.heard for endpoint, watch in self._groups.get(group, {}).items()}
 
@@ -134,6 +134,8 @@ class LineWatches(Generic[G]):
 
     def _round(self) -> None:
         pause = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        if self._changed:
+            pause = 0.0  # What a defect has kept the last round from.
         for key, _events in self._selector.select(pause):
             if key.data is None:
                 self._woken.recv(_CHUNK)

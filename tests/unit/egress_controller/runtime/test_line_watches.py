@@ -172,3 +172,21 @@ def test_many_are_followed_by_one_thread(watches: LineWatches[str], news: queue.
         for number, server in enumerate(servers):
             watches.follow(str(number), frozenset())
             server.listener.close()
+
+
+def test_all_that_are_followed_in_one_moment_are_watched(
+    watches: LineWatches[str], news: queue.Queue[str], server: Server
+) -> None:
+    groups = {f"shop-{number}" for number in range(50)}
+    for group in groups:
+        watches.follow(group, frozenset([server.endpoint]))
+    clients = [server.accept(HEAD + b"[]\n") for _group in groups]
+
+    def all_heard() -> bool:
+        return all(watches.follow(group, frozenset([server.endpoint]))[server.endpoint].line for group in groups)
+
+    wait_for("each to be heard", all_heard)
+    for client in clients:
+        client.close()
+    for group in groups:
+        watches.follow(group, frozenset())
