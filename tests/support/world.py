@@ -20,9 +20,13 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_NETWORK,
     EVENT,
     NAMESPACE,
+    NETWORK_POLICY,
     POD,
+    POD_DISRUPTION_BUDGET,
     REPLICATION_CONTROLLER,
     SERVICE,
+    SERVICE_ACCOUNT,
+    STATEFUL_SET,
     KubeObject,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
@@ -35,6 +39,8 @@ from tests.support.controller_process import NAMESPACE_OF_CONTROLLER
 from tests.support.waiting import wait_for
 
 LABEL = "tests.egress.avi.dev/world"
+KEPT = (SERVICE, POD, REPLICATION_CONTROLLER, STATEFUL_SET, NETWORK_POLICY, POD_DISRUPTION_BUDGET, SERVICE_ACCOUNT)
+"""What a project has of egress, services first."""
 _subnets = itertools.count()
 
 
@@ -84,6 +90,18 @@ class World:
         if self.placement == GATEWAY:
             return placement.in_gateway(NAMESPACE_OF_CONTROLLER, self.namespace, name)
         return placement.in_project(self.namespace, name)
+
+    def end(self) -> None:
+        """Take away what a controller would look after, but for the namespaces: that of each later test would."""
+        for namespace in self.cluster.list(NAMESPACE, labels=f"{LABEL}={self.name}"):
+            for resource in KEPT:
+                body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+                path = resource.path(namespace["metadata"]["name"])
+                self.cluster._request("DELETE", path, resource, None, body)
+        for resource in (EGRESS_CLOUD, EGRESS_NETWORK, EGRESS_LEASE, EGRESS_ADDRESS):
+            for item in self.cluster.list(resource):
+                if self.name in (item["metadata"]["name"][: len(self.name)], item["spec"].get("network")):
+                    self.cluster.delete_named(resource, item["metadata"]["name"])
 
     def add_namespace(self, name: str) -> None:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL: self.name}}}

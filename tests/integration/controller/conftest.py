@@ -68,5 +68,8 @@ def controller(replica: Replica) -> ControllerProcess:
 
 
 @pytest.fixture
-def world(cluster: KubeClient) -> World:
-    return World(cluster)
+def world(cluster: KubeClient) -> Iterator[World]:
+    """It ends after the controller, so that nothing of it is made again."""
+    made = World(cluster)
+    yield made
+    made.end()
