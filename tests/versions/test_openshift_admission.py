@@ -55,6 +55,8 @@ POLICY_BINDING = Resource(
 CHOSEN, REQUIRED = "openshift.io/scc", "openshift.io/required-scc"
 CONTROLLER = "avi-egress"
 RC_CONTROLLER = "system:serviceaccount:kube-system:replication-controller"
+REFUSAL_SECONDS = 60
+"""Each refusal takes 10 s of these, which the admission waits for what is missing."""
 NOT_USABLE = "not usable by user or serviceaccount"
 AS_INSTALLED: dict[str, Any] = {
     "egress_wait": False,
@@ -118,6 +120,11 @@ class Site:
         metadata = {"name": name, "namespace": project, "annotations": {"egress_pod": text}}
         body = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}
         self.cluster.create(SERVICE, body)
+
+    def condition(self, name: str, reason: str) -> str:
+        """What a service of green says while it is not ready for that reason; empty if it says another thing."""
+        found = (self.cluster.get(SERVICE, name, "green") or {})["status"].get("conditions") or ()
+        return next((str(item["message"]) for item in found if item["reason"] == reason), "")
 
     def pods(self, namespace: str, contains: str) -> list[KubeObject]:
         return [item for item in self.cluster.list(POD, namespace) if contains in item["metadata"]["name"]]
@@ -254,6 +261,22 @@ def test_an_scc_with_a_priority_takes_no_pod_of_ours(site: Site) -> None:
     assert [chosen(pod) for pod in pods] == [site.scc, "restricted-v2", "restricted-v2"]
     assert chosen(unbound) == GREEDY, "otherwise nothing is shown"
     assert container_context(unbound)["runAsUser"] > 0, "as whom an egress pod could do nothing"
+
+
+def test_a_refusal_of_the_scc_admission_is_told_and_ends(site: Site) -> None:
+    """As after somebody has deleted one of OpenShift's own SCCs: it admits no pod then."""
+    lost = site.cluster.get(SECURITY_CONTEXT_CONSTRAINTS, "hostaccess") or {}
+    site.cluster.delete_named(SECURITY_CONTEXT_CONSTRAINTS, "hostaccess")
+    try:
+        site.serve("later")
+        told = wait_for("the refusal to be told", lambda: site.condition("later", "PodRefused"), REFUSAL_SECONDS)
+    finally:
+        metadata = {"name": "hostaccess"}
+        site.cluster.create(SECURITY_CONTEXT_CONSTRAINTS, {**lost, "metadata": metadata})
+
+    assert "securitycontextconstraints.security.openshift.io cache is missing hostaccess" in told
+    assert [chosen(pod) for pod in site.wait_pods("green", "later-avi-egress-pod-")] == [site.scc]
+    wait_for("the refusal to be over", lambda: site.condition("later", "WaitingForPod"))
 
 
 def test_a_pod_of_another_account_is_not_admitted_by_it(site: Site) -> None:
