@@ -17,7 +17,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import NO
 from tests.cluster.tools import KUBERNETES, KWOK
 from tests.support.api_server import ApiServer
 
-STAGES = Path(__file__).with_name("kwok_stages.yaml")
+STAGES = sorted(Path(__file__).with_name("kwok_stages").iterdir())
 PODS_ON_A_NODE = 50
 CREATORS = 8
 NODE_ADDRESS = "192.0.2.1"
@@ -45,7 +45,8 @@ def start_nodes(server: ApiServer, folder: Path, pods: int) -> int:
         "podsOnNodeSyncParallelism": 4,
     }
     kwok = {"kind": "KwokConfiguration", "apiVersion": "config.kwok.x-k8s.io/v1alpha1", "options": options}
-    _run(server, folder, KWOK.folder / "kwok", kwok, f"--config={STAGES}", f"--kubeconfig={server.kubeconfig}")
+    stages = (f"--config={stage}" for stage in STAGES)
+    _run(server, folder, KWOK.folder / "kwok", kwok, *stages, f"--kubeconfig={server.kubeconfig}")
     scheduler = {
         "apiVersion": "kubescheduler.config.k8s.io/v1",
         "kind": "KubeSchedulerConfiguration",
