@@ -44,7 +44,7 @@ class Stream:
         self._lines.put(json.dumps({"type": event, "object": obj}).encode() + b"\n")
 
     def stream(self, **_options: Any) -> Iterator[bytes]:
-        while line := self._lines.get(timeout=5):
+        while line := self._lines.get():
             yield line
         yield b""
 
@@ -63,6 +63,7 @@ class Server:
         self.watches: list[Stream] = []
         self.failures: list[Exception] = []
         self.opened = threading.Semaphore(0)
+        self._is_over = False
 
     def list_with_version(
         self, *_resource: Any, keep: Callable[[KubeObject], Any], **_selectors: Any
@@ -74,15 +75,31 @@ class Server:
     def open_watch(self, *_resource: Any, **_options: Any) -> Stream:
         if self.failures:
             raise self.failures.pop()
-        self.watches.append(Stream())
+        stream = Stream()
+        if self._is_over:
+            stream.close()
+        self.watches.append(stream)
         self.opened.release()
-        return self.watches[-1]
+        return stream
+
+    def end(self) -> None:
+        self._is_over = True
+        for stream in self.watches:
+            stream.close()
 
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(informer_module, "BASE_DELAY_SECONDS", 0.001)
     monkeypatch.setattr(informer_module, "MAX_DELAY_SECONDS", 0.002)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """Its watches end with the test, so that no thread of an informer waits for them, and complains, beside others."""
+    made = Server()
+    yield made
+    made.end()
 
 
 def test_an_index_follows_an_object_from_group_to_group() -> None:
@@ -133,8 +150,8 @@ class Card(NamedTuple):
         return service(self.name, self.version)
 
 
-def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole() -> None:
-    server, told = Server(), SimpleQueue[tuple[str, KubeObject]]()
+def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole(server: Server) -> None:
+    told = SimpleQueue[tuple[str, KubeObject]]()
     server.held = [service("a"), service("b"), service("c")]
     informer = Informer(
         server,  # type: ignore[arg-type]
@@ -168,8 +185,8 @@ def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole() -
     assert informer._informer.cache.get_by_key("n/a") is card, "what has not changed is not kept twice"
 
 
-def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it() -> None:
-    server, told = Server(), []
+def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it(server: Server) -> None:
+    told: list[tuple[str, str, bool]] = []
     server.held = [service("kept"), service("gone")]
 
     def notify(event: str, obj: KubeObject) -> None:
@@ -188,8 +205,7 @@ def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it() -> Non
     assert ("DELETED", "gone", True) not in told
 
 
-def test_it_waits_for_a_server_that_is_away() -> None:
-    server = Server()
+def test_it_waits_for_a_server_that_is_away(server: Server) -> None:
     server.held = [service("a")]
     server.failures = [ConnectionFailed("away")] * 3
     informer = Informer(server, SERVICES, Outages(), lambda event, obj: None)  # type: ignore[arg-type]
