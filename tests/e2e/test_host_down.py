@@ -123,6 +123,7 @@ def test_its_pod_is_replaced_elsewhere_and_nobody_else_answers_for_the_address(
     (pod,) = green.egress_pods(SERVICE)
     lost = pod["spec"]["nodeName"]
     (other,) = set(NODES) - {lost}
+    virtual = green.cluster_ip(SERVICE)
 
     def successor() -> dict[str, Any] | None:
         found = [item for item in green.egress_pods(SERVICE) if item["metadata"]["uid"] != pod["metadata"]["uid"]]
@@ -135,11 +136,12 @@ def test_its_pod_is_replaced_elsewhere_and_nobody_else_answers_for_the_address(
             assert taken_over["spec"]["nodeName"] == other
             wait_for(
                 "the virtual IP leads to it, and the remote sees the same address",
-                lambda: green.fetch(green.cluster_ip(SERVICE), node=other).seen == source,
+                lambda: green.fetch(virtual, node=other).seen == source,
             )
         wait_for("the former pod is ended on its host", lambda: len(green.egress_pods(SERVICE)) == 1, BACK_SECONDS)
         green.wait_ready(SERVICE)
         for node in NODES:
-            assert green.fetch(green.cluster_ip(SERVICE), node=node).seen == source
+            # The host that is back still has to hear from the API server where the virtual IP leads to now.
+            wait_for(f"{node} is led to it", lambda node=node: green.fetch(virtual, node=node).seen == source)
     assert [item["metadata"]["uid"] for item in green.egress_pods(SERVICE)] == [taken_over["metadata"]["uid"]]
     assert holders.turns() == [mac_of(cluster, lost), mac_of(cluster, other)]
