@@ -87,7 +87,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(session.config, "workerinput"):
         return  # One of several processes: the first of them hears of all tests.
     option, root = session.config.option, session.config.rootpath
-    if session.exitstatus or option.collectonly or option.keyword or option.markexpr or option.lf or option.deselect:
+    some = option.keyword or option.markexpr or option.deselect or getattr(option, "lf", False)  # lf is of a plugin
+    if session.exitstatus or option.collectonly or some:
         return
     paths = [(session.config.invocation_params.dir / argument).resolve() for argument in session.config.args]
     folders = tuple(f"{path.relative_to(root)}/" for path in paths if path.is_dir())
