@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -20,6 +19,8 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.termination_me
 from egress_controller.cache import forms
 from egress_controller.cache.forms import LONGEST, Outline, is_marked
 from egress_controller.runtime.informer import Form
+
+from tests.support.kept_memory import kept
 
 LONG = "x" * 250_000
 MANY = 10
@@ -70,16 +71,10 @@ FOREIGN: list[tuple[Form, KubeObject]] = [
 
 @pytest.mark.parametrize(("form", "given"), FOREIGN, ids=lambda value: value["kind"] if isinstance(value, dict) else "")
 def test_long_objects_of_tenants_take_little_memory(form: Form, given: KubeObject) -> None:
-    read = json.dumps(given)
-    tracemalloc.start()
-    try:
-        kept = [form.pack(json.loads(read)) for _number in range(MANY)]
-        size, _peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert size / MANY < MOST_BYTES
-    assert [form.pack(one) for one in kept] == kept, "an informer packs twice what it lists"
-    assert [type(form.pack(one)) for one in kept] == [type(one) for one in kept]
+    packed, size = kept(form.pack, json.dumps(given), MANY)
+    assert size < MOST_BYTES
+    assert [form.pack(one) for one in packed] == packed, "an informer packs twice what it lists"
+    assert [type(form.pack(one)) for one in packed] == [type(one) for one in packed]
 
 
 @pytest.mark.parametrize("annotation", ["egress_pod", "avi_proxy"])

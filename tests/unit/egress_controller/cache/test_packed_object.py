@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +21,8 @@ from egress_controller.cache.caches import BY_NAME_LABEL, POD_INDEXES, PODS, Cac
 from egress_controller.cache.forms import Outline
 from egress_controller.cache.packed_object import PackedObject, compact
 from kubernetes.informer import ADDED
+
+from tests.support.kept_memory import kept
 
 LABELS = {"name": "shop-avi-egress-pod", "egress.avi.dev/managed-by": "egress-controller"}
 MANY = 100
@@ -70,12 +71,6 @@ def test_packed_pods_are_found_by_their_service_and_those_of_stateful_sets_apart
 
 
 def test_a_packed_object_takes_little_memory_and_equals_its_like() -> None:
-    read = json.dumps(obj("Pod"))
-    tracemalloc.start()
-    try:
-        kept = [PODS.pack(json.loads(read)) for _number in range(MANY)]
-        size, _peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert size / MANY < MOST_BYTES
-    assert len(set(kept)) == 1, "a new list in which nothing is new needs no room"
+    packed, size = kept(PODS.pack, json.dumps(obj("Pod")), MANY)
+    assert size < MOST_BYTES
+    assert len(set(packed)) == 1, "a new list in which nothing is new needs no room"
