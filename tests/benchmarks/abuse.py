@@ -147,7 +147,7 @@ def fill(cluster: KubeClient, count: int) -> None:
 def measure(services: int, filled: int) -> Results:
     """The whole run."""
     urllib3.disable_warnings()
-    ensure(KUBERNETES, _say)
+    ensure(KUBERNETES, command.say)
     with tempfile.TemporaryDirectory(prefix="avi-egress-abuse-") as folder:
         server = ApiServer(Path(folder))
         controller: ControllerProcess | None = None
@@ -155,7 +155,7 @@ def measure(services: int, filled: int) -> Results:
             server.start()
             cluster = KubeClient(Connection(host=server.host, api_key=ADMIN_TOKEN, validate_certs=False))
             define(cluster, CRDS)
-            _say(f"{filled} services with long annotations")
+            command.say(f"{filled} services with long annotations")
             fill(cluster, filled)
             kubeconfig = install_account(server, cluster, Path(folder))
             controller = ControllerProcess(kubeconfig, Path(folder) / "controller.log", "measured", "--release-grace=3")
@@ -174,12 +174,12 @@ def measure(services: int, filled: int) -> Results:
 def _phases(abuse: Abuse, services: int) -> tuple[list[Phase], float, float]:
     """The phases, and how many requests there were with refused services and with stopped releases."""
     phases = [abuse.probe("nothing")]
-    _say(f"{services} services, and {FLIPS_PER_SECOND} changes a second of another")
+    command.say(f"{services} services, and {FLIPS_PER_SECOND} changes a second of another")
     with abuse.asking():
         phases.append(abuse.probe(f"creates {services} services and changes another {FLIPS_PER_SECOND} times a second"))
     phases.append(abuse.probe("has what it asked for, or is being refused it"))
     refused = abuse.steady()
-    _say("deleting them")
+    command.say("deleting them")
     with abuse.deleting():
         phases.append(abuse.probe(f"deletes {services} services"))
     phases.append(abuse.probe("has its releases stopped"))
@@ -198,10 +198,6 @@ def show(results: Results, console: Console) -> None:
         f"{results.requests_when_stopped:.0f} with stopped releases; {results.memory_megabytes:.0f} MB at its peak, "
         f"{results.filled_megabytes:.0f} MB with {results.filled} services of long annotations and nothing else"
     )
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:

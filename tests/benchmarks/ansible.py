@@ -228,7 +228,7 @@ def _rounds(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[
     for number in range(rounds):
         for name, run in contenders.items():
             seconds[name].append(run())
-            _say(f"round {number + 1}, {name}: {seconds[name][-1]:.1f} s")
+            command.say(f"round {number + 1}, {name}: {seconds[name][-1]:.1f} s")
     return seconds
 
 
@@ -251,7 +251,7 @@ def _other_python(folder: Path) -> str:
 def measure(plan: Plan) -> Results:
     """The whole run."""
     urllib3.disable_warnings()
-    ensure(KUBERNETES, _say)
+    ensure(KUBERNETES, command.say)
     with tempfile.TemporaryDirectory(prefix="avi-egress-ansible-") as name:
         folder = Path(name)
         server = ApiServer(folder)
@@ -277,10 +277,6 @@ def show(results: Results, console: Console) -> None:
         table.add_row(row.what, row.contender, f"{row.median:.1f}", spread, f"{row.each:.0f}", ratio)
     console.print(table)
     console.print(f"a playbook with nothing to do: {results.nothing:.1f} s, taken off; {results.cores} cores")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -27,3 +27,8 @@ def run(parser: ArgumentParser, measure: Callable[[Namespace], Any], show: Calla
     if arguments.json:
         arguments.json.write_text(json.dumps(asdict(results), indent=2) + "\n")
     return 0
+
+
+def say(text: str) -> None:
+    """Tell how far it is, apart from the figures."""
+    print(text, file=sys.stderr, flush=True)

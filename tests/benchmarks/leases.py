@@ -223,7 +223,7 @@ def measure(plan: Plan) -> Results:
     """The whole run."""
     begin = time.monotonic()
     urllib3.disable_warnings()
-    ensure(KUBERNETES, _say)
+    ensure(KUBERNETES, command.say)
     with tempfile.TemporaryDirectory(prefix="avi-egress-leases-") as folder:
         server = ApiServer(Path(folder))
         try:
@@ -233,17 +233,17 @@ def measure(plan: Plan) -> Results:
             comparisons, *_few, most = [], *plan.claims
             for number, count in plan.claims.items():
                 with bench.clients(number) as clients:
-                    _say(f"{number} clients, up to {plan.rounds} rounds of {count} claims and {count} creates")
+                    command.say(f"{number} clients, up to {plan.rounds} rounds of {count} claims and {count} creates")
                     comparisons.append(bench.compare(clients, plan))
                     if number == most:
-                        _say(f"filling {plan.full}")
+                        command.say(f"filling {plan.full}")
                         filling, last = bench.fill(clients, plan.full)
-            _say("claiming as the module does")
+            command.say("claiming as the module does")
             known, module = bench.claim_as_module(plan.module_claims)
             template = bench.cluster.list(EGRESS_ADDRESS, labels=f"{API_GROUP}/network=network-1")[0]
         finally:
             server.stop()
-    _say(f"knowing {KNOWN} addresses")
+    command.say(f"knowing {KNOWN} addresses")
     memory, empty = knowing.measure(template, KNOWN), knowing.measure(template, 0)
     seconds = time.monotonic() - begin
     return Results(os.cpu_count() or 1, comparisons, filling, last, module, known, memory, empty, seconds)
@@ -441,10 +441,6 @@ def _table(title: str, *headings: str) -> Table:
     for heading in headings:
         table.add_column(heading)
     return table
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:

@@ -264,14 +264,14 @@ def measure(services: int, projects: int) -> Results:
     """The whole run."""
     urllib3.disable_warnings()
     for tool in (KUBERNETES, KWOK):
-        ensure(tool, _say)
+        ensure(tool, command.say)
     with tempfile.TemporaryDirectory(prefix="avi-egress-scale-") as name:
         folder = Path(name)
-        _say(f"{services} services of {projects} projects")
+        command.say(f"{services} services of {projects} projects")
         with egress_site(folder / "controller", services, projects) as site, replicas(site, folder) as controllers:
             figures = _with_controller(_Scale(site, controllers))
             log, nodes = site.recording.log, site.nodes
-        _say("the same writes by a bare client")
+        command.say("the same writes by a bare client")
         with egress_site(folder / "bare", services, projects) as site:
             bare = _with_bare_client(site, log, figures.converged.ended_at)
     return Results(services, projects, nodes, os.cpu_count() or 1, figures, bare)
@@ -279,20 +279,20 @@ def measure(services: int, projects: int) -> Results:
 
 def _with_controller(scale: _Scale) -> Figures:
     converged = scale.converge()
-    _say(f"converged in {converged.seconds:.0f} s: {converged.requests}")
+    command.say(f"converged in {converged.seconds:.0f} s: {converged.requests}")
     converging = scale.memory()
-    _say(f"{converging}; a steady minute")
+    command.say(f"{converging}; a steady minute")
     steady = scale.steady()
-    _say(f"{steady}; new services")
+    command.say(f"{steady}; new services")
     new_services = scale.new_services()
-    _say(f"{new_services}; an edited cloud")
+    command.say(f"{new_services}; an edited cloud")
     edited = scale.edit_cloud()
-    _say(f"{edited}; a restart")
+    command.say(f"{edited}; a restart")
     restart = scale.restart()
     restarted = scale.memory()
-    _say(f"{restart} {restarted}; a killed leader")
+    command.say(f"{restart} {restarted}; a killed leader")
     served, after_kill = scale.kill()
-    _say(f"{served} {after_kill}")
+    command.say(f"{served} {after_kill}")
     return Figures(
         converged, converging, restarted, scale.memory(), steady, new_services, edited, restart, served, after_kill
     )
@@ -353,10 +353,6 @@ def show(results: Results, console: Console) -> None:
 
 def _listed(requests: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in requests.items()) or "none"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:
