@@ -55,11 +55,18 @@ class ClusterNetworks:
 
     def told(self, ip_family: str) -> tuple[str, ...]:
         """The networks of one family that a router is told of: those of Services, API servers, pods and nodes."""
-        pods = (cidr for node in self.nodes.values() for cidr in node.pods)
-        hosts = (address for node in self.nodes.values() for address in node.addresses)
+        return self._told[ip_family]
+
+    @cached_property
+    def _told(self) -> Mapping[str, tuple[str, ...]]:
+        """By family: each service asks for it at each look, and there may be very many nodes."""
+        pods = [cidr for node in self.nodes.values() for cidr in node.pods]
+        hosts = [address for node in self.nodes.values() for address in node.addresses]
         inside = (self.services, self.api_servers, pods, hosts)
-        found = [cidr for cidrs in inside for cidr in _merged(cidrs, ip_family)]
-        return tuple(found[:MAX_TOLD])
+        found = {
+            family: [cidr for cidrs in inside for cidr in _merged(cidrs, family)] for family in addresses.IP_FAMILIES
+        }
+        return {family: tuple(cidrs[:MAX_TOLD]) for family, cidrs in found.items()}
 
     @cached_property
     def _index(self) -> Mapping[tuple[int, int, int], str]:

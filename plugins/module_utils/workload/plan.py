@@ -140,7 +140,7 @@ def _as_told(
     """
     render, controller = _kept_controller(service, observed)
     told = manifests.told_networks(controller)
-    if controller is None or told is None:
+    if controller is None or told in (None, cloud.inside.told(service.ip_family)):
         return cloud
     as_told = replace(cloud, told=told)
     rendered = render(service, as_told, network, sources)
