@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
@@ -51,6 +52,9 @@ from egress_controller.settings import Settings, read_settings
 FINISH_SECONDS = 1.0
 """How long the reconciliations that are under way at SIGTERM may take; all in all the process ends within 2 s."""
 SYNC_CHECK_SECONDS = 0.05
+NEW_OBJECTS = 50_000
+"""How many there are before the interpreter looks for cycles among them; with its own 700, lists of very many Services
+took a quarter longer, and hardly any of what they leave is in a cycle."""
 COMPONENT = "avi-egress-controller"
 METRICS_PREFIX = "avi_egress_controller"
 
@@ -178,6 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 after SIGTERM, 1 after the loss of leadership, 2 when there is no way to start."""
     settings = read_settings(arguments)
     logs.configure(settings.log_level)
+    gc.set_threshold(NEW_OBJECTS)
     try:
         return Controller(settings).run()
     except (EgressError, OSError) as error:
