@@ -18,7 +18,7 @@ KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,
 KEPT := $(KEPT),MOLECULE_EPHEMERAL_DIRECTORY
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
 
-.PHONY: demo demo-down test check lint unit fuzz integration conventions e2e molecule versions docs cluster-up cluster-down bootstrap clean root
+.PHONY: demo demo-down test check lint mypy ruff ansible-lint yamllint reuse unit fuzz integration conventions e2e molecule versions docs cluster-up cluster-down bootstrap clean root
 
 demo: root bootstrap ## A cluster, the product installed by its playbook, and a proof with real traffic
 	$(AS_ROOT) .venv/bin/python -m tests.demo up
@@ -33,12 +33,23 @@ check: lint ## Lint, types and unit tests: what to run while writing; neither ro
 	.venv/bin/python -m pytest -q -n 2 tests/unit
 
 lint: bootstrap
-	ruff check .
-	ruff format --check .
+	@$(MAKE) --no-print-directory -j 2 -O mypy ruff ansible-lint yamllint reuse
+
+mypy:
 	cd .collections && mypy --config-file $(CURDIR)/pyproject.toml \
 	  -p ansible_collections.avi.egress.plugins -p ansible_collections.avi.egress.extensions.eda -p egress_controller -p egress_router -p images -p tests.cluster -p tests.faults -p tests.demo -p tests.molecule -p tests.benchmarks -p tests.conventions -p tests.support -p tests.versions -m tests.scheduling -m tests.fuzz
+
+ruff:
+	ruff check .
+	ruff format --check .
+
+ansible-lint:
 	ansible-lint -q roles playbooks extensions
+
+yamllint:
 	yamllint -s .
+
+reuse:
 	reuse lint -q
 
 unit: bootstrap
