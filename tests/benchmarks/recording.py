@@ -17,6 +17,8 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import Ku
 WRITES = ("create", "update", "patch", "delete")
 ELECTION = "coordination.k8s.io"
 """A leader renews its Lease all the time."""
+NEVER_ROTATED = 10**6
+"""Megabytes: by default the API server goes on in another file after 100."""
 
 
 class Recording:
@@ -45,6 +47,7 @@ class Recording:
             f"--audit-policy-file={self._policy}",
             f"--audit-log-path={self.log}",
             "--audit-log-mode=blocking",
+            f"--audit-log-maxsize={NEVER_ROTATED}",
         )
 
     def asked(self, since: datetime, until: datetime | None = None) -> list[Request]:

@@ -170,7 +170,7 @@ def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole(ser
 
     assert sorted(informer._informer.cache.list()) == [("a", "1"), ("b", "2"), ("d", "3")]
     now = [service("a"), service("b", "2"), service("d", "3")]
-    assert (informer.all(), informer.of("namespace", "n")) == (now, now)
+    assert (list(informer.all()), informer.of("namespace", "n")) == (now, now)
     assert (informer.get("b", "n"), informer.get("c", "n")) == (service("b", "2"), None)
 
     card = informer._informer.cache.get_by_key("n/a")
@@ -181,7 +181,7 @@ def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole(ser
     informer.stop()
     found = sorted((told.get(timeout=5) for _event in range(3)), key=str)
     assert found == [("DELETED", service("d", "3")), *(("MODIFIED", obj) for obj in server.held)]
-    assert (informer.all(), informer.of("namespace", "n")) == (server.held, server.held)
+    assert (list(informer.all()), informer.of("namespace", "n")) == (server.held, server.held)
     assert informer._informer.cache.get_by_key("n/a") is card, "what has not changed is not kept twice"
 
 
@@ -211,5 +211,5 @@ def test_it_waits_for_a_server_that_is_away(server: Server) -> None:
     informer = Informer(server, SERVICES, Outages(), lambda event, obj: None)  # type: ignore[arg-type]
     informer.start()
     assert server.opened.acquire(timeout=5)
-    assert informer.all() == server.held
+    assert list(informer.all()) == server.held
     informer.stop()
