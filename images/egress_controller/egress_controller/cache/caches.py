@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Hashable, Iterable, Protocol
+from typing import Hashable, Iterable, Iterator, Protocol
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CLOUD_LABEL,
@@ -152,9 +152,9 @@ class Caches:
             found = self._pods.get(uuid)
         return found if found and found.synced else None
 
-    def all_pods(self) -> list[KubeObject]:
+    def all_pods(self) -> Iterator[KubeObject]:
         """The egress pods of all clouds, as far as they are listed."""
-        return [pod for informer in self._pod_informers() for pod in informer.all()]
+        return (pod for informer in self._pod_informers() for pod in informer.all())
 
     def pods_of_stateful_sets(self) -> list[KubeObject]:
         """Those that come in several for a service."""
@@ -200,9 +200,9 @@ class Caches:
         """The NetworkPolicies of a namespace that are no egress pod's own, with what ``exposure`` asks them for."""
         return self.parts[NETWORK_POLICY].of(BY_NAMESPACE, namespace)
 
-    def marked_services(self) -> list[KubeObject]:
+    def marked_services(self) -> Iterator[KubeObject]:
         """Every service that asks for egress, or carries a trace of it."""
-        return [service for service in self.services.all() if is_marked(service)]
+        return filter(is_marked, self.services.all())
 
     def project_leases(self, network: str, namespace: str) -> list[KubeObject]:
         """The leases that a project has of a network, with what this process has done to them a moment ago."""

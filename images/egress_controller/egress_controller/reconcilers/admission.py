@@ -42,7 +42,7 @@ class _Seen:
     networks: Collection[tuple[str, int]]
 
     @classmethod
-    def of(cls, namespace: KubeObject, clouds: Sequence[KubeObject], networks: Sequence[KubeObject]) -> _Seen:
+    def of(cls, namespace: KubeObject, clouds: Iterable[KubeObject], networks: Iterable[KubeObject]) -> _Seen:
         metadata = namespace["metadata"]
         return cls(metadata["name"], metadata.get("labels") or {}, _stamps(clouds), _stamps(networks))
 
@@ -130,5 +130,5 @@ def annotated_addresses(service: KubeObject) -> Collection[str]:
     return str(annotations.get(SOURCE_IPS_ANNOTATION, "")).split(",")
 
 
-def _stamps(objects: Sequence[KubeObject]) -> set[tuple[str, int]]:
+def _stamps(objects: Iterable[KubeObject]) -> set[tuple[str, int]]:
     return {(obj["metadata"]["uid"], obj["metadata"].get("generation", 0)) for obj in objects}

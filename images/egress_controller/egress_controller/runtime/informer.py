@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Hashable, Mapping
+from typing import Any, Callable, Hashable, Iterator, Mapping
 
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError, Expired
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
@@ -164,8 +164,9 @@ class Informer:
         """The object, to be read only: it is shared."""
         return self._look_up(f"{namespace}/{name}" if namespace else name)
 
-    def all(self) -> list[KubeObject]:
-        return [self._read(kept) for kept in self._informer.cache.list()]
+    def all(self) -> Iterator[KubeObject]:
+        """Those that are there now, one after the other: all at once they may take more room than the cache."""
+        return map(self._read, self._informer.cache.list())
 
     def of(self, index: str, group: Hashable) -> list[KubeObject]:
         """The objects of a group, in the order of their names."""
