@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from tests.scheduling import in_turn, scope
+from tests.scheduling import LONGEST, in_turn, scope
+from tests.support.checkout import files
 
 FILES = (
     "tests/unit/core/test_a.py",
@@ -45,3 +46,13 @@ def test_what_takes_longest_is_first_and_the_routers_files_are_between_others() 
         "tests/integration/test_e.py",
         "tests/unit/core/test_a.py",
     ]
+
+
+def test_the_longest_files_are_before_others_of_their_folder() -> None:
+    other = "tests/integration/test_a.py"
+
+    assert in_turn([other, *reversed(LONGEST)]) == [*LONGEST, other]
+
+
+def test_the_longest_files_are_there() -> None:
+    assert len(files(*LONGEST)) == len(LONGEST)
