@@ -183,7 +183,7 @@ def run(rounds: int) -> list[list[Result]]:
     with running(None, None) as cluster:
         images = load_images(cluster)
         playbook.run(cluster.kubeconfig, site_of(cluster, images), "site", show=False)
-        scene = Scene(cluster, images["avi-egress-router"].name)
+        scene = Scene(cluster, images["avi-egress-controller"].name)
         try:
             return [
                 losses(scene, "ha: egress pod killed", HA, rounds, lambda: scene.kill("ha")),

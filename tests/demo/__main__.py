@@ -57,7 +57,7 @@ def up() -> int:
     kubectl = Kubectl(provider.kubeconfig)
     projects.make(kubectl)
     first = progress.step("running playbooks site and egress_service", converge)
-    progress.step("starting client pods", lambda: proof.start_clients(kubectl, images["avi-egress-router"]))
+    progress.step("starting client pods", lambda: proof.start_clients(kubectl, images["avi-egress-controller"]))
     service = proof.secure_service(kubectl)
     rows = progress.step("calling the remote application", lambda: proof.prove(kubectl, service))
     second = progress.step("running the playbooks again", converge)

@@ -30,7 +30,7 @@ def new_project(product: Path, kubectl: Kubectl, images: dict[str, Image]) -> It
         marks = {"egress.avi.dev/project": "included"} if included else {}
         marks |= {**(ADMITS_EGRESS_PODS if admits else {}), **(labels or {})}
         kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": marks}})
-        image = images["avi-egress-router"].name
+        image = images["avi-egress-controller"].name
         kubectl.apply(*(client_pod(name, image, node, f"client-{node}") for node in NODES))
         kubectl.wait(name, "condition=Ready", *(f"pod/client-{node}" for node in NODES))
         return Project(kubectl, name)

@@ -107,7 +107,7 @@ class TestPastedVerbatim:
     ) -> None:
         """The colon mended, and nothing else: the group is that of project ``default``, so ``elsewhere`` is denied."""
         client = f"client-of-{elsewhere.name}"
-        pod = client_pod("default", images["avi-egress-router"].name, NODES[0], client)
+        pod = client_pod("default", images["avi-egress-controller"].name, NODES[0], client)
         elsewhere.kubectl.apply(pod)
         create(elsewhere, ARTICLE.service)
         try:

@@ -195,7 +195,7 @@ def named_site(product: Path, site_variables: dict[str, Any], coredns: Dns) -> I
 def default_project(kubectl: Kubectl, images: dict[str, Image], product: Path) -> Iterator[Project]:
     """The article's project, ``default``, with a client; as it was before at the end."""
     project = Project(kubectl, "default")
-    image = images["avi-egress-router"].name
+    image = images["avi-egress-controller"].name
     clients = [f"pod/client-{node}" for node in NODES]
     labels = {"egress.avi.dev/project": "included", **ADMITS_EGRESS_PODS}
     kubectl.run("label", "namespace", "default", "--overwrite", *(f"{key}={value}" for key, value in labels.items()))

@@ -61,7 +61,7 @@ def test_a_policy_engines_words_end_the_wait_and_its_end_lets_pods_come(
     green: Project, product: Path, images: dict[str, Image], outside: Outside, tmp_path: Path
 ) -> None:
     ansible = Ansible(tmp_path, product)
-    with policy_engine(green, images["avi-egress-router"].name):
+    with policy_engine(green, images["avi-egress-controller"].name):
         items = [service_item(green.name, name, destination_ip=outside.destination) for name in (ONE, PAIR)]
         items[1]["ha"] = True
         (told,) = ansible.tasks(services(*items, wait=True, wait_timeout=LONGER_THAN_A_REFUSAL_TAKES))

@@ -82,7 +82,7 @@ def _pod(name: str, node: str) -> dict[str, object]:
         "imagePullPolicy": "Never",
         "args": ["serve", ":8080"],
         "readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 1},
-        "securityContext": RESTRICTED,
+        "securityContext": {**RESTRICTED, "runAsUser": 1000},  # the image has no user
     }
     return {
         "apiVersion": "v1",
@@ -322,10 +322,10 @@ def test_security_context_constraints_are_stored(pods: Kubectl) -> None:
         }
     )
     try:
-        stored = json.loads(pods.must("get", "scc", pods.namespace, "-o", "json"))
+        stored = json.loads(pods.must("get", "securitycontextconstraints", pods.namespace, "-o", "json"))
         assert stored["users"] == ["system:serviceaccount:green:avivantage"]
     finally:
-        pods.must("delete", "scc", pods.namespace)
+        pods.must("delete", "securitycontextconstraints", pods.namespace)
 
 
 def test_a_namespace_without_a_label_admits_restricted_pods_alone(pods: Kubectl) -> None:

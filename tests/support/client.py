@@ -18,10 +18,12 @@ RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
     "runAsNonRoot": True,
-    "runAsUser": 1000,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-"""A container's security context as the strictest Pod Security level wants it, which is the local cluster's default."""
+"""A container's security context as the strictest Pod Security level wants it, which is the local cluster's default.
+
+It names no user: that is the image's own, or where OpenShift admits it one of its project's.
+"""
 
 _FETCH = f"""
 import json, sys, urllib.request, urllib.error
@@ -50,7 +52,10 @@ class Answer:
 
 
 def client_pod(namespace: str, image: str, node: str | None = None, name: str = POD) -> dict[str, Any]:
-    """A pod that waits to be told what to fetch; it holds no privilege and no token."""
+    """A pod that waits to be told what to fetch; it holds no privilege and no token.
+
+    Its image has Python and a user that isn't root, as the controller's has.
+    """
     container = {
         "name": "client",
         "image": image,
