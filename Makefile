@@ -71,8 +71,12 @@ molecule: root bootstrap ## The Molecule scenarios on a cluster of their own; so
 	cd extensions && $(AS_ROOT) ../.venv/bin/molecule test $(if $(SCENARIO),$(SCENARIO:%=--scenario-name %),--all) \
 	  $(if $(PLACEMENT),-- --extra-vars=egress_placement=$(PLACEMENT))
 
+# The router's laboratory has no cluster.
+ON_CLUSTER = $(filter-out tests/e2e/test_router_%,$(wildcard tests/e2e/test_*.py))
+
 versions: root bootstrap ## Other versions of ansible-core, OpenShift's SCC admission, other API servers: half an hour each
 	$(AS_ROOT) .venv/bin/python -m pytest tests/versions
+	EGRESS_KUBERNETES=openshift $(AS_ROOT) .venv/bin/python -m pytest $(ON_CLUSTER)
 	EGRESS_KUBERNETES=1.28 $(AS_ROOT) .venv/bin/python -m pytest tests/integration/controller/test_services.py \
 	  tests/integration/test_role_form.py::test_a_cluster_without_admission_policies_is_told_and_left_as_it_was
 	for series in 1.30 1.34 1.37; do \

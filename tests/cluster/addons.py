@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""What runs on top: cluster DNS, the rights of CoreDNS and of the policy enforcer, the SCC definition."""
+"""What runs on top: cluster DNS, the rights of what runs as processes, SCCs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.layout import Layout
 from tests.cluster.namespaces import inside
 from tests.cluster.processes import Component, python
+from tests.cluster.standard_sccs import standard_sccs
 
 _MANIFESTS = Path(__file__).parent / "manifests"
 _DNS_TIMEOUT_SECONDS = 0.5
+_SCC_DEFINITION = "securitycontextconstraints.security.openshift.io"
+_PAYLOAD = "payload-manifests/crds/0000_03_config-operator_01_securitycontextconstraints-Default.crd.yaml"
 
 
 def _corefile(layout: Layout) -> str:
@@ -83,20 +86,38 @@ def remote(layout: Layout) -> Component:
     return Component("remote", python("remote", *map(str, layout.remote_ports)), role="remote")
 
 
+def allocator(layout: Layout) -> list[Component]:
+    """What plays OpenShift's part where pods are admitted by SCCs; nothing elsewhere."""
+    if not tools.admits_by_sccs():
+        return []
+    files = (str(layout.pki / name) for name in ("ca.crt", "allocator.crt", "allocator.key"))
+    return [Component("allocator", python("allocator", str(layout.control.ip), "6443", *files), role="control")]
+
+
 def install(layout: Layout, *, scc: bool) -> None:
     """Write the add-ons' objects. Raises ClusterError with the API server's reason."""
-    objects = _manifest("rbac.yaml") + _dns_objects(layout)
-    if scc:
-        objects += _manifest("scc-crd.yaml")
-    command = [
-        str(tools.program("kubectl")),
-        f"--kubeconfig={layout.kubeconfig}",
-        "apply",
-        "--server-side",
-        "--field-manager=local-cluster",
-        "--filename=-",
-    ]
-    done = subprocess.run(command, check=False, input=yaml.safe_dump_all(objects), capture_output=True, text=True)
+    _apply(layout, _manifest("rbac.yaml") + _dns_objects(layout))
+    if tools.admits_by_sccs():
+        _apply(layout, list(yaml.safe_load_all(scc_definition().read_text())))
+        _kubectl(layout, "wait", "--for=condition=Established", f"crd/{_SCC_DEFINITION}", "--timeout=30s")
+        _apply(layout, list(standard_sccs()))
+    elif scc:
+        _apply(layout, _manifest("scc-crd.yaml"))
+
+
+def scc_definition() -> Path:
+    """OpenShift's own; its API server is built with the module that brings it."""
+    return tools.module_folder(tools.OPENSHIFT, "github.com/openshift/api") / _PAYLOAD
+
+
+def _apply(layout: Layout, objects: list[dict[str, Any]]) -> None:
+    options = ("--server-side", "--field-manager=local-cluster", "--filename=-")
+    _kubectl(layout, "apply", *options, text=yaml.safe_dump_all(objects))
+
+
+def _kubectl(layout: Layout, *arguments: str, text: str | None = None) -> None:
+    command = [str(tools.program("kubectl")), f"--kubeconfig={layout.kubeconfig}", *arguments]
+    done = subprocess.run(command, check=False, input=text, capture_output=True, text=True)
     if done.returncode != 0:
         raise ClusterError(f"The add-ons were refused: {' | '.join(done.stderr.strip().splitlines()[-3:])}.")
 

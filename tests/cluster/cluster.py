@@ -104,9 +104,11 @@ class Cluster:
     def up(self) -> None:
         """Bring the cluster up, or see that it is; repair what has stopped, make anew what is half made."""
         requirements.check()
+        if tools.admits_by_sccs() and not self._scc:
+            raise ClusterError("Without SCCs OpenShift's API server admits no pod: leave out --without-scc.")
         with exclusive(self.layout):
             if self._stands():
-                self._require_same_port()
+                self._require_same()
                 self._mend()
                 return
             if self.layout.state.exists() or network.partly_exists(self.layout):
@@ -114,7 +116,7 @@ class Cluster:
                 self._report("removing what an interrupted run left")
                 self._remove()
             port.require_free(self.layout)
-            for tool in tools.TOOLS:
+            for tool in tools.of_cluster():
                 tools.ensure(tool, self._report)
             try:
                 self._create()
@@ -148,18 +150,24 @@ class Cluster:
                 f"The folder {state} is not a cluster's: move it away, or set EGRESS_CLUSTER_STATE to another place."
             )
 
-    def _require_same_port(self) -> None:
-        used = json.loads(self.layout.marker.read_text())["api_port"]
-        if used != self.layout.api_port:
+    def _require_same(self) -> None:
+        made = json.loads(self.layout.marker.read_text())
+        if made["api_port"] != self.layout.api_port:
             raise ClusterError(
-                f"The cluster {self.layout.name} is up on port {used}, not {self.layout.api_port}: "
-                f"say --api-port {used}, or run `down` first."
+                f"The cluster {self.layout.name} is up on port {made['api_port']}, not {self.layout.api_port}: "
+                f"say --api-port {made['api_port']}, or run `down` first."
+            )
+        of, wanted = made.get("programs", tools.KUBERNETES.name), tools.of_cluster()[0].name
+        if of != wanted:
+            raise ClusterError(
+                f"The cluster {self.layout.name} is up with the programs of {of}, not of {wanted}: "
+                "set EGRESS_KUBERNETES as it was when it was made, or run `down` first."
             )
 
     def _create(self) -> None:
         layout = self.layout
         layout.state.mkdir(parents=True, mode=0o711)
-        layout.marker.write_text(json.dumps({"api_port": layout.api_port}))
+        layout.marker.write_text(json.dumps({"api_port": layout.api_port, "programs": tools.of_cluster()[0].name}))
         for folder in (layout.logs, layout.pids):
             folder.mkdir()
         pki.create(layout)
@@ -188,7 +196,8 @@ class Cluster:
 
         self._report("starting controllers, DNS and kubelets")
         kubelets = [node.kubelet(layout, one) for one in layout.nodes]
-        self._start([*control_plane.controllers(layout), *addons.dns(layout), *kubelets])
+        beside = [*control_plane.controllers(layout), *addons.dns(layout), *addons.allocator(layout)]
+        self._start([*beside, *kubelets])
         addons.install(layout, scc=self._scc)
 
         self._report("waiting for the nodes")

@@ -17,6 +17,7 @@ def components(layout: Layout) -> list[Component]:
         control_plane.forwarder(layout),
         *control_plane.controllers(layout),
         *addons.dns(layout),
+        *addons.allocator(layout),
         addons.remote(layout),
         *(node.containerd(layout, one) for one in layout.nodes),
         *(node.kubelet(layout, one) for one in layout.nodes),

@@ -54,6 +54,7 @@ def identities(layout: Layout) -> tuple[Identity, ...]:
         Identity("kube-proxy", "system:kube-proxy"),
         Identity("kube-router", "avi:kube-router"),
         Identity("coredns", "avi:coredns"),
+        Identity("allocator", "avi:allocator"),
     )
     of_nodes: list[Identity] = []
     for node in layout.nodes:

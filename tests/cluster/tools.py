@@ -24,8 +24,10 @@ GO_SERIES = "go1.26"
 KUBERNETES_VERSION = "1.36.3"
 OTHER_KUBERNETES_VERSIONS = ("1.28.15", "1.30.14", "1.34.4", "1.37.2")
 """Those that ``make versions`` tries besides, by their API servers."""
+OPENSHIFT_SERIES = "openshift"
+"""What to call that which admits pods by OpenShift's SCCs, where others are called by their number."""
 OPENSHIFT_KUBERNETES_VERSION = "1.32.2"
-"""Of the API server with OpenShift's SCC admission: OpenShift 4.19 is 1.32."""
+"""Of all its programs: OpenShift 4.19 is 1.32."""
 _PROGRESS_SECONDS = 15
 
 
@@ -87,21 +89,38 @@ PAUSE = Tool("pause", ("pause",))
 PROBE = Tool("probe", ("probe",))
 OPENSHIFT = Tool(
     "openshift",
-    ("kube-apiserver", "kube-controller-manager"),
+    KUBERNETES.programs,
     packages=". tool",
     link_flags=_kubernetes_version_flags(OPENSHIFT_KUBERNETES_VERSION),
 )
-"""For its own tests alone, which ``make versions`` runs."""
+"""An API server with OpenShift's SCC admission, and what else a cluster of that version has."""
 KWOK = Tool("kwok", ("kwok",), packages="tool")
 """Plays nodes and kubelets for the benchmark of scale; no part of the local cluster."""
-TOOLS = (KUBERNETES, COREDNS, KUBE_ROUTER, PAUSE, PROBE)
+
+
+def chosen_series() -> str:
+    """What EGRESS_KUBERNETES asks for, such as 1.30 or openshift."""
+    return os.environ.get("EGRESS_KUBERNETES") or KUBERNETES_SERIES
+
+
+def admits_by_sccs() -> bool:
+    """Whether the local cluster is one that admits pods by OpenShift's SCCs."""
+    return chosen_series() == OPENSHIFT_SERIES
+
+
+def of_cluster() -> tuple[Tool, ...]:
+    """All that the local cluster is made of. Of the series with a number it is always the same one."""
+    return (OPENSHIFT if admits_by_sccs() else KUBERNETES, COREDNS, KUBE_ROUTER, PAUSE, PROBE)
 
 
 def kubernetes_servers(series: str) -> Tool:
     """The tool that has kube-apiserver and kube-controller-manager of a series, such as 1.30. Raises ClusterError."""
     versions = {_series(version): version for version in (KUBERNETES_VERSION, *OTHER_KUBERNETES_VERSIONS)}
+    if series == OPENSHIFT_SERIES:
+        return OPENSHIFT
     if series not in versions:
-        raise ClusterError(f"EGRESS_KUBERNETES is {series!r}: take one of {', '.join(versions)}.")
+        known = ", ".join([*versions, OPENSHIFT_SERIES])
+        raise ClusterError(f"EGRESS_KUBERNETES is {series!r}: take one of {known}.")
     if versions[series] == KUBERNETES_VERSION:
         return KUBERNETES
     return Tool(
@@ -118,10 +137,11 @@ def cache() -> Path:
 
 def program(name: str) -> Path:
     """The built program's path; ensure() has made it."""
-    for tool in TOOLS:
+    there = of_cluster()
+    for tool in there:
         if name in tool.programs:
             return tool.folder / name
-    known = ", ".join(program for tool in TOOLS for program in tool.programs)
+    known = ", ".join(program for tool in there for program in tool.programs)
     raise ClusterError(f"There is no tool {name!r}: take one of {known}.")
 
 

@@ -49,7 +49,8 @@ def steps(block: str) -> Iterator[Step]:
 
 def environment(cluster: Cluster, kubectl: Kubectl, folder: Path) -> dict[str, str]:
     """A reader's shell, with kubectl in it, whose local cluster is the tests' own."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "XDG_CACHE_HOME") if name in os.environ}
+    wanted = ("HOME", "LANG", "XDG_CACHE_HOME", "EGRESS_KUBERNETES")
+    kept = {name: os.environ[name] for name in wanted if name in os.environ}
     tools = folder / "tools"
     tools.mkdir()
     (tools / "kubectl").symlink_to(kubectl.program)

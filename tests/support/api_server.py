@@ -34,7 +34,7 @@ BINDING = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clu
 ADMIN_TOKEN = "admin-token"
 TENANT_TOKEN = "tenant-token"
 TENANT = "tenant"
-SERIES = os.environ.get("EGRESS_KUBERNETES", tools.KUBERNETES_SERIES)
+SERIES = tools.chosen_series()
 """Of Kubernetes, such as 1.36; ``make versions`` runs the tests with others."""
 SERVERS = tools.kubernetes_servers(SERIES)
 START_SECONDS = 60

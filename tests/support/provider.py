@@ -17,6 +17,7 @@ from typing import Iterable, Mapping, Protocol
 from images.build import Image, build_all
 from tests.cluster import Cluster
 from tests.cluster.layout import Layout
+from tests.cluster.tools import admits_by_sccs
 
 from .outside import DemoError, Outside, read
 
@@ -278,6 +279,8 @@ def choose(names: Names = DEMO) -> Provider:
         return ExistingCluster()
     if os.environ.get("EGRESS_CLUSTER_NAME"):
         return LocalCluster()
+    if admits_by_sccs():
+        return LocalCluster(names.local, names.api_port)
     for engine in ("docker", "podman"):
         answers = (
             shutil.which(engine) and subprocess.run([engine, "info"], capture_output=True, check=False).returncode == 0

@@ -34,12 +34,13 @@ from ansible_collections.avi.egress.plugins.module_utils.client.kube_client impo
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import read_network
 from ansible_collections.avi.egress.plugins.module_utils.module.preflight import pods as preflight
 
+from tests.cluster.allocator import UID_RANGE
+from tests.cluster.standard_sccs import scc
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
 from tests.support.controller_process import LEADS_SECONDS, ControllerProcess
 from tests.support.installed import account_kubeconfig
-from tests.support.openshift import UID_RANGE, openshift
-from tests.support.standard_sccs import scc
+from tests.support.openshift import openshift
 from tests.support.users import MERGE_PATCH, Answer, Request, User
 from tests.support.waiting import wait_for
 

@@ -68,3 +68,16 @@ def test_each_series_of_kubernetes_says_its_version_and_has_a_cache_of_its_own()
     assert servers[0] is tools.KUBERNETES
     assert len({tool.folder for tool in servers}) == len(servers)
     assert "-X k8s.io/component-base/version.gitVersion=v1.30.14" in servers[2].link_flags
+
+
+def test_a_cluster_that_admits_by_sccs_has_all_programs_of_one_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EGRESS_KUBERNETES", "openshift")
+
+    assert {tools.program(name).parent for name in tools.KUBERNETES.programs} == {tools.OPENSHIFT.folder}
+    assert tools.kubernetes_servers("openshift") is tools.OPENSHIFT
+
+
+def test_a_series_of_api_servers_alone_leaves_the_cluster_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EGRESS_KUBERNETES", "1.30")
+
+    assert tools.program("kubelet") == tools.KUBERNETES.folder / "kubelet"

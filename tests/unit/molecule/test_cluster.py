@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -119,6 +120,18 @@ def test_a_local_cluster_that_is_named_is_preferred_to_an_engine(monkeypatch: py
     chosen = choose(cluster.MOLECULE)
     assert isinstance(chosen, LocalCluster)
     assert chosen.kubeconfig.parent.name == "named"
+
+
+def test_openshifts_admission_is_had_by_the_local_cluster_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EGRESS_DEMO_KUBECONFIG", "EGRESS_CLUSTER_NAME", "EGRESS_CLUSTER_STATE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("EGRESS_KUBERNETES", "openshift")
+    monkeypatch.setattr(shutil, "which", lambda _program: pytest.fail("an engine was looked for"))
+
+    chosen = choose(cluster.MOLECULE)
+
+    assert isinstance(chosen, LocalCluster)
+    assert chosen.kubeconfig.parent.name == cluster.MOLECULE.local
 
 
 @pytest.mark.parametrize("cidr", ["172.18.0.0/16", "10.89.0.0/24", "192.168.32.0/20"])

@@ -7,15 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
-    SECURITY_CONTEXT_CONSTRAINTS,
-    KubeObject,
-    Resource,
-)
-
-GROUP = "rbac.authorization.k8s.io"
-CLUSTER_ROLE = Resource(GROUP, "v1", "ClusterRole", "clusterroles", namespaced=False)
-CLUSTER_ROLE_BINDING = Resource(GROUP, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
+_GROUP, _RBAC = "security.openshift.io", "rbac.authorization.k8s.io"
 FOR_ALL = "restricted-v2"
 """What all authenticated users may use, by a ClusterRole."""
 
@@ -87,24 +79,23 @@ _STANDARD: dict[str, dict[str, Any]] = {
 }
 
 
-def scc(name: str, **fields: Any) -> KubeObject:
+def scc(name: str, **fields: Any) -> dict[str, Any]:
     """An SCC that is as ``restricted`` but for some fields."""
-    kind = SECURITY_CONTEXT_CONSTRAINTS
-    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}, **_RESTRICTED, **fields}
+    head = {"apiVersion": f"{_GROUP}/v1", "kind": "SecurityContextConstraints", "metadata": {"name": name}}
+    return {**head, **_RESTRICTED, **fields}
 
 
-def standard_sccs() -> Iterator[tuple[Resource, KubeObject]]:
+def standard_sccs() -> Iterator[dict[str, Any]]:
     """All of them, and what lets everybody use the strictest."""
     for name, fields in _STANDARD.items():
-        yield SECURITY_CONTEXT_CONSTRAINTS, scc(name, **fields)
-    name = f"system:openshift:scc:{FOR_ALL}"
-    kind = SECURITY_CONTEXT_CONSTRAINTS
-    rule = {"apiGroups": [kind.group], "resources": [kind.plural], "resourceNames": [FOR_ALL], "verbs": ["use"]}
-    yield CLUSTER_ROLE, {**_rbac("ClusterRole", name), "rules": [rule]}
-    everybody = {"apiGroup": GROUP, "kind": "Group", "name": "system:authenticated"}
-    role = {"apiGroup": GROUP, "kind": "ClusterRole", "name": name}
-    yield CLUSTER_ROLE_BINDING, {**_rbac("ClusterRoleBinding", name), "roleRef": role, "subjects": [everybody]}
+        yield scc(name, **fields)
+    name, sccs = f"system:openshift:scc:{FOR_ALL}", "securitycontextconstraints"
+    rule = {"apiGroups": [_GROUP], "resources": [sccs], "resourceNames": [FOR_ALL], "verbs": ["use"]}
+    yield {**_rbac("ClusterRole", name), "rules": [rule]}
+    everybody = {"apiGroup": _RBAC, "kind": "Group", "name": "system:authenticated"}
+    role = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name}
+    yield {**_rbac("ClusterRoleBinding", name), "roleRef": role, "subjects": [everybody]}
 
 
-def _rbac(kind: str, name: str) -> KubeObject:
-    return {"apiVersion": f"{GROUP}/v1", "kind": kind, "metadata": {"name": name}}
+def _rbac(kind: str, name: str) -> dict[str, Any]:
+    return {"apiVersion": f"{_RBAC}/v1", "kind": kind, "metadata": {"name": name}}
