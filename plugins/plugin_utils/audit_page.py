@@ -22,6 +22,9 @@ PARTS = (
     ("available", "free", "#d9e4ee"),
 )
 """What the addresses of a network are divided into, from left to right: figure, words and colour."""
+WHOLE = ("Address", "Since", "Until", "Reason", "Given back for")
+"""Columns whose cells are not broken over lines, up to the length of a time: what is longer may be anything."""
+LONGEST_WHOLE = 20
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #1b1f24; margin: 2rem auto; max-width: 66rem; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2rem; }
@@ -29,11 +32,17 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #d5dae0; }
 td { overflow-wrap: anywhere; unicode-bidi: isolate; }
 th { background: #f2f5f8; } .bad td:first-child { color: #a3201a; font-weight: 600; white-space: nowrap; }
+.bad td:nth-child(2), .used td:first-child { width: 30%; } .whole { white-space: nowrap; }
 .note { color: #555d66; }
 svg { width: 100%; max-width: 600px; height: 18px; display: block; } rect { stroke: #fff; stroke-width: .5; }
 .key span { display: inline-block; width: .8rem; height: .8rem; margin: 0 .35rem 0 1rem; border: 1px solid #888; }
+@media screen and (max-width: 45rem) {
+  thead { display: none; } tr { display: block; border-bottom: 1px solid #d5dae0; padding: .4rem 0; }
+  td { display: block; width: auto !important; border: 0; padding: .1rem 0; }
+}
 @media print {
-  body { margin: 0; max-width: none; font-size: 10pt; } tr, svg { break-inside: avoid; }
+  body { margin: 0; max-width: none; font-size: 10pt; padding: 0; } table { font-size: 8pt; }
+  th, td { padding: .2rem .35rem; } tr, svg { break-inside: avoid; }
   thead { display: table-header-group; } h2 { break-after: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
@@ -62,7 +71,7 @@ def audit_page(report: Told, as_of: str) -> str:
 
 def _installed(installed: Told | None) -> str:
     if not installed:
-        return "Nothing is installed."
+        return "Egress is not installed, or not whole."
     version = installed["version"] or "before 0.2.0"
     ready = f"{installed['ready_replicas']} of {installed['replicas']} replicas ready"
     return f"Controller {version}, {ready}; clouds: {', '.join(installed['clouds']) or 'none'}."
@@ -87,7 +96,7 @@ def _networks(body: Element, networks: Sequence[Told]) -> None:
         key = SubElement(body, "p", {"class": "key note"})
         for _part, words, colour in PARTS:
             SubElement(key, "span", style=f"background: {colour}").tail = words
-    table = _table(body, ("Network", "Addresses"), (), "There is none." if not networks else None)
+    table = _table(body, ("Network", "Addresses"), (), "There is none." if not networks else None, {"class": "used"})
     for network in networks:
         row = SubElement(table, "tr")
         _text(row, "td", network["name"])
@@ -162,8 +171,10 @@ def _table(
     inner = SubElement(table, "tbody")
     for cells in found:
         row = SubElement(inner, "tr")
-        for cell in cells:
-            _text(row, "td", "" if cell is None else str(cell))
+        for heading, cell in zip(headings, cells):
+            text = "" if cell is None else str(cell)
+            is_whole = heading in WHOLE and len(text) <= LONGEST_WHOLE
+            _text(row, "td", text, {"class": "whole"} if is_whole else None)
     return inner
 
 

@@ -106,6 +106,19 @@ def test_the_page_loads_nothing_and_is_made_for_print() -> None:
     assert "@media print" in page
 
 
+def test_times_and_addresses_are_kept_whole_and_what_is_longer_is_not() -> None:
+    """A long name beside them would break each of them over three lines."""
+    wholes = [[name for name, of in Rendered(page).elements if of.get("class") == "whole"] for page in pages()]
+    assert [len(found) for found in wholes] == [2 + 1 + 4, 2 + 1 + 3]
+
+
+def pages() -> list[str]:
+    """One report, and the same of a lease that somebody has given a very long reason."""
+    usual, hostile = report(), report()
+    hostile["leases"]["history"][0]["reason"] = "x" * 21
+    return [audit_page(item, AS_OF) for item in (usual, hostile)]
+
+
 @pytest.mark.parametrize("bound", [0, 250, 2**64])
 def test_a_bar_is_never_wider_than_its_picture(bound: int) -> None:
     """An edited network may hold more than it has, and one of IPv6 has very many."""
@@ -118,5 +131,5 @@ def test_a_cluster_without_egress_has_a_page_too() -> None:
     missing = {"kind": "NotInstalled", "subject": "avi.egress", "message": "run avi.egress.site"}
     bare = {"installed": None, "services": [], "leases": {}, "networks": [], "projects": [], "findings": [missing]}
     text = " ".join(Rendered(audit_page(bare, AS_OF)).texts)
-    assert "Nothing is installed." in text
+    assert "Egress is not installed, or not whole." in text
     assert "run avi.egress.site" in text
