@@ -23,7 +23,9 @@ options:
     required: true
     suboptions:
       resource:
-        description: The resource as C(kubectl auth can-i) has it, such as V(namespaces) or V(statefulsets.apps).
+        description:
+          - The resource, such as V(namespaces) or V(statefulsets.apps), or a subresource, such as
+            V(deployments.apps/scale).
         type: str
         required: true
       verbs:

@@ -62,8 +62,10 @@ def _missing(cluster: KubeClient, rights: Iterable[Options]) -> Iterable[dict[st
 
 
 def _may(cluster: KubeClient, verb: str, resource: str, namespace: str | None = None) -> bool:
-    plural, _dot, group = resource.partition(".")
-    asked = {"verb": verb, "group": group, "resource": plural, **({"namespace": namespace} if namespace else {})}
+    whole, _slash, subresource = resource.partition("/")
+    plural, _dot, group = whole.partition(".")
+    given = {"namespace": namespace, "subresource": subresource}
+    asked = {"verb": verb, "group": group, "resource": plural, **{key: value for key, value in given.items() if value}}
     review = {
         "apiVersion": SELF_SUBJECT_ACCESS_REVIEW.api_version,
         "kind": SELF_SUBJECT_ACCESS_REVIEW.kind,

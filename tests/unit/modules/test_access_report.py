@@ -27,6 +27,7 @@ class Server:
         spec = body["spec"]["resourceAttributes"]
         question = f"{spec['verb']} {spec['group']}/{spec['resource']} {spec.get('namespace', '-')}"
         self.asked.append(question)
+        question += f" {spec['subresource']}" if "subresource" in spec else ""
         return {"status": {"allowed": question in self.granted}}
 
     def serves(self, resource: Resource) -> bool:
@@ -61,6 +62,15 @@ def test_missing_rights_are_told_with_verb_resource_and_namespace() -> None:
 
 def test_what_the_cluster_does_not_have_needs_no_right() -> None:
     sets = {**SETS, "if_served": True}
+
+def test_a_subresource_is_asked_for_in_the_group_of_its_resource() -> None:
+    status = {"resource": "statefulsets.apps/status", "verbs": ["update"], "namespace": None, "if_served": False}
+
+    assert report(Server("update apps/statefulsets - status"), status)["missing"] == []
+    assert report(Server("update apps/statefulsets -"), status)["message"] == (
+        "this account may not update statefulsets.apps/status in the cluster"
+    )
+
 
     assert report(Server(), sets)["missing"] == []
     assert report(Server(served=("statefulsets.apps",)), sets)["missing"] != []
