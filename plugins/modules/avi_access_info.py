@@ -15,6 +15,7 @@ description:
     (C(SelfSubjectAccessReview)). It changes nothing.
   - It also tells in one sentence that the server cannot be reached, or that it does not accept the credentials.
   - An account that may do everything costs one request, others one for each verb.
+  - It tells which resources the cluster does not have of those that need not be there.
 options:
   rights:
     description: The rights to ask for.
@@ -37,7 +38,9 @@ options:
         description: Where; in all namespaces, or outside of them, by default.
         type: str
       if_served:
-        description: Whether to ask only if the cluster has the resource, in version V(v1).
+        description:
+          - Whether to ask only if the cluster has the resource, in version V(v1).
+          - Each API group of these costs one request more.
         type: bool
         default: false
 extends_documentation_fragment:
@@ -81,6 +84,12 @@ message:
   returned: success
   type: str
   sample: this account may not create, patch namespaces in the cluster; create services in namespace green
+absent:
+  description: Those of the resources with C(if_served) that the cluster does not have.
+  returned: success
+  type: list
+  elements: str
+  sample: [securitycontextconstraints.security.openshift.io]
 other_user:
   description:
     - By what C(kubernetes.core), with the same connection options, would be known beside the user that they give; null

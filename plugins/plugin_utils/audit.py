@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, Collection, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_ADDRESS,
+    EGRESS_CLOUD,
+    EGRESS_LEASE,
+    EGRESS_NETWORK,
     KubeObject,
     account_name,
     account_user,
@@ -24,6 +28,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.exposure impor
 Told = Mapping[str, Any]
 """A service, lease, network or cloud as the information modules return it."""
 
+KINDS = (EGRESS_CLOUD, EGRESS_NETWORK, EGRESS_LEASE, EGRESS_ADDRESS)
 ADMISSION_POLICIES = (
     *("avi-egress-accounts", "avi-egress-managed", "avi-egress-services", "avi-egress-requests"),
     *("avi-egress-entrance", "avi-egress-bindings", "avi-egress-pod-security", "avi-egress-projects"),
@@ -45,14 +50,15 @@ class Finding(NamedTuple):
 def audit(facts: Told) -> dict[str, Any]:
     """The report. ``facts`` has what the modules returned.
 
-    ``version`` (the collection's), ``namespace`` (the controller's), ``networks`` (EgressNetworks; None where their
-    kind is not served), and unless that is None: ``services``, ``leases``, ``figures`` (of networks), ``clouds``,
-    ``controllers`` (Deployments), ``policies`` (ValidatingAdmissionPolicies; None where their kind is not served),
-    ``pods`` (those of the projects' accounts), ``network_policies`` and ``all_services`` (of the whole cluster), and
-    ``nodes`` (the findings of a preflight, if there was one).
+    ``version`` (the collection's), ``namespace`` (the controller's), ``absent`` (our kinds that are not served, as
+    ``egressleases.egress.avi.dev``), and unless there are such: ``networks`` (EgressNetworks), ``services``,
+    ``leases``, ``figures`` (of networks), ``clouds``, ``controllers`` (Deployments), ``policies``
+    (ValidatingAdmissionPolicies; None where their kind is not served), ``pods`` (those of the projects' accounts),
+    ``network_policies`` and ``all_services`` (of the whole cluster), and ``nodes`` (the findings of a preflight, if
+    there was one).
     """
-    if facts["networks"] is None:
-        missing = Finding("NotInstalled", "avi.egress", "the role has not been run: run avi.egress.site")
+    if facts["absent"]:
+        missing = Finding("NotInstalled", "avi.egress", _lacking(facts["absent"]))
         return {"installed": None, "services": [], "leases": {}, "networks": [], "projects": [], **_told([missing])}
     found = [
         *_of_controller(facts),
@@ -73,6 +79,12 @@ def audit(facts: Told) -> dict[str, Any]:
         "projects": [_project(cloud, project) for cloud in facts["clouds"] for project in cloud["projects"]],
         **_told(found),
     }
+
+
+def _lacking(absent: Collection[str]) -> str:
+    there = [resource.kind for resource in KINDS if f"{resource.plural}.{resource.group}" not in absent]
+    some = f" whole: of its kinds only {', '.join(there)} are there" if there else ""
+    return f"it is not installed{some}; run avi.egress.site"
 
 
 def _told(findings: Iterable[Finding]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    CUSTOM_RESOURCE_DEFINITION,
     EGRESS_ADDRESS,
     EGRESS_LEASE,
     EGRESS_NETWORK,
@@ -30,9 +31,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ADMIN_TOKEN, TENANT, TENANT_TOKEN, ApiServer
 from tests.support.definitions import CRDS, define
+from tests.support.waiting import wait_for
 
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
-NOT_INSTALLED = r"the cluster has no Egress\w+: the role has not been run; run avi\.egress\.site"
+NOT_INSTALLED = r"the cluster has no Egress\w+: avi\.egress is not installed there, or not whole; run avi\.egress\.site"
 
 Task = dict[str, Any]
 Options = dict[str, Any]
@@ -301,6 +303,31 @@ def test_nothing_was_changed(told: dict[tuple[str, str], Task], cluster: KubeCli
 
     assert [item["metadata"]["name"] for item in cluster.list(SERVICE)] == ["kubernetes"]
     assert [*accounts, *cluster.list(EGRESS_LEASE), *cluster.list(EGRESS_ADDRESS)] == []
+
+
+@pytest.mark.usefixtures("told")
+def test_where_one_custom_resource_is_missing_that_one_is_told(ansible: Ansible, cluster: KubeClient) -> None:
+    """As after half of an uninstallation. kubernetes.core goes on to know the kind, from the tasks before."""
+    ansible.tasks({"avi.egress.k8s_info": {"api_version": EGRESS_LEASE.api_version, "kind": EGRESS_LEASE.kind}})
+    cluster.delete_named(CUSTOM_RESOURCE_DEFINITION, f"{EGRESS_LEASE.plural}.{EGRESS_LEASE.group}")
+    wait_for("the kind to be gone", lambda: not cluster.serves(EGRESS_LEASE))
+    of_leases = ("avi_egress_service_info", "avi_ipam_lease", "avi_ipam_lease_import", "avi_ipam_lease_info")
+
+    audit = ansible.playbook("avi.egress.audit")
+    *results, looked_up = ansible.tasks(
+        *(_task(module, {}) for module in of_leases),
+        {"ansible.builtin.debug": {"msg": "{{ query('avi.egress.source_ips', 'green') }}"}},
+    )
+
+    (finding,) = audit.result("Compare them")["ansible_facts"]["egress_audit_report"]["findings"]
+    assert audit.failure == ""
+    assert finding["message"] == (
+        "it is not installed whole: of its kinds only EgressCloud, EgressNetwork, EgressAddress are there; "
+        "run avi.egress.site"
+    )
+    for module, result in zip(of_leases, results, strict=True):
+        _assert_refused(module, result, NOT_INSTALLED.replace(r"Egress\w+", EGRESS_LEASE.kind))
+    assert re.search(NOT_INSTALLED, looked_up["msg"]), looked_up["msg"]
 
 
 def _task(module: str, options: Options) -> Task:

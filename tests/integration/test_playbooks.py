@@ -53,7 +53,7 @@ SERVICE_OPTIONS: dict[str, Any] = {
 }
 ANY = {**SITE, **SERVICE_OPTIONS, "egress_leases_file": "no-leases.yml"}
 """Variables for any of the playbooks."""
-NOT_RUN = "the role has not been run; run avi.egress.site"
+NOT_RUN = "avi.egress is not installed there, or not whole; run avi.egress.site"
 NEED_THE_SITE = {
     "egress_service": f"the cluster has no EgressCloud: {NOT_RUN}",
     "leases_export": f"the cluster has no EgressLease: {NOT_RUN}",
@@ -213,7 +213,7 @@ def test_modules_say_that_the_role_has_not_been_run(ansible: Ansible) -> None:
     )
 
     for result, kind in zip(results[:3], ("EgressCloud", "EgressCloud", "EgressLease")):
-        assert result["msg"] == f"the cluster has no {kind}: the role has not been run; run avi.egress.site"
+        assert result["msg"] == f"the cluster has no {kind}: {NOT_RUN}"
     assert not results[3]["changed"]
 
 
@@ -488,6 +488,25 @@ def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: KubeClient) ->
 def test_the_role_absent_finds_nothing_left_but_the_leases(ansible: Ansible, cluster: KubeClient) -> None:
     run = play(ansible, "site", egress_state="absent", egress_uninstall_leases=True)
 
+def test_kept_leases_are_told_and_an_audit_says_that_the_rest_is_missing(ansible: Ansible, cluster: KubeClient) -> None:
+    audit = play_all(ansible, ["uninstall", "audit"])
+    offboarding = play(ansible, "offboard_project", egress_projects="blue")
+    (told,) = audit.result("Compare them")["ansible_facts"]["egress_audit_report"]["findings"]
+    found, addresses = ansible.tasks(
+        {"avi.egress.avi_ipam_lease_info": {}},
+        {"ansible.builtin.set_fact": {"told": "{{ query('avi.egress.source_ips', 'blue') }}"}},
+    )
+
+    assert (audit.failure, audit.stats["changed"]) == ("", 0), "uninstalled twice"
+    assert (told["kind"], told["message"]) == (
+        "NotInstalled",
+        "it is not installed whole: of its kinds only EgressLease, EgressAddress are there; run avi.egress.site",
+    )
+    assert offboarding.failure == f"the cluster has no EgressCloud: {NOT_RUN}"
+    assert [lease["address"] for lease in found["leases"]] == addresses["ansible_facts"]["told"]
+    assert (len(found["leases"]), found["networks"]) == (1, [])
+
+
     assert run.failure == ""
     assert [task["task"] for task in run.tasks if task.get("changed")] == [
         "avi.egress.egress : Delete the custom resources"
@@ -496,6 +515,10 @@ def test_the_role_absent_finds_nothing_left_but_the_leases(ansible: Ansible, clu
 
 
 def _tried(entry: str, variables: dict[str, Any]) -> dict[str, Any]:
+    audit = play(ansible, "audit", egress_audit_strict=True)
+    assert audit.failure == "1 finding: NotInstalled"
+    (told,) = audit.result("Compare them")["ansible_facts"]["egress_audit_report"]["findings"]
+    assert told["message"] == "it is not installed; run avi.egress.site"
     """An entry point of the role, whose failure does not end the run."""
     role = {"name": "avi.egress.egress", "tasks_from": entry}
     included = {"name": entry, "ansible.builtin.include_role": role, "vars": variables}

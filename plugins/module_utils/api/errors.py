@@ -103,6 +103,11 @@ class Expired(ApiError):
     """A watch's resource version is too old; list again (HTTP 410)."""
 
 
+def no_such_kind(kind: str) -> str:
+    """What there is to say of a kind of ours that the cluster does not have."""
+    return f"the cluster has no {kind}: avi.egress is not installed there, or not whole; run avi.egress.site"
+
+
 def shown(value: Any) -> str:
     """The value as a person sees it in one line: quoted, cut at 80 characters, for it may be hostile."""
     text = repr(value)

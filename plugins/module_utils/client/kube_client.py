@@ -18,7 +18,7 @@ from time import monotonic, sleep
 from typing import Any, Callable, Iterator, List, Mapping
 from urllib.parse import urlencode
 
-from ..api.errors import AlreadyExists, ApiError, Conflict, Expired, Forbidden, NotFound
+from ..api.errors import AlreadyExists, ApiError, Conflict, Expired, Forbidden, NotFound, no_such_kind
 from ..api.resources import API_GROUP, KubeObject, Resource
 from .connection import Connection, ConnectionFailed
 
@@ -183,11 +183,15 @@ class KubeClient:
 
     def serves(self, resource: Resource) -> bool:
         """Whether the platform knows this kind of object, such as OpenShift's SecurityContextConstraints."""
+        return resource.plural in self.served(resource.group, resource.version)
+
+    def served(self, group: str, version: str) -> frozenset[str]:
+        """The plural names of what the platform has of a group; none of a group that it does not know."""
         try:
-            found = self._request("GET", f"/apis/{resource.group}/{resource.version}", resource)
+            found = self._request("GET", f"/apis/{group}/{version}", Resource(group, version, "APIResourceList", ""))
         except NotFound:
-            return False
-        return any(item["name"] == resource.plural for item in found.get("resources") or ())
+            return frozenset()
+        return frozenset(item["name"] for item in found.get("resources") or ())
 
     def _page(self, resource: Resource, namespace: str | None, query: dict[str, Any]) -> KubeObject:
         """One page of a list. ``limit`` is halved until the page is not too long, and grows again for the next one."""
@@ -298,7 +302,7 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
     """The server's answer as the sentence an operator can act on."""
     if status == 404:
         if resource.group == API_GROUP and "not found" in message and resource.plural not in message:
-            message = f"the cluster has no {resource.kind}: the role has not been run; run avi.egress.site"
+            message = no_such_kind(resource.kind)
         elif resource.namespaced and (project := _NO_NAMESPACE.fullmatch(message)):
             message = f"project {project[1]} does not exist; create the namespace first"
         return NotFound(status, message)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Iterable, Mapping
 
 from ..api.errors import InvalidInput
-from ..api.resources import SELF_SUBJECT_ACCESS_REVIEW, Resource
+from ..api.resources import SELF_SUBJECT_ACCESS_REVIEW
 from ..client.kube_client import KubeClient
 from .argument_specs import ArgumentSpec
 from .result import Result
@@ -44,18 +44,25 @@ def validate(options: Options) -> None:
 
 def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """The rights that are missing; nothing is ever changed. Who may do everything is known by one request."""
-    missing = [] if _may(cluster, "*", "*.*") else list(_missing(cluster, options["rights"]))
+    absent = _absent(cluster, options["rights"])
+    there = [right for right in options["rights"] if right["resource"] not in absent]
+    missing = [] if _may(cluster, "*", "*.*") else list(_missing(cluster, there))
     message = f"this account may not {'; '.join(map(_sentence, missing))}" if missing else None
     other_user = cluster.connection.other_user()
-    return Result(False, {}, {}, {"missing": missing, "message": message, "other_user": other_user})
+    return Result(False, {}, {}, {"missing": missing, "message": message, "absent": absent, "other_user": other_user})
+
+
+def _absent(cluster: KubeClient, rights: Iterable[Options]) -> list[str]:
+    """Of the resources that need not be there, those that are not."""
+    asked = dict.fromkeys(right["resource"] for right in rights if right["if_served"])
+    groups = dict.fromkeys(resource.partition(".")[2] for resource in asked)
+    served = {f"{plural}.{group}" for group in groups for plural in cluster.served(group, VERSION)}
+    return [resource for resource in asked if resource not in served]
 
 
 def _missing(cluster: KubeClient, rights: Iterable[Options]) -> Iterable[dict[str, Any]]:
     for right in rights:
         resource, namespace = right["resource"], right["namespace"]
-        plural, _dot, group = resource.partition(".")
-        if right["if_served"] and not cluster.serves(Resource(group, VERSION, plural, plural)):
-            continue
         verbs = [verb for verb in right["verbs"] if not _may(cluster, verb, resource, namespace)]
         if verbs:
             yield {"resource": resource, "namespace": namespace, "verbs": verbs}

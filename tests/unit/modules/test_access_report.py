@@ -19,19 +19,21 @@ class Server:
     """Grants what it was made with, as ``verb group/resource namespace``, and keeps the questions."""
 
     def __init__(self, *granted: str, served: tuple[str, ...] = ()) -> None:
-        self.granted, self.served = granted, served
+        self.granted, self.there = granted, served
         self.asked: list[str] = []
+        self.groups: list[str] = []
         self.connection = Connection(host="https://api.example:6443", api_key="token")
 
     def create(self, resource: Resource, body: KubeObject) -> KubeObject:
         spec = body["spec"]["resourceAttributes"]
         question = f"{spec['verb']} {spec['group']}/{spec['resource']} {spec.get('namespace', '-')}"
-        self.asked.append(question)
         question += f" {spec['subresource']}" if "subresource" in spec else ""
+        self.asked.append(question)
         return {"status": {"allowed": question in self.granted}}
 
-    def serves(self, resource: Resource) -> bool:
-        return f"{resource.plural}.{resource.group}" in self.served
+    def served(self, group: str, version: str) -> frozenset[str]:
+        self.groups.append(f"{group}/{version}")
+        return frozenset(name.partition(".")[0] for name in self.there if name.partition(".")[2] == group)
 
 
 def report(server: Server, *rights: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def report(server: Server, *rights: dict[str, Any]) -> dict[str, Any]:
 def test_who_may_do_everything_is_asked_once() -> None:
     server = Server("* */* -")
 
-    assert report(server, PODS, SETS) == {"missing": [], "message": None, "other_user": None}
+    assert report(server, PODS, SETS) == {"missing": [], "message": None, "absent": [], "other_user": None}
     assert server.asked == ["* */* -"]
 
 
@@ -56,12 +58,10 @@ def test_missing_rights_are_told_with_verb_resource_and_namespace() -> None:
             {"resource": "statefulsets.apps", "namespace": None, "verbs": ["list"]},
         ],
         "message": "this account may not delete pods in namespace green; list statefulsets.apps in the cluster",
+        "absent": [],
         "other_user": None,
     }
 
-
-def test_what_the_cluster_does_not_have_needs_no_right() -> None:
-    sets = {**SETS, "if_served": True}
 
 def test_a_subresource_is_asked_for_in_the_group_of_its_resource() -> None:
     status = {"resource": "statefulsets.apps/status", "verbs": ["update"], "namespace": None, "if_served": False}
@@ -72,5 +72,17 @@ def test_a_subresource_is_asked_for_in_the_group_of_its_resource() -> None:
     )
 
 
+def test_what_the_cluster_does_not_have_needs_no_right() -> None:
+    sets = {**SETS, "if_served": True}
+
     assert report(Server(), sets)["missing"] == []
     assert report(Server(served=("statefulsets.apps",)), sets)["missing"] != []
+
+
+def test_what_the_cluster_does_not_have_is_told_whatever_the_rights() -> None:
+    deployments = {"resource": "deployments.apps", "verbs": ["get"], "namespace": None, "if_served": True}
+    server = Server("* */* -", served=("deployments.apps",))
+
+    told = report(server, PODS, deployments, {**SETS, "if_served": True}, {**SETS, "if_served": True})
+
+    assert (told["absent"], server.groups) == (["statefulsets.apps"], ["apps/v1"])

@@ -11,6 +11,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.exposure impor
 from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_POLICIES, audit
 
 HELD = {"bound_at": "2026-11-20T06:31:00Z", "released_at": None, "reason": None}
+KINDS = [f"{kind}.egress.avi.dev" for kind in ("egressclouds", "egressnetworks", "egressleases", "egressaddresses")]
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
 CONTROLLER = {
     "kind": "ReplicationController",
@@ -76,6 +77,7 @@ FIGURES = {"name": "lan", "error": None, "capacity": 100, "bound": 1, "released"
 HEALTHY: dict[str, Any] = {
     "version": "0.2.0",
     "namespace": "avi-egress",
+    "absent": [],
     "networks": [network()],
     "services": [service()],
     "leases": [lease()],
@@ -116,13 +118,29 @@ def test_a_healthy_cluster_has_no_findings() -> None:
 
 
 def test_a_cluster_without_the_custom_resources_has_one() -> None:
-    (finding,) = audit({"networks": None})["findings"]
+    (finding,) = audit({"absent": KINDS})["findings"]
 
     assert finding == {
         "kind": "NotInstalled",
         "subject": "avi.egress",
-        "message": "the role has not been run: run avi.egress.site",
+        "message": "it is not installed; run avi.egress.site",
     }
+
+
+@pytest.mark.parametrize(
+    ("absent", "there"),
+    [
+        (KINDS[:2], "EgressLease, EgressAddress"),  # as avi.egress.uninstall leaves it
+        (KINDS[2:3], "EgressCloud, EgressNetwork, EgressAddress"),
+    ],
+)
+def test_a_cluster_with_some_of_the_custom_resources_has_one(absent: list[str], there: str) -> None:
+    (finding,) = audit({"absent": absent})["findings"]
+
+    assert (finding["kind"], finding["message"]) == (
+        "NotInstalled",
+        f"it is not installed whole: of its kinds only {there} are there; run avi.egress.site",
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, NotFound, no_such_kind
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, KubeObject, Resource
 from ansible_collections.avi.egress.plugins.module_utils.ipam.leases import IMPORT, Slot, lease_object
 from ansible_collections.avi.egress.plugins.module_utils.ipam.locks import address_object
 from ansible_collections.avi.egress.plugins.module_utils.module.lease.ipam_lease_info import report, validate
@@ -59,6 +59,17 @@ def told(leases: list[KubeObject] | None = None, **options: Any) -> list[dict[st
     )
     assert not result.changed
     return list(result.values["leases"])
+
+
+def test_leases_that_an_uninstallation_has_kept_are_told_without_networks() -> None:
+    class Kept(Server):
+        def list(self, resource: Resource, _namespace: str | None = None, **_selectors: Any) -> list[KubeObject]:
+            if resource is EGRESS_NETWORK:
+                raise NotFound(404, no_such_kind(resource.kind))
+            return super().list(resource)
+
+    values = report(cast("Any", Kept(EgressLease=LEASES)), {**NO_FILTER}, False).values
+    assert (len(values["leases"]), values["networks"]) == (len(LEASES), [])
 
 
 def services(**options: Any) -> list[str]:

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
 from ipaddress import ip_address
 from typing import Any, Iterable, Iterator, Mapping
 
 from ...api.addresses import canonical, family_of
-from ...api.errors import InvalidInput
+from ...api.errors import InvalidInput, NotFound
 from ...api.resources import KubeObject
 from ...api.timestamps import read_moment, timestamp
 from ...client.kube_client import KubeClient
@@ -53,10 +54,17 @@ def validate(options: Options) -> None:
 def report(cluster: KubeClient, options: Options, check_mode: bool) -> Result:
     """The leases that pass the filters, and the networks; nothing is ever changed."""
     view = LeasingView(cluster)
-    snapshot, wanted = view.snapshot(), options["network"]
-    names = [name for name in sorted(view.network_objects) if wanted in (None, name)]
+    snapshot = view.snapshot()
+    names = _networks(view, options["network"])
     told = sorted(_leases(snapshot.leases(), options), key=_order)
     return Result(False, {}, {}, {"leases": told, "networks": [_network(view, snapshot, name) for name in names]})
+
+
+def _networks(view: LeasingView, wanted: str | None) -> list[str]:
+    """Their names; none where ``avi.egress.uninstall`` has kept the leases and nothing else."""
+    with suppress(NotFound):
+        return [name for name in sorted(view.network_objects) if wanted in (None, name)]
+    return []
 
 
 def tell(lease: KubeObject) -> Told:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Iterator, Mapping, Sequence
 
 from ...api.addresses import IP_FAMILIES, canonical
-from ...api.errors import EgressError, InvalidInput
+from ...api.errors import EgressError, InvalidInput, no_such_kind
 from ...api.merge_patch import merge_patch
 from ...api.resources import EGRESS_CLOUD, REACHABLE_CONDITION, READY_CONDITION, SERVICE, KubeObject, object_key
 from ...api.writes import Write, delete
@@ -23,8 +23,6 @@ from ..waiting import ServiceName
 from . import bulk, definition, precheck
 from .bulk import ServiceRequest, Step, naming_item
 from .egress_service_info import report_of
-
-NOT_INSTALLED = f"the cluster has no {EGRESS_CLOUD.kind}: the role has not been run; run avi.egress.site"
 
 _SERVICE: Mapping[str, Mapping[str, Any]] = {
     "name": {"type": "str", "required": True},
@@ -102,7 +100,7 @@ def reconcile(cluster: KubeClient, options: Options, check_mode: bool) -> Result
     due = [step for step in steps if not step.is_idle and (step.request.present or waits)]
     installed = bool(due) and cluster.serves(EGRESS_CLOUD)
     if not installed and any(step.request.present for step in due):
-        raise EgressError(NOT_INSTALLED)
+        raise EgressError(no_such_kind(EGRESS_CLOUD.kind))
     precheck.refuse_unavailable(cluster, steps)
     if installed and waits:
         bulk.confirm_releases(cluster, steps)
