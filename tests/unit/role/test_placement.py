@@ -23,23 +23,23 @@ def evaluated(text: str, **variables: Any) -> str:
 def effective(existing: list[dict[str, Any]], **variables: Any) -> str:
     tasks = yaml.safe_load((ROLE / "tasks/cloud_uuid.yml").read_text())
     (fact,) = [item["ansible.builtin.set_fact"] for item in tasks if "Pick the cloud" in item["name"]]
-    given = {"egress_placement": "", "egress_sccs_found": PLAIN}
+    given = {"egress_placement": "", "egress_access": PLAIN}
     return evaluated(fact["egress_effective_placement"], egress_same_name=existing, **{**given, **variables})
 
 
-PLAIN, OPENSHIFT, UNASKED = {"api_found": False}, {"api_found": True}, {"skipped": True}
+PLAIN, OPENSHIFT = {"absent": ["securitycontextconstraints.security.openshift.io"]}, {"absent": []}
 
 
 @pytest.mark.parametrize(
     ("existing", "variables", "expected"),
     [
         ([], {}, "gateway"),
-        ([], {"egress_sccs_found": OPENSHIFT}, "project"),
-        ([], {"egress_sccs_found": UNASKED, "egress_placement": "project"}, "project"),
-        ([], {"egress_sccs_found": OPENSHIFT, "egress_placement": "gateway"}, "gateway"),
+        ([], {"egress_access": OPENSHIFT}, "project"),
+        ([], {"egress_placement": "project"}, "project"),
+        ([], {"egress_access": OPENSHIFT, "egress_placement": "gateway"}, "gateway"),
         ([{"spec": {}}], {}, "project"),
         ([{"spec": {"placement": "project"}}], {}, "project"),
-        ([{"spec": {"placement": "gateway"}}], {"egress_sccs_found": OPENSHIFT}, "gateway"),
+        ([{"spec": {"placement": "gateway"}}], {"egress_access": OPENSHIFT}, "gateway"),
         ([{"spec": {"placement": "gateway"}}], {"egress_placement": "project"}, "project"),
         ([{"spec": {"placement": "project"}}], {"egress_placement": "gateway"}, "gateway"),
     ],
