@@ -31,6 +31,20 @@ CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 POD_MONITOR = Resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
 PROMETHEUS_RULE = Resource("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules")
 MONITORS = (
+POLICY = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingAdmissionPolicy",
+    "validatingadmissionpolicies",
+    namespaced=False,
+)
+POLICY_BINDING = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
     (POD_MONITOR, "avi-egress-controller"),
     (POD_MONITOR, "avi-egress-router"),
     (PROMETHEUS_RULE, "avi-egress"),
@@ -184,6 +198,21 @@ def test_a_new_cloud_has_its_egress_pods_in_the_gateway(ansible: Ansible, cluste
 
 
 def test_a_cloud_keeps_the_placement_that_it_was_given(ansible: Ansible, cluster: KubeClient) -> None:
+def test_admission_policies_go_with_their_variable(ansible: Ansible, cluster: KubeClient) -> None:
+    before = cluster.list(POLICY)
+    without = {**LESS, "egress_admission_policy": False}
+
+    foreseen = site(ansible, without, "--check", "--diff", tags="access")
+    assert cluster.list(POLICY) == before != []
+    run = site(ansible, without, tags="access")
+
+    assert [*cluster.list(POLICY), *cluster.list(POLICY_BINDING)] == []
+    assert foreseen.stats["changed"] == run.stats["changed"] == 1
+    assert site(ansible, without, tags="access").stats["changed"] == 0
+    site(ansible, LESS, tags="access")
+    assert len(cluster.list(POLICY)) == len(before)
+
+
     for given in ({"egress_placement": "project"}, {}):
         site(ansible, {**LESS, **given}, tags="access,configuration")
         assert cloud_of(cluster)["placement"] == "project"

@@ -32,13 +32,12 @@ def refusals(**found: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("policies", "api_found", "is_refused"), [(True, False, True), (True, True, False), (False, None, False)]
+    ("policies", "served", "is_refused"), [(True, False, True), (True, True, False), (False, False, False)]
 )
 def test_a_cluster_without_admission_policies_is_refused_by_one_message(
-    policies: bool, api_found: bool | None, is_refused: bool
+    policies: bool, served: bool, is_refused: bool
 ) -> None:
-    looked = {"skipped": True} if api_found is None else {"api_found": api_found}
-    told = refusals(egress_admission_policy=policies, egress_admission_found=looked)
+    told = refusals(egress_admission_policy=policies, egress_admission_served=served)
     assert len(told) == is_refused
     for message in told:
         assert message.startswith("This cluster has no ValidatingAdmissionPolicy (Kubernetes before 1.30)")
