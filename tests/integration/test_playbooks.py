@@ -478,6 +478,7 @@ def test_uninstalling_keeps_the_leases(ansible: Ansible, cluster: KubeClient) ->
     assert run.failure == ""
     assert run.custom_stats["egress_uninstalled"]["leases_kept"] is True
     assert _crds(cluster) == ["egressaddresses.egress.avi.dev", "egressleases.egress.avi.dev"]
+    assert re.search(r"acquired or .*: 10\.70\.112\.10\d of blue/x; where", run.result("addresses stay leased")["msg"])
     assert len(cluster.list(EGRESS_LEASE)) == 1
     assert _accounts(cluster) == []
     assert cluster.get(NAMESPACE, "avi-egress") is None
