@@ -8,7 +8,7 @@ import re
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Iterable
+from typing import Any, Iterable, Mapping
 
 import yaml
 
@@ -34,13 +34,14 @@ def misspelt(names: Iterable[str]) -> dict[str, str]:
 def variables() -> frozenset[str]:
     """What somebody may set."""
     of_playbooks = [name for text in _texts("playbooks/*.yml") for found in _OPTIONAL.findall(text) for name in found]
-    return frozenset([*_options(), *filter(None, of_playbooks)])
+    return frozenset([*options(), *filter(None, of_playbooks)])
 
 
 @cache
-def _options() -> frozenset[str]:
+def options() -> Mapping[str, Mapping[str, Any]]:
+    """What the argument specs say of each variable of the role."""
     specs = yaml.safe_load((COLLECTION / "roles/egress/meta/argument_specs.yml").read_text())["argument_specs"]
-    return frozenset(name for spec in specs.values() for name in spec.get("options", ()))
+    return {name: option for spec in specs.values() for name, option in spec.get("options", {}).items()}
 
 
 @cache

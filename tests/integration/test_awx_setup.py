@@ -78,6 +78,7 @@ def test_bad_variables_are_told_before_awx_is_asked(ansible: Ansible, awx: AwxSe
     nothing = play(ansible, awx, egress_awx_execution_environment="")
     blind = play(ansible, awx, egress_awx_cluster_ca="")
     misgiven = play(ansible, awx, egress_awx_secrets={"tower": "hidden-word", "a-b": "c", "pin": 1234, "empty": ""})
+    mistyped = play(ansible, awx, egress_awx_labels="nightly", egress_awx_secrets="hidden-word", egress_awx_scm_url=5)
     misspelt = play(ansible, awx, egress_awx_site={"egress_netwroks": [], "stage": "test"})
     options = play(
         ansible, awx, egress_awx_template_options={"audit": {"labels": "nightly"}, NAMES[-1]: {"credentials": []}}
@@ -89,7 +90,11 @@ def test_bad_variables_are_told_before_awx_is_asked(ansible: Ansible, awx: AwxSe
         "egress_awx_site has egress_netwroks, which no job would ask for; mend the name, to egress_networks"
     )
     assert misgiven.failure.startswith("egress_awx_secrets has a-b, empty, pin, tower; give names of variables, and")
-    assert "hidden-word" not in misgiven.output
+    assert mistyped.failure == (
+        "egress_awx_labels is 'nightly'; give a list of texts; egress_awx_scm_url is 5; give text, in quotes; "
+        "egress_awx_secrets is a secret, and not shown; give a dictionary. Nothing was changed."
+    )
+    assert "hidden-word" not in misgiven.output + mistyped.output
     audit, of_workflow = [told["msg"] for told in options.tasks[-1]["results"] if told.get("failed")]
     assert audit.startswith('egress_awx_template_options.audit is {"labels": "nightly"}; give labels, notifications, ')
     assert of_workflow.endswith(f"give labels, notifications, teams as lists of names, for one of {', '.join(NAMES)}")

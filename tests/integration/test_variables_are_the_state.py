@@ -18,6 +18,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     Resource,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
+from ansible_collections.avi.egress.plugins.plugin_utils.variables import options
 
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ApiServer
@@ -30,7 +31,6 @@ DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 POD_MONITOR = Resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
 PROMETHEUS_RULE = Resource("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules")
-MONITORS = (
 POLICY = Resource(
     "admissionregistration.k8s.io",
     "v1",
@@ -45,6 +45,7 @@ POLICY_BINDING = Resource(
     "validatingadmissionpolicybindings",
     namespaced=False,
 )
+MONITORS = (
     (POD_MONITOR, "avi-egress-controller"),
     (POD_MONITOR, "avi-egress-router"),
     (PROMETHEUS_RULE, "avi-egress"),
@@ -197,7 +198,6 @@ def test_a_new_cloud_has_its_egress_pods_in_the_gateway(ansible: Ansible, cluste
     assert labels["egress.avi.dev/pod-security"] == "restricted", "all pods but egress pods"
 
 
-def test_a_cloud_keeps_the_placement_that_it_was_given(ansible: Ansible, cluster: KubeClient) -> None:
 def test_admission_policies_go_with_their_variable(ansible: Ansible, cluster: KubeClient) -> None:
     before = cluster.list(POLICY)
     without = {**LESS, "egress_admission_policy": False}
@@ -213,6 +213,7 @@ def test_admission_policies_go_with_their_variable(ansible: Ansible, cluster: Ku
     assert len(cluster.list(POLICY)) == len(before)
 
 
+def test_a_cloud_keeps_the_placement_that_it_was_given(ansible: Ansible, cluster: KubeClient) -> None:
     for given in ({"egress_placement": "project"}, {}):
         site(ansible, {**LESS, **given}, tags="access,configuration")
         assert cloud_of(cluster)["placement"] == "project"
@@ -228,6 +229,18 @@ def test_an_empty_value_is_as_good_as_none(ansible: Ansible, cluster: KubeClient
     site(ansible, {**LESS, "egress_networks": [{**LAN, "uplink": nothing}]})
 
     assert "uplink" not in network_of(cluster)
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_variable_that_is_nothing_is_as_good_as_none(ansible: Ansible, nothing: object) -> None:
+    usual = {**LESS, "egress_image_pull_secrets": []}
+    site(ansible, usual, tags="all")
+    empty = {name: nothing for name, option in options().items() if not option.get("default")}
+
+    run = site(ansible, {**empty, **usual}, tags="all")
+
+    assert len(empty) > 20
+    assert [task["task"] for task in run.tasks if task["changed"]] == []
 
 
 def test_what_others_have_set_stays(ansible: Ansible, cluster: KubeClient) -> None:

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any, Iterator
 
 import yaml
 
-ROLE = Path(__file__).parents[3] / "roles/egress"
+from tests.support.checkout import CHECKOUT, files
+
+ROLE = CHECKOUT / "roles/egress"
 
 
 def paths(options: dict[str, Any], inner: str, above: str = "") -> Iterator[str]:
@@ -42,3 +43,27 @@ def test_switches_are_read_as_truth_values_wherever_they_decide() -> None:
         if bare.search(line) and not line.lstrip().startswith("#") and "egress_services_switch" not in line
     ]
     assert told == []
+
+
+def test_a_variable_is_of_one_type_whatever_it_is_given_for() -> None:
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]
+    types: dict[str, set[tuple[str, str]]] = {}
+    for spec in specs.values():
+        for name, option in spec["options"].items():
+            types.setdefault(name, set()).add((option["type"], str(option.get("default"))))
+    assert [name for name, found in types.items() if len(found) > 1] == []
+
+
+def test_playbooks_leave_mistakes_to_the_role_which_tells_them_in_one_sentence() -> None:
+    """Ansible's own validation, which it puts before the role's first task, tells no value, and takes several lines."""
+    names = ("ansible.builtin.import_role", "ansible.builtin.include_role")
+    found = [
+        task[name]
+        for path in files("playbooks/*.yml")
+        for play in yaml.safe_load(path.read_text())
+        for task in play.get("tasks", ())
+        for name in names
+        if name in task
+    ]
+    assert len(found) > 10
+    assert [role for role in found if role.get("rolespec_validate") is not False] == []
