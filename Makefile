@@ -7,13 +7,14 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/.collections:$(CURDIR)/images/egress_router:$(CURDIR)/images/egress_controller
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
 export MYPYPATH := $(PYTHONPATH)
-export PYTHONDONTWRITEBYTECODE := 1
+# Each process would compile what it imports of this checkout; the checkout itself is left without what that gives.
+export PYTHONPYCACHEPREFIX := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/avi-egress/bytecode
 # Molecule's own place is shared by all checkouts.
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
 
 # Network namespaces and containers need root; the caches stay the caller's.
 SUDO = $(if $(shell command -v sudo),sudo --preserve-env=$(KEPT),$(error make $(MAKECMDGOALS) needs root: run it as root, or install sudo))
-KEPT := HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,PYTHONDONTWRITEBYTECODE,KUBECONFIG,EGRESS_DEMO_KUBECONFIG
+KEPT := HOME,PATH,PYTHONPATH,ANSIBLE_COLLECTIONS_PATH,PYTHONPYCACHEPREFIX,KUBECONFIG,EGRESS_DEMO_KUBECONFIG
 KEPT := $(KEPT),EGRESS_DEMO_OUTSIDE,EGRESS_CLUSTER_NAME,EGRESS_CLUSTER_API_PORT,EGRESS_CLUSTER_STATE,CI,EGRESS_KUBERNETES
 KEPT := $(KEPT),MOLECULE_EPHEMERAL_DIRECTORY
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,$(SUDO))
