@@ -10,7 +10,10 @@ import re
 import subprocess
 from typing import Any
 
+from tests.support.waiting import wait_for
+
 PREFIX = "avirt-"
+_OF_THE_CARRIER = ("LOWER_UP", "NO-CARRIER", "linkdown")
 
 
 def run(*command: str) -> str:
@@ -50,9 +53,11 @@ def settings(namespace: str) -> dict[str, Any]:
 
     Without what belongs to the routers' own interfaces, and without the state of entries, which changes by itself.
     """
+    tentative = ("ip", "-6", "-n", namespace, "address", "show", "tentative")
+    wait_for("duplicate address detection to end", lambda: not run(*tentative))
     shown = {
         f"{family} {what}": [
-            entry
+            _without_state(entry)
             for entry in json.loads(run("ip", f"-{family}", "-n", namespace, "-j", *what.split()))
             if not str(entry.get("dev", entry.get("ifname", ""))).startswith("av")
         ]
@@ -69,3 +74,9 @@ def settings(namespace: str) -> dict[str, Any]:
         "ip", "netns", "exec", namespace, "sysctl", "-a", "--pattern", r"^net\.ipv[46]\.(conf|neigh|ip_forward)"
     )
     return shown | {"sysctl": [line for line in lines.splitlines() if ".av" not in line]}
+
+
+def _without_state(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of ``ip`` without what a cable that is put in or out makes of it, a moment later."""
+    flags = [flag for flag in entry.get("flags", ()) if flag not in _OF_THE_CARRIER]
+    return {**entry, "flags": flags, "operstate": None}
