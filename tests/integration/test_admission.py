@@ -32,13 +32,14 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
 )
 
 from tests.cluster.tools import KUBERNETES_SERIES
-from tests.support.api_server import ADMIN_TOKEN, BINDING, SERIES, ApiServer
+from tests.support.api_server import ADMIN_TOKEN, SERIES, ApiServer
 from tests.support.controller_process import (
     LEADS_SECONDS,
     ControllerProcess,
 )
 from tests.support.definitions import CRDS, define
 from tests.support.installed import install_account, install_policies
+from tests.support.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE_BINDING, SECRET
 from tests.support.users import MERGE_PATCH, SERVER_SIDE_APPLY, STRATEGIC_MERGE_PATCH, Answer, Request, User
 from tests.support.waiting import wait_for
 
@@ -47,9 +48,6 @@ ACCOUNT = account_name(UUID)
 ACCOUNT_USER = f"system:serviceaccount:green:{ACCOUNT}"
 POD_NAME = "shop-avi-egress-pod-abcde"
 RBAC_GROUP = "rbac.authorization.k8s.io"
-ROLE_BINDING = Resource(RBAC_GROUP, "v1", "RoleBinding", "rolebindings")
-CLUSTER_ROLE = Resource(RBAC_GROUP, "v1", "ClusterRole", "clusterroles", namespaced=False)
-SECRET = Resource("", "v1", "Secret", "secrets")
 BEYOND = {
     "": ["pods/ephemeralcontainers", "pods/resize", "podtemplates", "replicationcontrollers/status"],
     "apps": ["statefulsets/status"],
@@ -718,7 +716,7 @@ class World:
     def _bind_cluster(self, name: str, role: str, subject: dict[str, str]) -> None:
         body = {**bound_to(subject, f"test-{name}"), "kind": "ClusterRoleBinding"}
         body["roleRef"]["name"] = role
-        self.cluster.create(BINDING, body)
+        self.cluster.create(CLUSTER_ROLE_BINDING, body)
 
     def _make(self, kind: str, name: str, resource: Resource, labels: Any = None, **fields: Any) -> None:
         head = {"apiVersion": resource.api_version, "kind": kind, "metadata": {"name": name, "labels": labels or {}}}

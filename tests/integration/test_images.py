@@ -31,12 +31,10 @@ from images.build import build_all
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
 from tests.support.checkout import CHECKOUT
+from tests.support.kinds import DEPLOYMENT, ROLE_BINDING, SECRET
 from tests.support.registry import PULLER, PULLER_PASSWORD, PUSHER, PUSHER_PASSWORD, Registry
 from tests.support.waiting import wait_for
 
-DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
-SECRET = Resource("", "v1", "Secret", "secrets")
-ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 IMAGE_CONFIG = Resource("config.openshift.io", "v1", "Image", "images", namespaced=False)
 NAMES = ("avi-egress-controller", "avi-egress-router")
 PROJECT = "green"

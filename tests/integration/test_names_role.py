@@ -8,15 +8,13 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import Resource
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.plugin_utils.corefile import with_names
 
 from tests.support.ansible_run import HOST, Ansible, Run
 from tests.support.api_server import ApiServer
+from tests.support.kinds import CONFIG_MAP, DEPLOYMENT
 
-CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
-DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
 # What Jinja would take for its own, trailing blanks and no newline at the end: all of it has to survive.
 COREFILE = """\
 .:53 {

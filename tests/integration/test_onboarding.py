@@ -23,11 +23,9 @@ from ansible_collections.avi.egress.plugins.plugin_utils.audit import ADMISSION_
 
 from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ApiServer, api_server
+from tests.support.kinds import POLICY
 from tests.support.waiting import wait_for
 
-POLICY = Resource(
-    "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
-)
 ENFORCE = "pod-security.kubernetes.io/enforce"
 HELD, BEFORE = "egress.avi.dev/pod-security", "egress.avi.dev/pod-security-before"
 LIMIT_RANGE = Resource("", "v1", "LimitRange", "limitranges")

@@ -24,7 +24,6 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     POD,
     SERVICE,
     SERVICE_ACCOUNT,
-    Resource,
 )
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
@@ -32,13 +31,9 @@ from tests.faults import FaultProxy
 from tests.support.ansible_run import HOST, Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
 from tests.support.checkout import files
+from tests.support.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, DEPLOYMENT
 from tests.support.site import SITE, SUBNET
 
-DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
-CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
-CLUSTER_ROLE_BINDING = Resource(
-    "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
-)
 OURS = (EGRESS_CLOUD, EGRESS_NETWORK, EGRESS_LEASE, EGRESS_ADDRESS)
 COMPARED = (
     *(CUSTOM_RESOURCE_DEFINITION, NAMESPACE, SERVICE, SERVICE_ACCOUNT, POD),

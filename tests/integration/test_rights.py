@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, NODE, POD, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, NODE, POD
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from ansible_collections.avi.egress.plugins.module_utils.module.preflight.pods import PREFLIGHT_NAMESPACE
 from jinja2.nativetypes import NativeEnvironment
@@ -24,10 +24,9 @@ from tests.support.ansible_run import Ansible
 from tests.support.api_server import ADMIN_TOKEN, TENANT, TENANT_TOKEN, ApiServer
 from tests.support.checkout import CHECKOUT
 from tests.support.definitions import SCC_CRD, define
+from tests.support.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING
 from tests.support.site import SITE
 
-CLUSTER_ROLE = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
-BINDING = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
 VARIABLES = {
     **SITE,
     "egress_namespace": "avi-egress",
@@ -179,14 +178,14 @@ def test_whoever_lacks_one_right_is_told_that_one_and_changes_nothing(
     )
     subjects = [{"kind": "User", "name": TENANT, "apiGroup": "rbac.authorization.k8s.io"}]
     reference = {"kind": "ClusterRole", "name": role, "apiGroup": "rbac.authorization.k8s.io"}
-    binding = {"apiVersion": BINDING.api_version, "kind": "ClusterRoleBinding", "metadata": {"name": role}}
-    cluster.create(BINDING, {**binding, "subjects": subjects, "roleRef": reference})
+    binding = {"apiVersion": CLUSTER_ROLE_BINDING.api_version, "kind": "ClusterRoleBinding", "metadata": {"name": role}}
+    cluster.create(CLUSTER_ROLE_BINDING, {**binding, "subjects": subjects, "roleRef": reference})
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(api.kubeconfig.read_text().replace(ADMIN_TOKEN, TENANT_TOKEN))
     try:
         run = play(ansible, name, kubeconfig)
     finally:
-        cluster.delete_named(BINDING, role)
+        cluster.delete_named(CLUSTER_ROLE_BINDING, role)
 
     where = f"in namespace {lacking['namespace']}" if lacking.get("namespace") else "in the cluster"
     assert run.failure.startswith(f"this account may not {verb} {lacking['resource']} {where}; grant it, or run as")

@@ -24,27 +24,12 @@ from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ApiServer
 from tests.support.checkout import CHECKOUT
 from tests.support.definitions import define
+from tests.support.kinds import CONFIG_MAP, DEPLOYMENT, POLICY, POLICY_BINDING
 from tests.support.monitoring import DASHBOARD, RULES
 from tests.support.site import SUBNET
 
-DEPLOYMENT = Resource("apps", "v1", "Deployment", "deployments")
-CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps")
 POD_MONITOR = Resource("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors")
 PROMETHEUS_RULE = Resource("monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules")
-POLICY = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingAdmissionPolicy",
-    "validatingadmissionpolicies",
-    namespaced=False,
-)
-POLICY_BINDING = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingAdmissionPolicyBinding",
-    "validatingadmissionpolicybindings",
-    namespaced=False,
-)
 MONITORS = (
     (POD_MONITOR, "avi-egress-controller"),
     (POD_MONITOR, "avi-egress-router"),

@@ -20,7 +20,7 @@ from typing import IO
 
 import yaml
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE, Resource
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import NAMESPACE
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 from cryptography.hazmat.primitives import serialization
@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.cluster import tools
 from tests.cluster.control_plane import admission_configuration
 from tests.support import client_certificate
+from tests.support.kinds import CLUSTER_ROLE_BINDING
 
-BINDING = Resource("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False)
 ADMIN_TOKEN = "admin-token"
 TENANT_TOKEN = "tenant-token"
 TENANT = "tenant"
@@ -190,7 +190,8 @@ class ApiServer:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with suppress(EgressError):
-                if self.cluster().get(NAMESPACE, "kube-system") and self.cluster().get(BINDING, "system:basic-user"):
+                cluster = self.cluster()
+                if cluster.get(NAMESPACE, "kube-system") and cluster.get(CLUSTER_ROLE_BINDING, "system:basic-user"):
                     return
             time.sleep(0.2)
         raise TimeoutError(f"the API server did not start; see {self._folder / 'servers.log'}")

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     SECURITY_CONTEXT_CONSTRAINTS,
-    Resource,
 )
 
 from tests.cluster import addons, tools
@@ -23,16 +22,16 @@ from tests.cluster.standard_sccs import standard_sccs
 from tests.support.api_server import CONTROLLERS, ApiServer, ControlPlane, api_server
 from tests.support.checkout import CHECKOUT
 from tests.support.definitions import define
+from tests.support.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING
 
 _MAKE_PODS = ("replicationcontroller", "statefulset", "deployment", "replicaset")
 CONTROL_PLANE = ControlPlane(
     tools.OPENSHIFT, ",".join([CONTROLLERS, *(f"{name}-controller" for name in _MAKE_PODS)]), own_accounts=True
 )
-_RBAC = "rbac.authorization.k8s.io"
 _KINDS = (
     SECURITY_CONTEXT_CONSTRAINTS,
-    Resource(_RBAC, "v1", "ClusterRole", "clusterroles", namespaced=False),
-    Resource(_RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
 )
 _RESOURCES = {resource.kind: resource for resource in _KINDS}
 

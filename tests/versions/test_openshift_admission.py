@@ -40,19 +40,12 @@ from tests.support.ansible_run import Ansible, Run
 from tests.support.api_server import ADMIN_TOKEN, ApiServer
 from tests.support.controller_process import LEADS_SECONDS, ControllerProcess
 from tests.support.installed import account_kubeconfig
+from tests.support.kinds import POLICY_BINDING, ROLE_BINDING
 from tests.support.openshift import openshift
 from tests.support.users import MERGE_PATCH, Answer, Request, User
 from tests.support.waiting import wait_for
 
 RBAC = "rbac.authorization.k8s.io"
-ROLE_BINDING = Resource(RBAC, "v1", "RoleBinding", "rolebindings")
-POLICY_BINDING = Resource(
-    "admissionregistration.k8s.io",
-    "v1",
-    "ValidatingAdmissionPolicyBinding",
-    "validatingadmissionpolicybindings",
-    namespaced=False,
-)
 CHOSEN, REQUIRED = "openshift.io/scc", "openshift.io/required-scc"
 CONTROLLER = "avi-egress"
 RC_CONTROLLER = "system:serviceaccount:kube-system:replication-controller"
