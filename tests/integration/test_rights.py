@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.support.api_server import ADMIN_TOKEN, TENANT, TENANT_TOKEN, ApiServe
 from tests.support.checkout import CHECKOUT
 from tests.support.definitions import SCC_CRD, define
 from tests.support.kinds import CLUSTER_ROLE, CLUSTER_ROLE_BINDING
+from tests.support.meanwhile import meanwhile
 from tests.support.site import SITE
 
 VARIABLES = {
@@ -115,21 +115,13 @@ def node(api: ApiServer) -> Iterator[None]:
 
 @contextmanager
 def kubelet(cluster: KubeClient) -> Iterator[None]:
-    ended = threading.Event()
-
     def end_pods() -> None:
-        while not ended.wait(0.1):
-            for pod in cluster.list(POD, PREFLIGHT_NAMESPACE):
-                if "containerStatuses" not in pod["status"]:
-                    end_pod(cluster, pod)
+        for pod in cluster.list(POD, PREFLIGHT_NAMESPACE):
+            if "containerStatuses" not in pod["status"]:
+                end_pod(cluster, pod)
 
-    thread = threading.Thread(target=end_pods, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(end_pods, pause=0.1):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def end_pod(cluster: KubeClient, pod: dict[str, Any]) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from tests.support.capture import inside
+from tests.support.meanwhile import meanwhile
 from tests.support.router_lab.namespaces import run
 from tests.support.router_lab.net import Net
 
@@ -147,23 +147,15 @@ def answer_for_all(namespace: str, net: Net) -> Iterator[None]:
     wire.bind(("up0", ETH_P_ARP if net.version == 4 else ETH_P_IPV6))
     wire.settimeout(0.1)
     mac = wire.getsockname()[4]
-    ended = threading.Event()
 
     def serve() -> None:
-        while not ended.is_set():
-            with suppress(TimeoutError):
-                reply = proxied(wire.recv(128), mac)
-                if reply is not None:
-                    wire.send(reply)
+        with suppress(TimeoutError):
+            reply = proxied(wire.recv(128), mac)
+            if reply is not None:
+                wire.send(reply)
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
+    with wire, meanwhile(serve):
         yield
-    finally:
-        ended.set()
-        thread.join()
-        wire.close()
 
 
 def proxied(frame: bytes, mac: bytes) -> bytes | None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from tests.support.capture import inside, packet
+from tests.support.meanwhile import meanwhile
 
 ETH_P_ALL = 0x0003
 
@@ -33,21 +33,13 @@ def capture_at(namespace: str) -> Iterator[PodNetwork]:
         wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     wire.bind(("eth0", ETH_P_ALL))
     wire.settimeout(0.1)
-    ended = threading.Event()
 
     def look() -> None:
-        while not ended.is_set():
-            with suppress(TimeoutError):
-                found = packet(wire.recv(2048))
-                if found is not None:
-                    seen.sources[str(ip_address(found.source))] += 1
-                    seen.destinations[str(ip_address(found.destination))] += 1
+        with suppress(TimeoutError):
+            found = packet(wire.recv(2048))
+            if found is not None:
+                seen.sources[str(ip_address(found.source))] += 1
+                seen.destinations[str(ip_address(found.destination))] += 1
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with wire, meanwhile(look):
         yield seen
-    finally:
-        ended.set()
-        thread.join()
-        wire.close()
