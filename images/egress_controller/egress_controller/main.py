@@ -53,8 +53,8 @@ FINISH_SECONDS = 1.0
 """How long the reconciliations that are under way at SIGTERM may take; all in all the process ends within 2 s."""
 SYNC_CHECK_SECONDS = 0.05
 NEW_OBJECTS = 50_000
-"""How many there are before the interpreter looks for cycles among them; with its own 700, lists of very many Services
-took a quarter longer, and hardly any of what they leave is in a cycle."""
+"""How many there are before the interpreter looks for cycles among them; with its own 700, a restart with 2,000
+Services took about an eighth more processor time, and hardly anything of what lists leave is in a cycle."""
 COMPONENT = "avi-egress-controller"
 METRICS_PREFIX = "avi_egress_controller"
 
