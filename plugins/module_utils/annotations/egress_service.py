@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Mapping
 
 from ..api import addresses
@@ -59,13 +60,13 @@ class EgressPod:
     drain_seconds: int = 0
     """For how long an egress pod that ends goes on forwarding; 0 without ``ha``."""
 
-    @property
+    @cached_property
     def ip_family(self) -> str | None:
         """The one family of all addresses in it; None if it has none, only host names."""
         literals = [*filter(addresses.canonical, self.hosts), *self.source_ips]
         return addresses.family_of(literals[0]) if literals else None
 
-    @property
+    @cached_property
     def hosts(self) -> tuple[str, ...]:
         """Every destination's host, once, in its order."""
         return tuple(dict.fromkeys([*filter(None, [self.destination_ip]), *(to.host for to in self.destinations)]))

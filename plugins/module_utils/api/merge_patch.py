@@ -25,6 +25,8 @@ def merge_patch(desired: KubeObject, observed: KubeObject) -> KubeObject:
     patch: KubeObject = {}
     for key, value in desired.items():
         current = observed.get(key)
+        if value == current:  # Whole trees at once, as most are: key by key it takes many times as long.
+            continue
         if isinstance(value, dict) and isinstance(current, dict) and key not in ATOMIC:
             inner = merge_patch(value, current)
             if inner:
@@ -63,6 +65,8 @@ def _in_place(key: str, desired: Any, observed: Any) -> bool:
 
 
 def _satisfied(desired: Any, observed: Any) -> bool:
+    if desired == observed:
+        return True
     if isinstance(desired, dict):
         return isinstance(observed, dict) and all(
             _in_place(key, value, observed.get(key)) for key, value in desired.items()
@@ -73,4 +77,4 @@ def _satisfied(desired: Any, observed: Any) -> bool:
             and len(desired) == len(observed)
             and all(_satisfied(wanted, found) for wanted, found in zip(desired, observed))
         )
-    return bool(desired == observed)
+    return False

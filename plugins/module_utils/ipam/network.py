@@ -74,8 +74,8 @@ class EgressNetwork:
 
     def subnet_of(self, address: str) -> Subnet | None:
         """The smallest of the subnets that an address is in; None for an address that it no longer offers."""
-        found = [subnet for subnet in self.subnets if address in netaddr.IPNetwork(subnet.cidr)]
-        return max(found, key=lambda subnet: netaddr.IPNetwork(subnet.cidr).prefixlen, default=None)
+        parsed = netaddr.IPAddress(address)
+        return next((subnet for block, subnet in self._by_size if parsed in block), None)
 
     def within(self, subnet: Subnet) -> EgressNetwork:
         """The network with the addresses of one subnet alone."""
@@ -94,11 +94,11 @@ class EgressNetwork:
 
     def share(self, ip_family: str) -> int:
         """How many addresses of a family the services of a project without a quota may hold, as for ``quota``."""
-        return max(SMALLEST_SHARE, self.drawn.of(ip_family).size * SHARE_PERCENT // 100)
+        return max(SMALLEST_SHARE, self._sizes[ip_family] * SHARE_PERCENT // 100)
 
     def limits(self, namespace: str, ip_family: str) -> bool:
         """Whether a project's services may not have all addresses of a family."""
-        return self.quota(namespace) is not None or self.share(ip_family) < self.drawn.of(ip_family).size
+        return self.quota(namespace) is not None or self.share(ip_family) < self._sizes[ip_family]
 
     def leases(self, address: str, namespace: str) -> bool:
         """Whether a project may have an address of it."""
@@ -108,6 +108,17 @@ class EgressNetwork:
     def drawn(self) -> AddressPool:
         """The addresses that a claim draws from if it asks for none."""
         return self.pool.without(self.reservations)
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, int]:
+        """How many of those there are, by family: each claim asks for it."""
+        return {family: self.drawn.of(family).size for family in addresses.IP_FAMILIES}
+
+    @cached_property
+    def _by_size(self) -> Sequence[tuple[netaddr.IPNetwork, Subnet]]:
+        """The subnets, each parsed, the smallest first."""
+        found = [(netaddr.IPNetwork(subnet.cidr), subnet) for subnet in self.subnets]
+        return sorted(found, key=lambda item: item[0].prefixlen, reverse=True)
 
 
 def read_network(obj: KubeObject) -> EgressNetwork:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, Mapping, Sequence
 
 from ..annotations.egress_service import Destination, EgressService
@@ -129,7 +130,12 @@ def told_networks(controller: KubeObject | None) -> tuple[str, ...] | None:
     """What of the cluster's own networks the pods of a controller are told; None if that can't be read."""
     if controller is None:
         return None
-    text = environment_of(controller["spec"]["template"]["spec"]).get(CLUSTER_VARIABLE) or ""
+    return _networks_in(environment_of(controller["spec"]["template"]["spec"]).get(CLUSTER_VARIABLE) or "")
+
+
+@lru_cache(maxsize=64)
+def _networks_in(text: str) -> tuple[str, ...] | None:
+    """Remembered, for most pods of a cluster are told the same."""
     told = tuple(text.split(",")) if text else ()
     return told if all(addresses.address_or_subnet(cidr) for cidr in told) else None
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Mapping
 
 from ..annotations.egress_service import EgressService
@@ -25,6 +26,8 @@ _READABLE = 20
 """Characters of project and service in a name; with the digest they are as long as a Service's may be with ``ha``."""
 _DIGEST = 16
 """Characters of 5 bits each: nobody finds a second project and service with the digest of a first."""
+_REMEMBERED = 256
+"""Places: each look at a service asks for its own again and again."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,13 @@ def places(gateway: str, project: str, service: str) -> tuple[Place, Place]:
     return in_project(project, service), in_gateway(gateway, project, service)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def in_project(project: str, service: str) -> Place:
     """In its own namespace, as the article has it."""
     return Place(project, egress_pod_name(service), {}, Project(project, {"podSelector": {}}))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def in_gateway(gateway: str, project: str, service: str) -> Place:
     """``gateway`` is the namespace that the egress pods of all projects share."""
     digest = hashlib.sha256(f"{project}/{service}".encode()).digest()

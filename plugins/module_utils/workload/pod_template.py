@@ -35,6 +35,8 @@ def replacement(desired: Any, observed: Any) -> Any:
 
 
 def _is_exact(desired: Any, observed: Any) -> bool:
+    if desired == observed:  # Whole trees at once, as most are.
+        return True
     if isinstance(desired, dict) and isinstance(observed, dict):
         added = observed.keys() - desired.keys()
         return all(_is_default(key, observed[key]) for key in added) and all(
@@ -42,7 +44,7 @@ def _is_exact(desired: Any, observed: Any) -> bool:
         )
     if isinstance(desired, list) and isinstance(observed, list):
         return len(desired) == len(observed) and all(map(_is_exact, desired, observed))
-    return bool(desired == observed) or (observed is None and desired in ({}, []))
+    return observed is None and desired in ({}, [])
 
 
 def _is_default(key: str, value: Any) -> bool:

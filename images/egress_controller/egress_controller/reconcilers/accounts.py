@@ -38,6 +38,9 @@ class Accounts:
 
     def ensure(self, uuid: str, namespace: str) -> KubeObject | None:
         """The project's ServiceAccount is there and in the SCC; gives the account as it was found."""
+        found = self._observe(uuid, namespace)
+        if not account_writes(uuid, namespace, found):
+            return found.service_account
         with self._lock:
             found = self._observe(uuid, namespace)
             if account_writes(uuid, namespace, found) and found.has_scc:

@@ -77,7 +77,8 @@ class Workers:
             result = self.handle(key)
             seconds = time.monotonic() - started
             self._metrics.reconciled(key.kind, result, seconds)
-            _log.debug(line("reconciled", key=key, result=result, seconds=seconds))
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug(line("reconciled", key=key, result=result, seconds=seconds))
 
     def handle(self, key: Key) -> str:
         """Reconcile a key that ``get`` gave; gives how that ended."""
