@@ -8,8 +8,8 @@ from typing import Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.addresses import canonical
-from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition, find, says
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import REACHABLE_CONDITION, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.workload.manifests import tried_destinations
 from ansible_collections.avi.egress.plugins.module_utils.workload.pods import is_ready
 from ansible_collections.avi.egress.plugins.module_utils.workload.reachability import Asked, reachability
@@ -17,7 +17,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.termination_me
 
 from egress_controller.cache.context import Context
 from egress_controller.runtime.keys import Key, service_key
-from egress_controller.runtime.line_watches import Endpoint
+from egress_controller.runtime.line_watches import Endpoint, Hears
 
 PATH = "/destinations?watch"
 
@@ -29,14 +29,24 @@ class Reachability:
         self._watches = context.watches
 
     def observe(
-        self, service: EgressService, sources: Sequence[str], pods: Sequence[KubeObject]
+        self, obj: KubeObject, service: EgressService, sources: Sequence[str], pods: Sequence[KubeObject]
     ) -> dict[str, Condition | None]:
-        """What the Service is to say of its destinations, by condition type; see the core's ``reachability``."""
+        """What the Service is to say of its destinations, by condition type; see the core's ``reachability``.
+
+        ``obj`` is that Service: a leader that has just come up hears of all pods what it says already.
+        """
         endpoints = _endpoints(service, sources, pods) if tried_destinations(service) else {}
+        former = find(obj, REACHABLE_CONDITION) or {}
+
+        def told(heard: Hears) -> dict[str, Condition | None]:
+            found = {source: heard[endpoint] for source, endpoint in endpoints.items()}
+            return reachability(service, sources, {key: Asked(item.line, item.trouble) for key, item in found.items()})
+
+        def is_known(heard: Hears) -> bool:
+            return all(says(former, condition) for condition in told(heard).values())
+
         key = service_key(service.namespace, service.name)
-        heard = self._watches.follow(key, frozenset(endpoints.values()))
-        asked = {source: Asked(heard[endpoint].line, heard[endpoint].trouble) for source, endpoint in endpoints.items()}
-        return reachability(service, sources, asked)
+        return told(self._watches.follow(key, frozenset(endpoints.values()), is_known))
 
     def forget(self, key: Key) -> None:
         """The service is gone, or asks for egress no longer."""

@@ -146,7 +146,7 @@ class ServiceReconciler:
         again = soonest(again, retry)
         if self._conflicts.reassign(desired, network, sources, conflicts):
             return again  # The change of its lease calls the service too.
-        reachable = self._reachability.observe(desired, sources, observed.pods)
+        reachable = self._reachability.observe(newest or service, desired, sources, observed.pods)
         others = {**reachable, **self._widened(place, desired.namespace, desired.policy is not None, observed.pods)}
         self._conditions.write(newest, condition_with(conflicts, decided.condition), sources, others)
         is_there = cloud == admitting and observed.elsewhere is None

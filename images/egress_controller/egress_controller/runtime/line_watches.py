@@ -59,6 +59,10 @@ class Heard:
     trouble: str | None = None
 
 
+Hears = Mapping[Endpoint, Heard]
+"""What has been heard of each of a group; Heard() of those that have not said anything yet."""
+
+
 class _Phase(Enum):
     WAITING = auto()
     CONNECTING = auto()
@@ -91,6 +95,8 @@ class LineWatches(Generic[G]):
         self._on_news = on_news
         self._lock = threading.Lock()
         self._groups: dict[G, dict[Endpoint, _Watch[G]]] = {}
+        self._is_known: dict[G, Callable[[Hears], bool]] = {}
+        """Of groups in which some have not said anything yet."""
         self._changed: deque[_Watch[G]] = deque()
         self._timers: list[tuple[float, int, _Watch[G]]] = []
         self._order = itertools.count()
@@ -105,8 +111,13 @@ class LineWatches(Generic[G]):
     def start(self) -> None:
         threading.Thread(target=self._run, name="line-watches", daemon=True).start()
 
-    def follow(self, group: G, endpoints: frozenset[Endpoint]) -> Mapping[Endpoint, Heard]:
-        """From now on watch these of a group and no others; gives what has been heard of each so far."""
+    def follow(
+        self, group: G, endpoints: frozenset[Endpoint], is_known: Callable[[Hears], bool] = lambda heard: False
+    ) -> Hears:
+        """From now on watch these of a group and no others; gives what has been heard of each so far.
+
+        Until each has been heard, ``is_known`` is asked, in the thread, whether what they say is no news.
+        """
         with self._lock:
             former = self._groups.get(group, {})
             if former.keys() != endpoints:
@@ -122,7 +133,14 @@ class LineWatches(Generic[G]):
                     del self._groups[group]
                 if not is_awake:  # Else it will see this too; a send makes way for other threads, at each of them.
                     self._wake.send(b".")
-            return {endpoint: watch.heard for endpoint, watch in self._groups.get(group, {}).items()}
+            self._is_known[group] = is_known
+            return self._heard(group)
+
+    def _heard(self, group: G) -> Hears:
+        found = {endpoint: watch.heard for endpoint, watch in self._groups.get(group, {}).items()}
+        if Heard() not in found.values():
+            self._is_known.pop(group, None)
+        return found
 
     def _run(self) -> None:
         while True:
@@ -251,7 +269,9 @@ class LineWatches(Generic[G]):
         with self._lock:
             is_news = watch.heard != heard and not watch.ended
             watch.heard = heard
-        if is_news:
+            is_known = self._is_known.get(watch.group)
+            found = self._heard(watch.group)
+        if is_news and not (is_known and is_known(found)):
             self._on_news(watch.group)
 
     def _select(self, watch: _Watch[G], events: int) -> None:

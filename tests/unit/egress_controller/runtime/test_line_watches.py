@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from egress_controller.runtime import line_watches
-from egress_controller.runtime.line_watches import Endpoint, Heard, LineWatches
+from egress_controller.runtime.line_watches import Endpoint, Heard, Hears, LineWatches
 
 from tests.support.waiting import wait_for
 
@@ -88,6 +88,28 @@ def test_a_line_that_says_the_same_is_no_news(
     client.sendall(b"one\n")
     with pytest.raises(queue.Empty):
         news.get(timeout=0.3)
+
+
+def test_what_is_known_is_no_news_until_each_has_been_heard(
+    watches: LineWatches[str], server: Server, news: queue.Queue[str]
+) -> None:
+    other = Server()
+    asked: queue.Queue[Hears] = queue.Queue()
+
+    def is_known(heard: Hears) -> bool:
+        asked.put(heard)
+        return True
+
+    watches.follow("shop", frozenset({server.endpoint, other.endpoint}), is_known)
+    first = server.accept(HEAD + b"one\n")
+    assert asked.get(timeout=5) == {server.endpoint: Heard(b"one"), other.endpoint: Heard()}
+    second = other.accept(HEAD + b"two\n")
+    assert asked.get(timeout=5) == {server.endpoint: Heard(b"one"), other.endpoint: Heard(b"two")}
+    first.sendall(b"three\n")
+    assert news.get(timeout=5) == "shop"
+    assert (news.empty(), asked.empty()) == (True, True)
+    for each in (first, second, other.listener):
+        each.close()
 
 
 def test_a_server_that_never_stops_talking_is_read_seldom(
