@@ -10,6 +10,7 @@ import signal
 import threading
 from typing import Sequence
 
+import msgspec
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import API_GROUP, SERVICE_CIDR
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import Connection
@@ -70,7 +71,7 @@ class Controller:
         self._exit_code = 0
         self._has_service_cidrs: bool | None = None
         connection = Connection(kubeconfig=settings.kubeconfig)
-        self._client = KubeClient(connection)
+        self._client = KubeClient(connection, loads=msgspec.json.decode)
         outages = Outages(advice={API_GROUP: "its definitions are missing; run avi.egress.site"})
         self._metrics = Metrics(METRICS_PREFIX)
         self._queue: WorkQueue[Key] = WorkQueue(share_of=share_of)

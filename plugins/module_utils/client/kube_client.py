@@ -49,10 +49,12 @@ class KubeClient:
     """A cluster's API, by resource. Counts its requests, and the writes among them, to hold promises of few against.
 
     Threads may share it. A server that is too busy is asked again when it says so, for ``patience`` seconds in all.
+    ``loads`` reads JSON, for those who have a faster one.
     """
 
-    def __init__(self, connection: Connection, patience: float = 0) -> None:
+    def __init__(self, connection: Connection, patience: float = 0, loads: Callable[[bytes], Any] = json.loads) -> None:
         self.connection = connection
+        self._loads = loads
         self._client = connection.api_client()
         self._impersonation = connection.impersonation
         self._patience = patience
@@ -207,7 +209,7 @@ class KubeClient:
             query["limit"] //= 2
         if len(text) < LONGEST_PAGE // 4:
             query["limit"] = min(LIST_PAGE_SIZE, 2 * query["limit"])
-        return json.loads(text + rest + response.read())  # type: ignore[no-any-return]
+        return self._loads(text + rest + response.read())  # type: ignore[no-any-return]
 
     def _request(
         self,
@@ -220,7 +222,7 @@ class KubeClient:
     ) -> KubeObject:
         response = self._send(method, path, query, body, content_type, {"total": REQUEST_TIMEOUT_SECONDS})
         self._check(response, method, resource)
-        return json.loads(response.read())  # type: ignore[no-any-return]
+        return self._loads(response.read())  # type: ignore[no-any-return]
 
     def _send(
         self,

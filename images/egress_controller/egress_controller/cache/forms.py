@@ -7,9 +7,9 @@ An object that is nobody's concern, or too long, is kept as an Outline. Whoever 
 
 from __future__ import annotations
 
-import json
 from typing import Any, Callable, Collection
 
+import msgspec
 from ansible_collections.avi.egress.plugins.module_utils.annotations.annotation_json import MAX_LENGTH
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import conditions_of, find
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
@@ -35,7 +35,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.service_status
 from egress_controller.runtime.informer import Form
 
 LONGEST = 16 * 1024
-"""Characters of JSON that are kept of an object beside its annotations; ours have less."""
+"""Bytes of JSON that are kept of an object beside its annotations; ours have less."""
 LONGEST_NAME = 253
 SERVICE_ANNOTATIONS = (EGRESS_POD_ANNOTATION, AVI_PROXY_ANNOTATION, SOURCE_IPS_ANNOTATION, NODE_PORTS_ANNOTATION)
 PART_LABELS = (NAME_LABEL, MANAGED_LABEL, NAMESPACE_LABEL, SERVICE_LABEL, SERVED_LABEL, MANAGED_BY_LABEL)
@@ -156,7 +156,7 @@ def _of(obj: KubeObject, keys: Collection[str]) -> KubeObject:
 
 
 def _is_short(content: Any) -> bool:
-    return len(json.dumps(content)) <= LONGEST
+    return len(msgspec.json.encode(content)) <= LONGEST
 
 
 def _form(pack: Callable[[KubeObject], KubeObject]) -> Form:

@@ -8,9 +8,9 @@ call, and getting the turn back takes milliseconds where others compute: at a le
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
+import msgspec
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 
 from egress_controller.cache.forms import Outline
@@ -21,14 +21,14 @@ class PackedObject(NamedTuple):
     """Two are equal if their objects are, as the API server writes an object always in the same order."""
 
     key: str
-    text: str
+    text: bytes
 
     @classmethod
     def pack(cls, obj: KubeObject) -> PackedObject:
-        return cls(cache_key(obj), json.dumps(obj, separators=(",", ":")))
+        return cls(cache_key(obj), msgspec.json.encode(obj))
 
     def unpack(self) -> KubeObject:
-        return json.loads(self.text)  # type: ignore[no-any-return]
+        return msgspec.json.decode(self.text)  # type: ignore[no-any-return]
 
 
 def compact(form: Form) -> Form:
