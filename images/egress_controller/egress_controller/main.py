@@ -76,9 +76,9 @@ class Controller:
         self._metrics = Metrics(METRICS_PREFIX)
         self._queue: WorkQueue[Key] = WorkQueue(share_of=share_of)
         waiting, refused = WaitingServices(), RefusedServices()
-        handlers = EventHandlers(self._queue, waiting, refused, settings.namespace)
-        self._caches = Caches(self._client, outages, handlers)
-        handlers.attach(self._caches)
+        self._handlers = EventHandlers(self._queue, waiting, refused, settings.namespace)
+        self._caches = Caches(self._client, outages, self._handlers)
+        self._handlers.attach(self._caches)
         self._events = EventRecorder(self._client, COMPONENT, settings.identity)
         self._watches: LineWatches[Key] = LineWatches(self._queue.add)
         listers = Listers.of(self._caches)
@@ -136,6 +136,7 @@ class Controller:
             if self._ended.wait(SYNC_CHECK_SECONDS):
                 return
         _log.info(line("working", workers=self._settings.workers, keys=self._queue.depth))
+        self._handlers.begin()
         self._watches.start()
         self._workers.start(self._settings.workers)
 

@@ -2,13 +2,15 @@
 # Copyright: (c) 2026, avi.egress contributors
 """Event handlers of the caches: from a change to the keys that it may concern.
 
-They run in the informers' threads, so they only enqueue.
+They run in the informers' threads, so they only enqueue. What may concern everything is looked at behind what changes
+meanwhile.
 """
 
 from __future__ import annotations
 
 from typing import Any, Callable, Iterable
 
+from ansible_collections.avi.egress.plugins.module_utils.api.conditions import is_true
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CLOUD_LABEL,
     EGRESS_ADDRESS,
@@ -22,6 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     NETWORK_POLICY,
     NODE,
     POD,
+    READY_CONDITION,
     REPLICATION_CONTROLLER,
     SECURITY_CONTEXT_CONSTRAINTS,
     SERVICE,
@@ -88,6 +91,13 @@ class EventHandlers:
         """The caches whose events are handled, and in which related objects are looked up."""
         self._caches = caches
 
+    def begin(self) -> None:
+        """The workers are about to start: whom nobody has served yet comes before all that waits so far."""
+        self._queue.put_behind()
+        for service in self._caches.marked_services() if self._caches else ():
+            if not is_true(service, READY_CONDITION):
+                self._queue.add(service_key(service["metadata"]["namespace"], service["metadata"]["name"]))
+
     def changed(self, resource: Resource, event: str, obj: KubeObject) -> None:
         if self._caches is not None:
             self._handlers[resource](self._caches, event, obj)
@@ -146,11 +156,11 @@ class EventHandlers:
         if self._is_news(event, network, (metadata.get("generation"), confirmed)):
             self._queue.add(Key("network", metadata["name"]))
             for lease in caches.leases.of(BY_NETWORK, metadata["name"]):
-                self._queue.add(Key("lease", lease["metadata"]["name"]))
+                self._queue.add_behind(Key("lease", lease["metadata"]["name"]))
             # Their leases may wait for the network's permission to be given up.
             self._add_holders(caches.leases.of(BY_NETWORK, metadata["name"]))
             for address in caches.addresses.of(BY_NETWORK, metadata["name"]):
-                self._queue.add(Key("address", address["metadata"]["name"]))
+                self._queue.add_behind(Key("address", address["metadata"]["name"]))
             self._add_networks(caches)  # What it offers, a younger one on its link does not lease.
             self._add_services(caches)
 
@@ -230,7 +240,7 @@ class EventHandlers:
         """The services of leases, those that are gone too."""
         for lease in leases:
             if not lease_status.is_expired(lease):
-                self._queue.add(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
+                self._queue.add_behind(service_key(lease["spec"]["namespace"], lease["spec"]["service"]))
 
     def _add_all(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -238,7 +248,7 @@ class EventHandlers:
 
     def _add_services(self, caches: Caches) -> None:
         for service in caches.marked_services():
-            self._queue.add(service_key(service["metadata"]["namespace"], service["metadata"]["name"]))
+            self._queue.add_behind(service_key(service["metadata"]["namespace"], service["metadata"]["name"]))
 
     def _is_news(self, event: str, obj: KubeObject, state: Any) -> bool:
         """Whether what matters of an object changed: our own status writes must not wake every service."""

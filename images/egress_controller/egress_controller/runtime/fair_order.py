@@ -32,5 +32,12 @@ class FairOrder(Generic[K]):
             self._waiting[share] = keys
         return key
 
+    def remove(self, key: K) -> None:
+        """Take a key that is there out of it."""
+        share = self._share_of(key)
+        self._waiting[share].remove(key)
+        if not self._waiting[share]:
+            del self._waiting[share]
+
     def __bool__(self) -> bool:
         return bool(self._waiting)

@@ -5,7 +5,8 @@
 A key is in it once however often it is added; a key that is being worked on is handed out again only when that is
 done; failing keys come back later and later. Beyond client-go's, nobody is delayed by another's abuse: keys belong to
 shares, which take turns, and each share's failing keys together come back not faster than a bucket allows; a key that
-is added without end is handed out a few times a second.
+is added without end is handed out a few times a second. And what changes needs not wait until all there is has been
+looked at: a key may be added behind the others (controller-runtime's priority queue).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ RETRY_BURST = 100
 PASSES_PER_SECOND = 2.0
 PASS_BURST = 30
 """Of one key: more than anything takes that goes through all of its states at once."""
+TURN_OF_THOSE_BEHIND = 4
+"""As long as there are any, each fourth key that is handed out is one of them: nothing keeps them waiting for ever."""
 
 
 def one_share(key: Hashable) -> Hashable:
@@ -45,7 +48,10 @@ class WorkQueue(Generic[K]):
         self._clock = clock
         self._share_of = share_of
         self._changed = threading.Condition()
-        self._ready = FairOrder(share_of)
+        self._ready, self._behind = FairOrder(share_of), FairOrder(share_of)
+        self._is_behind: set[K] = set()
+        """Dirty keys that go behind the others."""
+        self._turns = itertools.count(1)
         self._dirty: set[K] = set()
         self._working: set[K] = set()
         self._paced: list[tuple[float, int, K]] = []
@@ -62,6 +68,21 @@ class WorkQueue(Generic[K]):
         """Have the key worked on; once, if it is waiting already; once more, if it is being worked on."""
         with self._changed:
             self._add(key)
+
+    def add_behind(self, key: K) -> None:
+        """As ``add``, but whatever is added by that comes first."""
+        with self._changed:
+            if key not in self._dirty:
+                self._is_behind.add(key)
+                self._add(key)
+
+    def put_behind(self) -> None:
+        """Have all that wait now wait behind what is added from now on."""
+        with self._changed:
+            while self._ready:
+                key = self._ready.popleft()
+                self._is_behind.add(key)
+                self._behind.append(key)
 
     def add_after(self, key: K, seconds: float) -> None:
         """Add the key later; of several times the earliest counts."""
@@ -93,8 +114,7 @@ class WorkQueue(Generic[K]):
         with self._changed:
             while not self._shut:
                 self._collect_due()
-                if self._ready:
-                    key = self._ready.popleft()
+                if (key := self._next()) is not None:
                     self._dirty.discard(key)
                     self._working.add(key)
                     self._passes.take(key)
@@ -125,6 +145,7 @@ class WorkQueue(Generic[K]):
 
     def _add(self, key: K) -> None:
         if key in self._dirty:
+            self._move_up(key)
             return
         self._dirty.add(key)
         if key not in self._working:
@@ -133,10 +154,28 @@ class WorkQueue(Generic[K]):
     def _put(self, key: K) -> None:
         """To be handed out as soon as its pace allows."""
         if wait := self._passes.wait(key):
+            self._is_behind.discard(key)
             heapq.heappush(self._paced, (self._clock() + wait, next(self._order), key))
         else:
-            self._ready.append(key)
+            (self._behind if key in self._is_behind else self._ready).append(key)
         self._changed.notify()
+
+    def _move_up(self, key: K) -> None:
+        """A dirty key is added again: it goes behind the others no longer."""
+        if key in self._is_behind:
+            self._is_behind.discard(key)
+            if key not in self._working:
+                self._behind.remove(key)
+                self._ready.append(key)
+
+    def _next(self) -> K | None:
+        lanes = (self._ready, self._behind)
+        for lane in lanes if next(self._turns) % TURN_OF_THOSE_BEHIND else reversed(lanes):
+            if lane:
+                key = lane.popleft()
+                self._is_behind.discard(key)
+                return key
+        return None
 
     def _collect_due(self) -> None:
         now = self._clock()

@@ -13,6 +13,7 @@ from egress_controller.runtime.work_queue import (
     PASS_BURST,
     PASSES_PER_SECOND,
     RETRY_BURST,
+    TURN_OF_THOSE_BEHIND,
     WorkQueue,
 )
 from hypothesis import settings
@@ -216,3 +217,98 @@ def test_a_timer_wakes_who_waits() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add_after("a", 0.05)
     assert queue.get(timeout=2) == "a"
+
+
+def handed_out(queue: WorkQueue[str]) -> list[str]:
+    """All that waits, in its order."""
+    found = []
+    while (key := queue.get(timeout=0)) is not None:
+        found.append(key)
+        queue.done(key)
+    return found
+
+
+def test_what_was_added_behind_comes_after_what_changes_meanwhile() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_behind("all")
+    queue.add("new")
+    assert handed_out(queue) == ["new", "all"]
+
+
+def test_all_that_waits_can_be_put_behind() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("listed")
+    queue.put_behind()
+    queue.add("new")
+    assert handed_out(queue) == ["new", "listed"]
+
+
+def test_a_key_that_is_added_again_moves_up_and_is_handed_out_once() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key in ("first", "second", "changed"):
+        queue.add_behind(key)
+    queue.add("changed")
+    queue.add_behind("changed")
+    assert queue.depth == 3
+    assert handed_out(queue) == ["changed", "first", "second"]
+
+
+def test_what_changes_without_end_keeps_nothing_behind_for_ever() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add_behind("all")
+    for number in range(10):
+        queue.add(f"new-{number}")
+    assert handed_out(queue)[:TURN_OF_THOSE_BEHIND].count("all") == 1
+
+
+def test_a_key_that_is_worked_on_and_added_behind_comes_back_behind() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("shop")
+    assert queue.get(timeout=0) == "shop"
+    queue.add_behind("shop")
+    queue.done("shop")
+    queue.add("new")
+    assert handed_out(queue) == ["new", "shop"]
+
+
+class LanesMachine(RuleBasedStateMachine):
+    """Whichever lane a key is in: it is handed out once, and none is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: WorkQueue[str] = WorkQueue(Clock(), share_of)
+        self.wanted: set[str] = set()
+        self.working: set[str] = set()
+
+    @rule(key=KEYS, behind=st.booleans())
+    def add(self, key: str, behind: bool) -> None:
+        (self.queue.add_behind if behind else self.queue.add)(key)
+        self.wanted.add(key)
+
+    @rule()
+    def put_behind(self) -> None:
+        self.queue.put_behind()
+
+    @rule()
+    def get(self) -> None:
+        key = self.queue.get(timeout=0)
+        if key is None:
+            paced = {item[2] for item in self.queue._paced}
+            assert self.wanted - paced <= self.working
+            return
+        self.wanted.remove(key)
+        assert key not in self.working
+        self.working.add(key)
+
+    @precondition(lambda self: self.working)
+    @rule()
+    def done(self) -> None:
+        self.queue.done(self.working.pop())
+
+    @invariant()
+    def counts(self) -> None:
+        assert self.queue.depth == len(self.wanted)
+
+
+TestLanes = LanesMachine.TestCase
+TestLanes.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
