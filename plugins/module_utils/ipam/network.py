@@ -74,8 +74,7 @@ class EgressNetwork:
 
     def subnet_of(self, address: str) -> Subnet | None:
         """The smallest of the subnets that an address is in; None for an address that it no longer offers."""
-        parsed = netaddr.IPAddress(address)
-        return next((subnet for block, subnet in self._by_size if parsed in block), None)
+        return next((subnet for block, subnet in self._by_size if address in block), None)
 
     def within(self, subnet: Subnet) -> EgressNetwork:
         """The network with the addresses of one subnet alone."""
@@ -115,10 +114,11 @@ class EgressNetwork:
         return {family: self.drawn.of(family).size for family in addresses.IP_FAMILIES}
 
     @cached_property
-    def _by_size(self) -> Sequence[tuple[netaddr.IPNetwork, Subnet]]:
-        """The subnets, each parsed, the smallest first."""
+    def _by_size(self) -> Sequence[tuple[AddressPool, Subnet]]:
+        """The subnets with all their addresses, the smallest first."""
         found = [(netaddr.IPNetwork(subnet.cidr), subnet) for subnet in self.subnets]
-        return sorted(found, key=lambda item: item[0].prefixlen, reverse=True)
+        found.sort(key=lambda item: item[0].prefixlen, reverse=True)
+        return [(AddressPool([block]), subnet) for block, subnet in found]
 
 
 def read_network(obj: KubeObject) -> EgressNetwork:

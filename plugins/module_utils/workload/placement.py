@@ -72,7 +72,7 @@ def in_project(project: str, service: str) -> Place:
 def in_gateway(gateway: str, project: str, service: str) -> Place:
     """``gateway`` is the namespace that the egress pods of all projects share."""
     digest = hashlib.sha256(f"{project}/{service}".encode()).digest()
-    unique = base64.b32encode(digest).decode().lower()[:_DIGEST]
+    unique = base64.b32encode(digest[: _DIGEST * 5 // 8]).decode().lower()
     readable = f"{project}-{service}"[:_READABLE].rstrip("-")
     marks = {NAMESPACE_LABEL: project, SERVICE_LABEL: service}
     return Place(gateway, egress_pod_name(f"{readable}-{unique}"), marks, Project(project, namespace_peer(project)))

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Collection, Iterable, Mapping, Sequence
+from typing import Collection, Iterable, Sequence
 
 from ansible_collections.avi.egress.plugins.module_utils.annotations.egress_service import EgressService
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import find
@@ -34,17 +34,18 @@ from egress_controller.runtime.errors import NotYet
 
 @dataclass(frozen=True)
 class _Seen:
-    """The state that an admission depends on, as far as it takes to tell it from an older or newer one."""
+    """The state that an admission depends on."""
 
-    namespace: str
-    labels: Mapping[str, str]
-    clouds: Collection[tuple[str, int]]
-    networks: Collection[tuple[str, int]]
+    namespace: KubeObject
+    clouds: Sequence[KubeObject]
+    networks: Sequence[KubeObject]
 
-    @classmethod
-    def of(cls, namespace: KubeObject, clouds: Iterable[KubeObject], networks: Iterable[KubeObject]) -> _Seen:
-        metadata = namespace["metadata"]
-        return cls(metadata["name"], metadata.get("labels") or {}, _stamps(clouds), _stamps(networks))
+    def is_as(self, other: _Seen) -> bool:
+        """Whether nothing is older or newer in it that an admission depends on."""
+        return self._stamp() == other._stamp()
+
+    def _stamp(self) -> tuple[object, ...]:
+        return self.namespace["metadata"].get("labels") or {}, _stamps(self.clouds), _stamps(self.networks)
 
 
 class ServiceAdmission:
@@ -63,7 +64,7 @@ class ServiceAdmission:
         if namespace is None:
             raise NotYet(f"namespace {desired.namespace} has not been seen yet")
         # Read before the decision, which may then rest on something newer, but on nothing older.
-        seen = _Seen.of(namespace, self._caches.clouds.all(), self._caches.networks.all())
+        seen = _Seen(namespace, [*self._caches.clouds.all()], [*self._caches.networks.all()])
         try:
             clouds = self._clouds.all().values()
             cloud, allowed = admission.admit(desired, self._informed(clouds), self._networks.all(), namespace)
@@ -109,7 +110,7 @@ class ServiceAdmission:
         # The kinds are watched one by one: a service may be seen before the network that was made just before it.
         stands = (find(service, READY_CONDITION) or {}).get("message") == str(error)
         if not stands and self._lags(seen):
-            return NotYet(f"clouds, networks or namespace {seen.namespace} changed just now")
+            return NotYet(f"clouds, networks or namespace {seen.namespace['metadata']['name']} changed just now")
         return next(iter(causes), error)
 
     def _held(self, desired: EgressService, annotated: Collection[str]) -> set[str]:
@@ -119,9 +120,9 @@ class ServiceAdmission:
 
     def _lags(self, seen: _Seen) -> bool:
         """Whether the server has other clouds, networks or labels of the namespace than were decided on."""
-        live = self._client.get(NAMESPACE, seen.namespace)
+        live = self._client.get(NAMESPACE, seen.namespace["metadata"]["name"])
         clouds, networks = self._client.list(EGRESS_CLOUD), self._client.list(EGRESS_NETWORK)
-        return live is None or _Seen.of(live, clouds, networks) != seen
+        return live is None or not _Seen(live, clouds, networks).is_as(seen)
 
 
 def annotated_addresses(service: KubeObject) -> Collection[str]:

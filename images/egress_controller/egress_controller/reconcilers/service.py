@@ -128,18 +128,19 @@ class ServiceReconciler:
         self._releases.needed(leases)
         desired = as_allowed(desired, network)
         sources = [lease["status"]["address"] for lease in leases]
+        key, here = service_key(desired.namespace, desired.name), self._observe(place, plan.wanted_parts(desired))
+        present = tuple(pods.of(BY_NAME_LABEL, (place.namespace, place.name)))
+        kept = here.stateful_set if desired.egress_pod.ha else here.controller
+        refusal, retry = self._refusals.observe(key, kept, present)
         observed = replace(
-            self._observe(place, wanted=plan.wanted_parts(desired)),
+            here,
             service=service,
             endpoint_slice=self._endpoint_slice(desired.namespace, desired.name, wanted=place.is_apart),
             service_account=self._accounts.ensure(cloud.uuid, place.namespace),
-            pods=tuple(pods.of(BY_NAME_LABEL, (place.namespace, place.name))),
+            pods=present,
+            refusal=refusal,
+            elsewhere=self._elsewhere(desired, place, here),
         )
-        observed = replace(observed, elsewhere=self._elsewhere(desired, place, observed))
-        key = service_key(desired.namespace, desired.name)
-        kept = observed.stateful_set if desired.egress_pod.ha else observed.controller
-        refusal, retry = self._refusals.observe(key, kept, observed.pods)
-        observed = replace(observed, refusal=refusal)
         decided = plan.serve(desired, cloud, network, sources, observed)
         newest = self._carry_out(decided, service)
         conflicts, again = self._conflicts.observe(service, leases, observed.pods)
