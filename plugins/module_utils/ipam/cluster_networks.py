@@ -125,6 +125,8 @@ def common_network(network: str | None, address: str) -> str:
     Where a cluster doesn't tell the network of its Services, their cluster IPs do: it has at least all of these, and
     as they are all of one network, nothing that is outside it.
     """
+    if network and _has(network, address):
+        return network
     ends = netaddr.IPNetwork(network or address)
     return str(netaddr.spanning_cidr([netaddr.IPAddress(ends.first, ends.version), str(ends[-1]), address]))
 
@@ -154,6 +156,12 @@ def _key(cidr: str) -> tuple[int, int, int]:
     version, number = _number(address)
     bits = int(text) if text else _BITS[version]
     return version, bits, number >> (_BITS[version] - bits)
+
+
+def _has(network: str, address: str) -> bool:
+    version, bits, prefix = _key(network)
+    other, number = _number(address)
+    return other == version and number >> (_BITS[version] - bits) == prefix
 
 
 def _number(address: str) -> tuple[int, int]:

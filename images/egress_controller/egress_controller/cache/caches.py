@@ -311,8 +311,8 @@ def _holder(address: KubeObject) -> Hashable:
     return str(address["spec"]["lease"])
 
 
-def _namespace(account: KubeObject) -> Hashable:
-    return str(account["metadata"]["namespace"])
+def _namespace(obj: KubeObject) -> Hashable:
+    return str(obj["metadata"]["namespace"])
 
 
 def _cloud(account: KubeObject) -> Hashable:
@@ -329,4 +329,4 @@ def _stateful_set(pod: KubeObject) -> Hashable:
     return STATEFUL_SET.kind if made_by(pod) == STATEFUL_SET.kind else None
 
 
-POD_INDEXES: Indexes = {BY_NAME_LABEL: _name_label, BY_MAKER: _stateful_set}
+POD_INDEXES: Indexes = {BY_NAME_LABEL: _name_label, BY_NAMESPACE: _namespace, BY_MAKER: _stateful_set}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Hashable
 
 from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
@@ -13,6 +14,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.reasons import Reas
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_CLOUD, KubeObject, object_key
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 
+from egress_controller.cache.caches import BY_NAMESPACE
 from egress_controller.cache.context import Context
 from egress_controller.reconcilers.accounts import Accounts
 from egress_controller.runtime.event_recorder import WARNING
@@ -66,10 +68,10 @@ class CloudReconciler:
             self._accounts.remove(cloud.uuid, surplus)
         self._report(obj, _condition(cloud, gateway), {"projects": len(included), "gateway": gateway})
 
-    def _in_use(self, uuid: str) -> set[str]:
+    def _in_use(self, uuid: str) -> set[Hashable]:
         """Where egress pods of the cloud are: those of the former placement need their account until they move."""
         pods = self._caches.pods(uuid)
-        return {pod["metadata"]["namespace"] for pod in pods.all()} if pods else self._accounts.projects(uuid)
+        return set(pods.groups(BY_NAMESPACE) if pods else self._accounts.projects(uuid))
 
     def _report(self, obj: KubeObject, condition: Condition, figures: dict[str, int | str | None]) -> None:
         former = conditions.find(obj, READY)

@@ -97,6 +97,10 @@ class Index:
             members = self._groups.get(group, set())
             return [members] if isinstance(members, str) else sorted(members)
 
+    def groups(self) -> list[Hashable]:
+        with self._lock:
+            return list(self._groups)
+
     def _join(self, group: Hashable, key: str) -> None:
         members = self._groups.setdefault(group, key)
         if isinstance(members, set):
@@ -172,6 +176,10 @@ class Informer:
         """The objects of a group, in the order of their names."""
         found = (self._look_up(key) for key in self._indexes[index].keys(group))
         return [obj for obj in found if obj is not None]
+
+    def groups(self, index: str) -> list[Hashable]:
+        """The groups that any objects are in."""
+        return self._indexes[index].groups()
 
     def fetch(
         self,

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(NamedTuple):
     """The name of an object to reconcile; ``kind`` is that of its reconciler. No ``namespace``: it has none."""
 
     kind: str

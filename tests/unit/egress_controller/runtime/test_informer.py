@@ -121,6 +121,7 @@ def test_an_index_knows_every_group_whatever_happens(steps: list[tuple[str, str 
         model[name] = None if deleted else color
         for group in ("red", "blue"):
             assert index.keys(group) == sorted(f"n/{name}" for name, found in model.items() if found == group)
+        assert sorted(map(str, index.groups())) == sorted({color for color in model.values() if color})
 
 
 def test_of_each_object_who_wrote_its_fields_is_not_kept() -> None:
