@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
-
-from ansible_collections.avi.egress.plugins.plugin_utils.configuration import faults
+from typing import Any, Callable, Iterable
 
 DOCUMENTATION = r"""
 name: configuration_faults
@@ -47,8 +45,16 @@ _value:
 """
 
 
+def configuration_faults(objects: Iterable[dict[str, Any]]) -> list[str]:
+    """A sentence for each object that would be refused."""
+    # Not at the head of this file: Ansible reads all files of filters wherever a task uses one of them.
+    from ansible_collections.avi.egress.plugins.plugin_utils.configuration import faults
+
+    return faults(objects)
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"configuration_faults": faults}
+        return {"configuration_faults": configuration_faults}

@@ -26,6 +26,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.vars import clean
 from ansible_collections.avi.egress.plugins.module_utils.module.runner import LIBRARIES
+from ansible_collections.avi.egress.plugins.plugin_utils import preloaded  # noqa: F401
 
 PROFILE = "legacy"
 """How values are written in the JSON that goes to a module and comes back: ansible-core's name for the usual way."""

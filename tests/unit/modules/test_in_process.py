@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -39,6 +40,7 @@ COLLECTION = Path(__file__).parents[3]
 REQUESTS = 3
 """Of ``avi_ipam_lease_info``: a list of each kind of object."""
 AS_A_MODULE = {"way": "module"}
+PLUGINS_OF_TEMPLATES = files("plugins/filter/*.py", "plugins/test/*.py")
 
 
 def module() -> None:
@@ -300,3 +302,20 @@ def test_every_module_has_its_action() -> None:
     actions = {path.stem for path in files("plugins/action/*.py")}
 
     assert actions == set(runtime["action_groups"]["all"])
+
+
+LOADED = """
+import sys
+from ansible.plugins.loader import action_loader, init_plugin_loader
+init_plugin_loader()
+action_loader.get("avi.egress.k8s", class_only=True)
+print(*sys.modules)
+"""
+
+
+def test_workers_are_forked_with_the_filters_and_tests_of_the_collection() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    wanted = [f"ansible_collections.avi.egress.plugins.{path.parent.name}.{path.stem}" for path in PLUGINS_OF_TEMPLATES]
+    assert wanted
+    assert [name for name in wanted if name not in loaded] == []
