@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
-import yaml
+from ansible.module_utils.common.yaml import yaml_load
 
 COLLECTION = Path(__file__).parents[2]
 PREFIX = "egress_"
@@ -40,7 +40,7 @@ def variables() -> frozenset[str]:
 @cache
 def options() -> Mapping[str, Mapping[str, Any]]:
     """What the argument specs say of each variable of the role."""
-    specs = yaml.safe_load((COLLECTION / "roles/egress/meta/argument_specs.yml").read_text())["argument_specs"]
+    specs = yaml_load((COLLECTION / "roles/egress/meta/argument_specs.yml").read_text())["argument_specs"]
     return {name: option for spec in specs.values() for name, option in spec.get("options", {}).items()}
 
 
