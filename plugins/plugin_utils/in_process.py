@@ -26,7 +26,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.vars import clean
 from ansible_collections.avi.egress.plugins.module_utils.module.runner import LIBRARIES
-from ansible_collections.avi.egress.plugins.plugin_utils import preloaded  # noqa: F401
+from ansible_collections.avi.egress.plugins.plugin_utils.preloaded import preload
 
 PROFILE = "legacy"
 """How values are written in the JSON that goes to a module and comes back: ansible-core's name for the usual way."""
@@ -38,6 +38,8 @@ _INPUT = ("_ANSIBLE_ARGS", "_ANSIBLE_PROFILE")
 """Where ansible-core's own wrapper leaves the options for AnsibleModule."""
 
 Variables = Mapping[str, Any]
+
+preload()  # Now, in the process that is going to fork the workers.
 
 
 class InProcess(ActionBase):  # type: ignore[misc]

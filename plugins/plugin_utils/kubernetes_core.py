@@ -63,6 +63,11 @@ class _KubernetesCoreAction(InProcess):
         result = super()._execute_module(*args, **{**keywords, "module_name": self.module})
         return {**result, "msg": sentence(result["msg"])} if result.get("failed") and "msg" in result else result
 
+    def _early_needs_tmp_path(self) -> bool:
+        """Whether files may have to be copied to another machine; to make a folder for them takes three programs."""
+        needed: bool = self._connection.transport != "local" and super()._early_needs_tmp_path()
+        return needed
+
     def _can_run_here(self, variables: Variables, environment: Variables) -> bool:
         return KNOWN and type(self).main is not None and super()._can_run_here(variables, environment)
 

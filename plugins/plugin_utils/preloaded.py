@@ -4,8 +4,8 @@
 """Has the filters and tests of this collection loaded in the process that Ansible's workers are forked from.
 
 Each task has a worker of its own, which looks for a filter by loading the collection's files of filters, with all that
-they import, from their source. What is there already, it finds at once. Ansible imports the actions of coming tasks
-before it forks their workers, and an action of this collection imports this.
+they import, from their source. What is there already, it finds at once. Ansible imports the action of a task before it
+forks the task's worker, and the actions of this collection have all of them loaded.
 """
 
 from __future__ import annotations
@@ -23,6 +23,3 @@ def preload() -> None:
     with suppress(KeyError):
         filter_loader.get(A_FILTER)
         test_loader.get(A_TEST)
-
-
-preload()
