@@ -9,6 +9,8 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
 export MYPYPATH := $(PYTHONPATH)
 # Each process would compile what it imports of this checkout; the checkout itself is left without what that gives.
 export PYTHONPYCACHEPREFIX := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/avi-egress/bytecode
+# Some machines forbid it. Nothing would be kept there then, and nothing be read from elsewhere.
+unexport PYTHONDONTWRITEBYTECODE
 # Molecule's own place is shared by all checkouts.
 export MOLECULE_EPHEMERAL_DIRECTORY := $(CURDIR)/.cache/molecule
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.checkout import compiled
 from tests.support.router_lab.lab import Lab
 from tests.support.router_lab.namespaces import links, run, settings, tables
 from tests.support.router_lab.neighbour_talk import answer, answer_for_all
@@ -38,7 +39,7 @@ def preflight(lab: Lab, net: Net, node: Node, pod: Pod, tmp_path: Path) -> Itera
         contract = {"EGRESS_SOURCE": net.source, "EGRESS_SUBNET": net.subnet, "EGRESS_GATEWAY": net.gateway} | env
         command = ["ip", "netns", "exec", pod.name, sys.executable, "-m", "egress_router", "preflight"]
         command += ["--host-ns", f"/run/netns/{node.name}", "--termination-log", str(log)]
-        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROUTER), "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROUTER), **compiled()}
         given = {name: value for name, value in contract.items() if value}
         done = subprocess.run(command, env=own | given, capture_output=True, text=True, timeout=30, check=False)
         assert (done.returncode, done.stderr) == (0, "")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster
+from tests.support.checkout import compiled
 from tests.support.kubectl import Kubectl
 
 CHECKOUT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ def environment(cluster: Cluster, kubectl: Kubectl, folder: Path) -> dict[str, s
     (tools / "kubectl").symlink_to(kubectl.program)
     layout = cluster.layout
     own = {"EGRESS_CLUSTER_NAME": layout.name, "EGRESS_CLUSTER_API_PORT": str(layout.api_port)}
-    return {**kept, **own, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **own, "PATH": f"{tools}:{os.environ['PATH']}", **compiled()}
 
 
 def run(command: str, folder: Path, variables: dict[str, str]) -> str:

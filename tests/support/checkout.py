@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -18,3 +19,9 @@ def files(*patterns: str, below: Path = CHECKOUT) -> list[Path]:
     empty = [pattern for pattern, paths in zip(patterns, found) if not paths]
     assert not empty, f"nothing in {below} is named {', '.join(empty)}: where has it moved?"
     return [path for paths in found for path in paths]
+
+
+def compiled() -> dict[str, str]:
+    """What has a program keep compiled Python where this process does, which is not beside the sources."""
+    kept = sys.pycache_prefix
+    return {"PYTHONPYCACHEPREFIX": kept} if kept else {"PYTHONDONTWRITEBYTECODE": "1"}

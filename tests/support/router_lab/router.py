@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.checkout import compiled
 from tests.support.router_lab.net import Net
 from tests.support.router_lab.wait import wait_until
 
@@ -41,7 +42,7 @@ class Router:
             "TCP_HM_PORT": str(HEALTH),
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROUTER),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            **compiled(),
         }
         command = ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", pod]
         command += [sys.executable, "-u", "-m", "egress_router", "--host-ns", f"/run/netns/{node}", *options]
