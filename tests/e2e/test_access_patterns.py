@@ -57,7 +57,7 @@ def look_up(project: Project, service: str) -> Egress:
 def egress(green: Project, blue: Project, outside: Outside) -> Iterator[Egress]:
     """The service of project green; blue is the different project, and its clients are up too."""
     green.create_service(SERVICE, {"destination_ip": outside.destination})
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     found = look_up(green, SERVICE)
     # The pod may be ready a moment before its policy is enforced, as everywhere in Kubernetes.
     wait_for("the policy is enforced", lambda: blue.fetch(found.hosts[BY_POD]).refused)
@@ -113,7 +113,7 @@ def test_projects_with_services_of_one_name_are_told_apart_by_their_addresses(
     """The article's figure 1: a source address for project green, another one for project blue."""
     blue.create_service(SERVICE, {"destination_ip": outside.destination})
     try:
-        blue.wait_ready(SERVICE)
+        blue.wait_served(SERVICE)
         other = look_up(blue, SERVICE)
         assert other.source != egress.source
         assert blue.fetch(other.hosts[BY_SERVICE]).seen == other.source

@@ -140,7 +140,7 @@ def test_a_service_whose_address_a_stranger_takes_is_told_of_and_never_moved(
         assert [item["metadata"]["name"] for item in green.egress_pods(SERVICE)] == [name]
         assert f"address {source} is held by {mac}" in green.kubectl.run("-n", green.name, "logs", name)
         assert green.fetch(green.cluster_ip(SERVICE)).refused
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     assert green.fetch(green.cluster_ip(SERVICE)).seen == source
     assert status()["restartCount"] == 1
     wait_for("the mark is gone", lambda: not is_in_conflict(kubectl, "outside", source))

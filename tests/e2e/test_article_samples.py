@@ -53,7 +53,7 @@ def project(new_project: Any) -> Project:
 def pasted(project: Project) -> Iterator[str]:
     """The article's service with its policy for the project it is in; its source address."""
     create(project, ARTICLE.service.replace("default-avi-microservicegroup", f"{project.name}-avi-microservicegroup"))
-    project.wait_ready(SERVICE)
+    project.wait_served(SERVICE)
     yield project.source_ip(SERVICE)
     project.delete(SERVICE)
 
@@ -115,7 +115,8 @@ class TestPastedVerbatim:
             elsewhere.kubectl.wait("default", "condition=Ready", f"pod/{client}")
             address, source = elsewhere.cluster_ip(SERVICE), elsewhere.source_ip(SERVICE)
             wait_for("the policy is enforced", lambda: elsewhere.fetch(address).refused)
-            assert fetch(elsewhere.kubectl, "default", address, pod=client).seen == source
+            seen = wait_for("it is admitted", lambda: fetch(elsewhere.kubectl, "default", address, pod=client).seen)
+            assert seen == source
             assert elsewhere.fetch(address).refused
         finally:
             elsewhere.delete(SERVICE)
@@ -186,7 +187,7 @@ class TestTraffic:
     def test_another_service_of_the_project_has_another_source_address(self, project: Project, pasted: str) -> None:
         project.create_service("another", ARTICLE.egress_pod)
         try:
-            project.wait_ready("another")
+            project.wait_served("another")
             assert project.source_ip("another") != pasted
             assert project.witness(project.cluster_ip("another")) == (project.source_ip("another"), "10.10.10.200", 80)
             assert project.witness(project.cluster_ip(SERVICE)) == (pasted, "10.10.10.200", 80)
@@ -381,7 +382,7 @@ class TestCustomizations:
         self, project: Project, customize: Customize, only_labelled: str
     ) -> None:
         customize(ARTICLE.customization("nodeSelector"))
-        project.wait_ready(CUSTOMIZED)
+        project.wait_served(CUSTOMIZED)
         (pod,) = project.egress_pods(CUSTOMIZED)
         assert pod["spec"]["nodeSelector"] == {NODE_LABEL: "true"}
         assert pod["spec"]["nodeName"] == only_labelled
@@ -398,7 +399,7 @@ class TestCustomizations:
     @pytest.mark.usefixtures("company_names")
     def test_a_host_name_is_a_destination(self, project: Project, customize: Customize, outside: Outside) -> None:
         customize(ARTICLE.customization("host name"))
-        project.wait_ready(CUSTOMIZED)
+        project.wait_served(CUSTOMIZED)
         (pod,) = project.egress_pods(CUSTOMIZED)
         destination = {"name": "EGRESS_DESTINATION", "value": "ad-service.mycompany.com"}
         assert destination in pod["spec"]["containers"][0]["env"]
@@ -410,7 +411,7 @@ class TestCustomizations:
         self, project: Project, customize: Customize, outside: Outside
     ) -> None:
         customize(ARTICLE.customization("destinations"))
-        project.wait_ready(CUSTOMIZED)
+        project.wait_served(CUSTOMIZED)
         vip, source = project.cluster_ip(CUSTOMIZED), project.source_ip(CUSTOMIZED)
         ports = {item["port"] for item in project.json("get", "service", CUSTOMIZED)["spec"]["ports"]}
         assert {8080, 9080} <= ports
@@ -423,6 +424,7 @@ class TestCustomizations:
     ) -> None:
         customize(ARTICLE.customization("ha"))
         wait_for("both are ready", lambda: project.condition(CUSTOMIZED).get("reason") == "EgressReady", 60)
+        project.wait_served(CUSTOMIZED)
         sources = project.source_ip(CUSTOMIZED).split(",")
         assert len(set(sources)) == 2
         assert len(project.egress_pods(CUSTOMIZED)) == 2

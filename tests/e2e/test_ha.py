@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -23,6 +24,7 @@ def sources(green: Project, outside: Outside) -> Iterator[list[str]]:
     """Both source addresses of the service, which is up."""
     green.create_service(SERVICE, {"ha": True, "destination_ip": outside.destination})
     wait_for("both pods are ready", lambda: green.condition(SERVICE).get("reason") == "EgressReady", seconds=60)
+    green.wait_served(SERVICE)
     yield green.source_ip(SERVICE).split(",")
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE, "--ignore-not-found")
 
@@ -37,7 +39,7 @@ def seen(project: Project, times: int = 40) -> list[str]:
 
 def test_both_pods_serve_each_with_its_own_address_on_its_own_node(green: Project, sources: list[str]) -> None:
     assert len(set(sources)) == 2
-    assert set(seen(green)) == set(sources)
+    wait_for("clients are led to both", lambda: set(seen(green)) == set(sources))
     pods = green.egress_pods(SERVICE)
     assert {pod["metadata"]["name"] for pod in pods} == {f"{NAME}-0", f"{NAME}-1"}
     assert {pod["spec"]["nodeName"] for pod in pods} == set(NODES)
@@ -51,7 +53,8 @@ def test_the_set_is_what_the_article_shows_and_drains_take_one_at_a_time(green: 
     environment = {item["name"]: item["value"] for item in container["env"]}
     assert controller["spec"]["replicas"] == 2
     assert environment["EGRESS_SOURCE"] == ",".join(sources)
-    assert green.json("get", "poddisruptionbudget", NAME)["status"]["disruptionsAllowed"] == 1
+    budget = partial(green.json, "get", "poddisruptionbudget", NAME)
+    wait_for("the cluster has counted the pods", lambda: budget()["status"]["disruptionsAllowed"] == 1)
     found = green.json("get", "replicationcontrollers")["items"]
     assert NAME not in [item["metadata"]["name"] for item in found]
 
@@ -60,7 +63,7 @@ def test_new_connections_go_on_while_one_pod_is_replaced(green: Project, sources
     green.kubectl.run("-n", green.name, "delete", "pod", f"{NAME}-0", "--wait=true")
     wait_for("the other one serves", lambda: green.fetch(green.cluster_ip(SERVICE)).seen == sources[1])
     wait_for("both are ready again", lambda: green.condition(SERVICE)["reason"] == "EgressReady", seconds=60)
-    assert set(seen(green)) == set(sources)
+    wait_for("clients are led to both", lambda: set(seen(green)) == set(sources))
 
 
 def test_turning_ha_off_leaves_one_pod_and_releases_the_second_address(
@@ -70,6 +73,7 @@ def test_turning_ha_off_leaves_one_pod_and_releases_the_second_address(
     green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={single}")
     wait_for("the second address is no longer told", lambda: green.source_ip(SERVICE) == sources[0])
     wait_for("the single pod is ready", lambda: green.condition(SERVICE)["reason"] == "EgressReady", seconds=60)
+    green.wait_served(SERVICE)
     assert set(seen(green, times=10)) == {sources[0]}
 
     def second() -> str:

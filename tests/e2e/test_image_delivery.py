@@ -88,7 +88,7 @@ def test_nodes_pull_both_images_by_digest_and_the_service_works(
 ) -> None:
     delivered.create_service(SERVICE, {"destination_ip": outside.destination})
     try:
-        delivered.wait_ready(SERVICE)
+        delivered.wait_served(SERVICE)
         source = delivered.source_ip(SERVICE)
 
         assert delivered.fetch(delivered.cluster_ip(SERVICE)).seen == source

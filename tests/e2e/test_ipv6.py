@@ -35,13 +35,8 @@ def made(green: Project) -> Iterator[Any]:
     def make(name: str, egress_pod: dict[str, Any], **spec: Any) -> str:
         names.append(name)
         green.create_service(name, egress_pod, **spec)
-        green.wait_ready(name)
-        sources = green.source_ip(name)
-        # Ready is the pod's word; kube-proxy follows a moment later.
-        host = green.cluster_ip(name, version=6 if ":" in sources else 4)
-        port = green.json("get", "service", name)["spec"]["ports"][-1]["port"]
-        wait_for(f"{host} port {port} leads outside", lambda: green.fetch(host, port).seen in sources.split(","))
-        return sources
+        green.wait_served(name)
+        return green.source_ip(name)
 
     yield make
     for name in names:
@@ -52,7 +47,7 @@ def made(green: Project) -> Iterator[Any]:
 def source(green: Project, blue: Project, outside_v6: Outside) -> Iterator[str]:
     """The source address of the service, which is up; blue is the different project."""
     green.create_service(SERVICE, {"destination_ip": outside_v6.destination}, **DUAL_STACK)
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     # The pod may be ready a moment before its policy is enforced, as everywhere in Kubernetes.
     wait_for("the policy is enforced", lambda: blue.fetch(pod_ips(green, SERVICE)[0]).refused)
     yield green.source_ip(SERVICE)
@@ -149,7 +144,7 @@ def test_a_single_stack_service_is_told_the_remedy_which_works(
         assert not green.egress_pods("single")
         remedy = '{"spec": {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4", "IPv6"]}}'
         kubectl.run("-n", green.name, "patch", "service", "single", "--type=merge", "-p", remedy)
-        green.wait_ready("single")
+        green.wait_served("single")
         assert green.fetch(green.cluster_ip("single", version=6)).seen == green.source_ip("single")
     finally:
         green.delete("single")
@@ -177,7 +172,7 @@ def test_deletion_frees_the_address_and_the_same_service_gets_it_again(
     assert nodes_that_hold(cluster, source) == []
 
     green.create_service(SERVICE, {"destination_ip": outside_v6.destination}, **DUAL_STACK)
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     assert green.source_ip(SERVICE) == source
     assert green.lease(SERVICE)["status"]["phase"] == "Bound"
     assert green.fetch(green.cluster_ip(SERVICE, version=6)).seen == source

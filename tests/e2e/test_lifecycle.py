@@ -238,8 +238,7 @@ def service(project: Project, outside: Outside) -> Iterator[str]:
 
 def start(project: Project, outside: Outside) -> str:
     project.create_service(SERVICE, {"destination_ip": outside.destination})
-    project.wait_ready(SERVICE)
-    assert project.fetch(project.cluster_ip(SERVICE)).seen == project.source_ip(SERVICE)
+    project.wait_served(SERVICE)
     return project.source_ip(SERVICE)
 
 
@@ -292,7 +291,7 @@ def test_a_removed_annotation_scales_to_0_then_deletes_and_leaves_the_user_his_s
     assert not [key for key in after["metadata"].get("annotations") or {} if "egress" in key]
     assert after["spec"] == {key: value for key, value in before["spec"].items() if key != "selector"}
     assert not after["status"].get("conditions")
-    assert project.fetch(project.cluster_ip(SERVICE)).refused
+    wait_for("clients are led nowhere", lambda: project.fetch(project.cluster_ip(SERVICE)).refused)
 
     annotate(project, {"destination_ip": outside.destination})
     project.wait_ready(SERVICE)
@@ -324,7 +323,7 @@ def test_edits_never_let_two_pods_hold_one_address(
             annotate(project, {**wish, "resolve": "once"})  # again, while the first edit is being carried out
             settled = f"the edit {wish} is carried out"
             wait_for(settled, lambda wish=wish: serves(project, {**wish, "resolve": "once"}), 2 * SLOW)
-            seen = project.fetch(project.cluster_ip(SERVICE)).seen
+            seen = wait_for("clients are led there", lambda: project.fetch(project.cluster_ip(SERVICE)).seen)
             assert seen in project.source_ip(SERVICE).split(",")
         assert not overlaps(pods.changes())
         assert len({change.obj["metadata"]["uid"] for change in pods.changes()}) > len(wishes), "pods were replaced"
@@ -415,7 +414,7 @@ def test_a_deleted_cloud_takes_its_accounts_and_then_its_scc_along(
     assert projects[0].fetch(projects[0].cluster_ip(SERVICE)).seen == source
 
     kubectl.apply(cloud.spec(router_image))
-    projects[0].wait_ready(SERVICE)
+    projects[0].wait_served(SERVICE)
     wait_for("the accounts are back", lambda: cloud.accounts() == sorted(item.name for item in projects))
     assert projects[0].fetch(projects[0].cluster_ip(SERVICE)).seen == source
 

@@ -41,10 +41,6 @@ FOLLOWS_SECONDS = TTL + 8
 FIRST, SECOND = "10.10.10.200", "10.10.24.85"
 COREFILE_SECONDS = 20
 
-_FETCH = """
-import sys, urllib.request
-print(urllib.request.urlopen(sys.argv[1] + "/json", timeout=5).read().decode())
-"""
 _LINES_AFTER = 30
 """Of a stream, that still have to come when it has been told to end: those of three seconds."""
 # Keeps one connection busy until it is told to end, and then tells how many lines came, and from how many sources.
@@ -120,28 +116,11 @@ def zone(coredns: Dns) -> Iterator[Callable[[dict[str, str]], None]]:
         yield set_records
 
 
-def ask(project: Project, host: str, port: int = 80, node: str = NODES[0]) -> dict[str, Any]:
-    """Both ends of a connection as the remote application sees them."""
-    url = f"http://{host}:{port}"
-    answer: dict[str, Any] = json.loads(
-        project.kubectl.run("-n", project.name, "exec", f"client-{node}", "--", "python3", "-c", _FETCH, url)
-    )
-    return answer
-
-
 @contextmanager
 def stream(project: Project, host: str) -> Iterator[subprocess.Popen[str]]:
     """One connection of a client that lasts until a line tells it to end; it is established when this is entered."""
-    command = [
-        "kubectl",
-        f"--kubeconfig={project.kubectl.kubeconfig}",
-        "-n",
-        project.name,
-        "exec",
-        "--stdin",
-        f"client-{NODES[0]}",
-    ]
-    command += ["--", "python3", "-c", _STREAM, f"http://{host}"]
+    within = ("-n", project.name, "exec", "--stdin", f"client-{NODES[0]}")
+    command = project.kubectl.command(*within, "--", "python3", "-c", _STREAM, f"http://{host}")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
@@ -213,12 +192,12 @@ def test_the_remote_application_is_reached_by_each_of_the_services_names(
 ) -> None:
     wish = {"destinations": {outside.destination: {"8080": "80"}}}
     with service(default_project, SERVICE, wish, ports=[{"name": "foo", "port": 8080}]):
-        default_project.wait_ready(SERVICE)
+        default_project.wait_served(SERVICE)
         source = default_project.source_ip(SERVICE)
         cluster_ip = default_project.cluster_ip(SERVICE)
         for host in (cluster_ip, f"{SERVICE}.default.svc", f"{SERVICE}.default.{SUB_DOMAIN}"):
             for node in NODES:
-                seen = ask(default_project, host, 8080, node)
+                seen = default_project.ends(host, 8080, node)
                 assert (seen["peer"], seen["localAddress"], seen["localPort"]) == (source, outside.destination, 80), (
                     host
                 )
@@ -259,7 +238,7 @@ def test_a_destinations_name_is_resolved_in_the_pod_and_followed_without_cutting
 ) -> None:
     zone({"followed": FIRST})
     with service(green, "followed", {"destination_ip": f"followed.{ZONE}"}):
-        green.wait_ready("followed")
+        green.wait_served("followed")
         source = green.source_ip("followed")
         pod = green.egress_pods("followed")[0]
         container = pod["spec"]["containers"][0]
@@ -267,12 +246,12 @@ def test_a_destinations_name_is_resolved_in_the_pod_and_followed_without_cutting
             item["value"] for item in container["env"] if item["name"] == "EGRESS_DESTINATION"
         ]
         host = green.cluster_ip("followed")
-        assert ask(green, host)["localAddress"] == FIRST
+        assert green.ends(host)["localAddress"] == FIRST
 
         with stream(green, host) as flow:
             zone({"followed": SECOND})
-            wait_for("the new address", lambda: ask(green, host)["localAddress"] == SECOND, FOLLOWS_SECONDS)
-            assert ask(green, host)["peer"] == source
+            wait_for("the new address", lambda: green.ends(host)["localAddress"] == SECOND, FOLLOWS_SECONDS)
+            assert green.ends(host)["peer"] == source
             rest, _errors = flow.communicate("end\n", timeout=60)
             assert flow.returncode == 0, "the flow went on afterwards"
         count, *sources = rest.split()
@@ -288,12 +267,12 @@ def test_resolve_once_keeps_the_first_address_until_the_pod_is_replaced(
 ) -> None:
     zone({"kept": FIRST})
     with service(green, "kept", {"destination_ip": f"kept.{ZONE}", "resolve": "once"}):
-        green.wait_ready("kept")
+        green.wait_served("kept")
         host, source = green.cluster_ip("kept"), green.source_ip("kept")
         zone({"kept": SECOND})
         deadline = time.monotonic() + FOLLOWS_SECONDS
         while time.monotonic() < deadline:
-            assert ask(green, host)["localAddress"] == FIRST
+            assert green.ends(host)["localAddress"] == FIRST
             time.sleep(0.5)
 
         (old,) = green.egress_pods("kept")
@@ -312,7 +291,7 @@ def test_resolve_once_keeps_the_first_address_until_the_pod_is_replaced(
 
 def _answer(project: Project, host: str) -> dict[str, Any] | None:
     """None while the Service has no endpoint."""
-    return ask(project, host) if project.fetch(host).seen else None
+    return project.ends(host) if project.fetch(host).seen else None
 
 
 def test_a_name_that_does_not_resolve_is_told_and_served_when_it_appears(

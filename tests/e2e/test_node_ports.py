@@ -97,7 +97,7 @@ def service(green: Project, outside: Outside) -> Iterator[str]:
     """The article's, with the node port that it shows; the user asks for it by number."""
     ports = [{"name": "foo", "port": 80, "nodePort": NODE_PORT, "appProtocol": "http"}]
     green.create_service(SERVICE, {"destination_ip": outside.destination}, type="LoadBalancer", ports=ports)
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     yield green.source_ip(SERVICE)
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE, "--ignore-not-found")
 

@@ -29,7 +29,7 @@ def sources(green: Project, outside: Outside) -> Iterator[list[str]]:
     """The source addresses of a service with two egress pods, which are up."""
     green.create_service(SERVICE, {"destination_ip": outside.destination, "ha": True})
     try:
-        green.wait_ready(SERVICE)
+        green.wait_served(SERVICE)
         yield green.source_ip(SERVICE).split(",")
     finally:
         green.delete(SERVICE)

@@ -46,9 +46,8 @@ def test_the_project_has_its_own_address_and_nothing_privileged(
     guarded: Project, blue: Project, outside: Outside
 ) -> None:
     guarded.create_service(SERVICE, {"destination_ip": outside.destination})
-    guarded.wait_ready(SERVICE)
+    guarded.wait_served(SERVICE)
     address, source = guarded.cluster_ip(SERVICE), guarded.source_ip(SERVICE)
-    wait_for("it leads there", lambda: guarded.fetch(address).seen == source)
     (pod,) = egress_pods(guarded)
     for node in NODES:
         for host in (address, pod["status"]["podIP"]):

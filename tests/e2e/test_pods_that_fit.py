@@ -48,7 +48,7 @@ def test_pods_are_where_the_administrator_wants_them_and_never_the_first_to_end(
     fitted: Project, outside: Outside
 ) -> None:
     fitted.create_service(SERVICE, {"destination_ip": outside.destination})
-    fitted.wait_ready(SERVICE)
+    fitted.wait_served(SERVICE)
     (pod,) = fitted.egress_pods(SERVICE)
     assert pod["spec"]["nodeName"] == NODE
     assert pod["status"]["qosClass"] == "Burstable"

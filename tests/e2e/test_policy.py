@@ -55,7 +55,7 @@ class World:
     def answers(self, client: str, port: int) -> list[Answer]:
         """Those of each of the hosts."""
         title, node = client.split("@")
-        return self.projects[title].fetch_each(self.hosts, port, node)
+        return [self.projects[title].fetch(host, port, node) for host in self.hosts]
 
     def reached(self, port: int = 80) -> frozenset[str]:
         """The clients that get through. A client is treated alike at both destinations, and refused if not served."""

@@ -46,7 +46,7 @@ def test_only_an_address_that_was_leased_ahead_may_be_asked_for(
         assert not green.egress_pods(SERVICE)
 
         lease(product, **slot, address=wanted)
-        green.wait_ready(SERVICE)
+        green.wait_served(SERVICE)
         assert green.fetch(green.cluster_ip(SERVICE)).seen == wanted
     finally:
         green.kubectl.run("-n", green.name, "delete", "service", SERVICE)

@@ -28,7 +28,7 @@ SERVICE = "secure-egress-service"
 def source(green: Project, outside: Outside) -> Iterator[str]:
     """The source address of the service, which is up."""
     green.create_service(SERVICE, {"destination_ip": outside.destination})
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     yield green.source_ip(SERVICE)
     green.kubectl.run("-n", green.name, "delete", "service", SERVICE, "--ignore-not-found")
 
@@ -141,7 +141,7 @@ def test_a_malformed_annotation_is_told_and_stops_no_traffic(green: Project, sou
     finally:
         good = '{"destination_ip": "10.10.10.200"}'
         green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={good}")
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     assert green.fetch(green.cluster_ip(SERVICE)).seen == source
 
 
@@ -195,7 +195,7 @@ def test_an_exhausted_network_is_told_with_its_size(new_project: Any, kubectl: K
         assert "all 1 IPv4 addresses" in project.condition("second")["message"]
         # The address frees, and the service that waits gets it by itself.
         kubectl.run("-n", project.name, "delete", "service", "first")
-        project.wait_ready("second")
+        project.wait_served("second")
         assert project.source_ip("second") == last
         assert project.fetch(project.cluster_ip("second")).seen == last
         wait_for("the address is counted", lambda: figures()["bound"] == 1)
@@ -226,7 +226,7 @@ def test_deletion_frees_everything_and_the_same_service_gets_its_address_again(
     assert nodes_that_hold(cluster, source) == []
 
     green.create_service(SERVICE, {"destination_ip": "10.10.10.200"})
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     assert green.source_ip(SERVICE) == source
     assert green.lease(SERVICE)["status"]["phase"] == "Bound"
     assert green.fetch(green.cluster_ip(SERVICE)).seen == source
@@ -237,7 +237,7 @@ def test_an_edited_annotation_moves_the_traffic_and_keeps_the_address(green: Pro
     edited = json.dumps({"destination_ip": "10.10.24.85", "hm_port": "1000"})
     green.kubectl.run("-n", green.name, "annotate", "service", SERVICE, "--overwrite", f"egress_pod={edited}")
     wait_for("a new pod", lambda: [item["metadata"]["name"] for item in green.egress_pods(SERVICE)] not in ([pod], []))
-    green.wait_ready(SERVICE)
+    green.wait_served(SERVICE)
     container = green.egress_pods(SERVICE)[-1]["spec"]["containers"][0]
     assert container["livenessProbe"]["tcpSocket"]["port"] == 1000
     assert green.fetch(green.cluster_ip(SERVICE)).seen == source

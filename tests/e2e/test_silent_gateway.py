@@ -61,4 +61,4 @@ def test_the_pod_is_not_ready_meanwhile_and_serves_on_in_the_same_container(
     wait_for("it serves again", lambda: ready() == "True", 30)
     (after,) = live()["status"]["containerStatuses"]
     assert (after["containerID"], after["restartCount"]) == (before["containerID"], before["restartCount"])
-    assert green.fetch(green.cluster_ip(SERVICE)).seen == green.source_ip(SERVICE)
+    green.wait_served(SERVICE)

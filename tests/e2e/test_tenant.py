@@ -51,10 +51,7 @@ class Tenant:
     def _run(self, *arguments: str, stdin: str | None) -> subprocess.CompletedProcess[str]:
         kubectl = self.project.kubectl
         return subprocess.run(
-            [
-                *(kubectl.program, f"--kubeconfig={kubectl.kubeconfig}", f"--as={self._user}", "-n"),
-                *(self.project.name, *arguments),
-            ],
+            kubectl.command(f"--as={self._user}", "-n", self.project.name, *arguments),
             input=stdin,
             capture_output=True,
             text=True,

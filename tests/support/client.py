@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .kubectl import Kubectl
+from .outside import DemoError
+from .resident import Ended, Resident
 
 POD = "client"
 CONNECT_TIMEOUT_SECONDS = 3
+KEPT_RESIDENTS = 16
+"""Pods in which a program stays; who needs more has those ended that weren't asked for longest."""
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -25,14 +29,18 @@ RESTRICTED = {
 It names no user: that is the image's own, or where OpenShift admits it one of its project's.
 """
 
-_FETCH = f"""
-import json, sys, urllib.request, urllib.error
-for url in sys.argv[1:]:
+# It stays in the pod, where to start Python takes a hundred times as long as to call; each call is a connection of its
+# own, to what its host's name leads to then.
+_CALLS = """
+import json, sys, urllib.request
+for line in sys.stdin:
+    url, seconds = json.loads(line)
     try:
-        with urllib.request.urlopen(url + "/json", timeout={CONNECT_TIMEOUT_SECONDS}) as answer:
-            print(json.dumps({{"seen": json.load(answer)["peer"]}}))
-    except (OSError, urllib.error.URLError) as error:
-        print(json.dumps({{"error": str(getattr(error, "reason", error))}}))
+        with urllib.request.urlopen(url, timeout=seconds) as answer:
+            told = {"body": answer.read().decode()}
+    except OSError as error:
+        told = {"error": str(getattr(error, "reason", error))}
+    print(json.dumps(told), flush=True)
 """
 
 
@@ -80,13 +88,28 @@ def client_pod(namespace: str, image: str, node: str | None = None, name: str = 
 
 def fetch(kubectl: Kubectl, namespace: str, host: str, port: int = 80, pod: str = POD) -> Answer:
     """Let a project's client call ``http://host:port/json``."""
-    (answer,) = fetch_each(kubectl, namespace, [host], port, pod)
-    return answer
+    url = f"http://[{host}]:{port}/json" if ":" in host else f"http://{host}:{port}/json"
+    told = _call(kubectl, namespace, pod, url, CONNECT_TIMEOUT_SECONDS)
+    return Answer(json.loads(told["body"])["peer"] if "body" in told else None, told.get("error"))
 
 
-def fetch_each(kubectl: Kubectl, namespace: str, hosts: Sequence[str], port: int, pod: str) -> list[Answer]:
-    """The same of several hosts, one after the other, by one program: to start it takes longer than to call."""
-    urls = [f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}" for host in hosts]
-    printed = kubectl.run("-n", namespace, "exec", pod, "--", "python3", "-c", _FETCH, *urls)
-    answers = [json.loads(line) for line in printed.strip().splitlines()[-len(urls) :]]
-    return [Answer(answer.get("seen"), answer.get("error")) for answer in answers]
+def page(kubectl: Kubectl, namespace: str, pod: str, url: str, seconds: float) -> str:
+    """What a project's client gets there; DemoError if it gets nothing within so many seconds."""
+    told = _call(kubectl, namespace, pod, url, seconds)
+    if "error" in told:
+        raise DemoError(f"{url} from pod {namespace}/{pod}: {told['error']}")
+    return told["body"]
+
+
+def _call(kubectl: Kubectl, namespace: str, pod: str, url: str, seconds: float) -> dict[str, str]:
+    try:
+        told: dict[str, str] = _resident(kubectl, namespace, pod).ask([url, seconds])
+    except Ended as error:
+        raise DemoError(f"kubectl -n {namespace} exec {pod}: {error}") from error
+    return told
+
+
+@lru_cache(maxsize=KEPT_RESIDENTS)
+def _resident(kubectl: Kubectl, namespace: str, pod: str) -> Resident:
+    """What answers in a pod; in another one of the same name it is started anew, as it ends with its own."""
+    return Resident(kubectl.command("-n", namespace, "exec", "-i", pod, "--", "python3", "-c", _CALLS))

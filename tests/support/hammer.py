@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.cluster import Cluster
 from tests.support.kubectl import Kubectl
 from tests.support.project import NODES, Project
 
@@ -38,13 +37,11 @@ class Hammer:
     """Clients of the project on both nodes that call an address without pause."""
 
     def __init__(self, kubectl: Kubectl, project: Project, host: str) -> None:
-        program = Cluster().tool("kubectl")
         self._processes = [
             subprocess.Popen(
-                [
-                    *(str(program), f"--kubeconfig={kubectl.kubeconfig}", "-n", project.name, "exec", "-i"),
-                    *(f"client-{node}", "--", "python3", "-c", _HAMMER, host),
-                ],
+                kubectl.command(
+                    *("-n", project.name, "exec", "-i", f"client-{node}", "--", "python3", "-c", _HAMMER, host)
+                ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -29,10 +29,14 @@ class Kubectl:
         """The one that was built for the local cluster, whose version is known; else the user's own."""
         return _program()
 
+    def command(self, *arguments: str) -> list[str]:
+        """What a process is made of that has this cluster's kubectl do something."""
+        return [self.program, f"--kubeconfig={self.kubeconfig}", *arguments]
+
     def run(self, *arguments: str, stdin: str | None = None, timeout: float = 120, check: bool = True) -> str:
         """What the command prints; DemoError with its error text when it fails."""
         done = subprocess.run(
-            [self.program, f"--kubeconfig={self.kubeconfig}", *arguments],
+            self.command(*arguments),
             input=stdin,
             capture_output=True,
             text=True,

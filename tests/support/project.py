@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from tests.support.client import Answer, fetch, fetch_each
+from tests.support.client import Answer, fetch, page
 from tests.support.kubectl import Kubectl
+from tests.support.waiting import wait_for
 
 NODES = ("node1", "node2")
 READY_SECONDS = 60
@@ -19,12 +20,6 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 ADMITS_EGRESS_PODS = {ENFORCE: "privileged", "egress.avi.dev/pod-security": "restricted"}
 """A project's labels as onboarding writes them: egress pods may be privileged, others meet the cluster's default."""
 DUAL_STACK = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}
-
-# Both ends of the connection as the remote application has them.
-_WITNESS = """
-import sys, urllib.request
-print(urllib.request.urlopen("http://%s/json" % sys.argv[1], timeout=5).read().decode())
-"""
 
 
 @dataclass(frozen=True)
@@ -37,14 +32,9 @@ class Project:
     def fetch(self, host: str, port: int = 80, node: str = NODES[0]) -> Answer:
         return fetch(self.kubectl, self.name, host, port, pod=f"client-{node}")
 
-    def fetch_each(self, hosts: Sequence[str], port: int, node: str) -> list[Answer]:
-        return fetch_each(self.kubectl, self.name, hosts, port, pod=f"client-{node}")
-
     def scrape(self, host: str, port: int) -> str:
-        """The metrics that the project's client gets there; raises what ``kubectl`` does if it gets none."""
-        get = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=2).read().decode())"
-        url = f"http://{host}:{port}/metrics"
-        return self.kubectl.run("-n", self.name, "exec", f"client-{NODES[0]}", "--", "python3", "-c", get, url)
+        """The metrics that the project's client gets there; DemoError if it gets none."""
+        return self._page(f"http://{host}:{port}/metrics", 2, NODES[0])
 
     def json(self, *arguments: str) -> Any:
         return self.kubectl.json("-n", self.name, *arguments)
@@ -70,6 +60,19 @@ class Project:
     def wait_ready(self, service: str) -> None:
         self.kubectl.wait(self.name, "condition=EgressReady", f"service/{service}", timeout=READY_SECONDS)
 
+    def wait_served(self, service: str) -> None:
+        """Wait until clients on both nodes get through; the first who does has to show the service's own address.
+
+        Ready is the pods' word, and it is a moment later that a node's kube-proxy hears of them.
+        """
+        self.wait_ready(service)
+        found = self.json("get", "service", service)
+        sources = self.source_ip(service)
+        host, port = self.cluster_ip(service, 6 if ":" in sources else 4), found["spec"]["ports"][-1]["port"]
+        for node in NODES:
+            seen = wait_for(f"{node} is led to {service}", partial(self._seen, host, port, node))
+            assert seen in sources.split(","), f"{seen} is none of {sources}"
+
     def condition(self, service: str, kind: str = "EgressReady") -> dict[str, str]:
         conditions = self.json("get", "service", service)["status"].get("conditions") or []
         return next((item for item in conditions if item["type"] == kind), {})
@@ -90,10 +93,14 @@ class Project:
     def delete(self, service: str) -> None:
         self.kubectl.run("-n", self.name, "delete", "service", service, "--ignore-not-found")
 
+    def ends(self, host: str, port: int = 80, node: str = NODES[0]) -> dict[str, Any]:
+        """Both ends of a client's connection as the remote application has them."""
+        seen: dict[str, Any] = json.loads(self._page(f"http://{host}:{port}/json", 5, node))
+        return seen
+
     def witness(self, host: str, port: int = 80) -> tuple[str, str, int]:
         """The source address, destination address and destination port that the remote application sees."""
-        command = ("-n", self.name, "exec", f"client-{NODES[0]}", "--", "python3", "-c", _WITNESS, f"{host}:{port}")
-        seen = json.loads(self.kubectl.run(*command))
+        seen = self.ends(host, port)
         return seen["peer"], seen["localAddress"], seen["localPort"]
 
     def source_ip(self, service: str) -> str:
@@ -102,3 +109,9 @@ class Project:
     def egress_pods(self, service: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.json("get", "pods", "-l", f"name={service}-avi-egress-pod")["items"]
         return found
+
+    def _seen(self, host: str, port: int, node: str) -> str | None:
+        return self.fetch(host, port, node).seen
+
+    def _page(self, url: str, seconds: float, node: str) -> str:
+        return page(self.kubectl, self.name, f"client-{node}", url, seconds)
