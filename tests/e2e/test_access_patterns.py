@@ -223,5 +223,7 @@ def test_without_the_policy_each_of_them_would_get_through(cluster: Cluster, blu
 def test_the_controller_puts_a_lost_policy_back(blue: Project, egress: Egress, green: Project) -> None:
     name = f"{SERVICE}-avi-egress-pod"
     green.kubectl.run("-n", green.name, "delete", "networkpolicy", name, "--ignore-not-found")
-    wait_for("it is back", lambda: green.kubectl.run("-n", green.name, "get", "networkpolicy", name, check=False))
+    wait_for(
+        "it is back", lambda: green.json("get", "networkpolicies", f"--field-selector=metadata.name={name}")["items"]
+    )
     wait_for("it is enforced", lambda: blue.fetch(egress.hosts[BY_POD]).refused)
