@@ -28,6 +28,9 @@ _NODE_SYSCTLS = {
     # A leased address answers on the uplink while its route points at another bridge.
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
+    # Every client that is refused is told at once, not only six in a row: the others would try for seconds.
+    "net/ipv4/icmp_ratelimit": "0",
+    "net/ipv6/icmp/ratelimit": "0",
     # NetworkPolicy also holds between two pods on one bridge.
     "net/bridge/bridge-nf-call-iptables": "1",
     "net/bridge/bridge-nf-call-ip6tables": "1",
