@@ -18,7 +18,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.errors import Egres
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient, Selection
 from kubernetes.client.exceptions import ApiException
-from kubernetes.informer import ADDED, DELETED, MODIFIED, SharedInformer
+from kubernetes.informer import ADDED, BOOKMARK, DELETED, MODIFIED, SharedInformer
 
 from egress_controller.runtime.outages import Outages
 
@@ -148,7 +148,9 @@ class Informer:
             field_selector=selection.fields,
             key_func=lambda kept: cache_key(kept) if isinstance(kept, dict) else kept.key,
         )
+        self._informer.add_event_handler(BOOKMARK, self._count)
         for event in (ADDED, MODIFIED, DELETED):
+            self._informer.add_event_handler(event, self._count)
             self._informer.add_event_handler(event, self._handler(event))
 
     @property
@@ -191,10 +193,7 @@ class Informer:
     ) -> object:
         """The list function: a ListAnswer, or with ``watch`` the stream of events.
 
-        Retries until it succeeds, so the informer never sees a failed request. The next line is for the client's
-        Watch, which reads there that objects stay dicts (and keeps count of resource versions only if it is there).
-
-        :rtype: object
+        Retries until it succeeds, so the informer never sees a failed request.
         """
         if not watch:
             self._listing = True
@@ -253,6 +252,16 @@ class Informer:
         for obj in gone:
             self._dispatch(DELETED, obj)
         self._synced.set()
+
+    def _count(self, given: Any) -> None:
+        """Tell the client's Watch from where it is to go on.
+
+        It reads that by itself only where it is to build models, for which it would write and read each event's JSON
+        once more.
+        """
+        watch = self._informer._watch
+        if watch is not None and isinstance(given, dict):
+            watch.resource_version = given["metadata"]["resourceVersion"]
 
     def _handler(self, event: str) -> Callable[[Any], None]:
         def handle(given: Any) -> None:

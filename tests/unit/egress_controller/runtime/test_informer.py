@@ -63,6 +63,8 @@ class Server:
         self.watches: list[Stream] = []
         self.failures: list[Exception] = []
         self.opened = threading.Semaphore(0)
+        self.versions: list[str] = []
+        """From which each watch was to go on."""
         self._is_over = False
 
     def list_with_version(
@@ -72,9 +74,10 @@ class Server:
             raise self.failures.pop()
         return [keep(copy.deepcopy(obj)) for obj in self.held], "1"
 
-    def open_watch(self, *_resource: Any, **_options: Any) -> Stream:
+    def open_watch(self, *_resource: Any, version: str, **_options: Any) -> Stream:
         if self.failures:
             raise self.failures.pop()
+        self.versions.append(version)
         stream = Stream()
         if self._is_over:
             stream.close()
@@ -214,3 +217,17 @@ def test_it_waits_for_a_server_that_is_away(server: Server) -> None:
     assert server.opened.acquire(timeout=5)
     assert list(informer.all()) == server.held
     informer.stop()
+
+
+@pytest.mark.parametrize("event", ["ADDED", "MODIFIED", "DELETED", "BOOKMARK"])
+def test_a_watch_goes_on_from_the_last_event_or_bookmark(server: Server, event: str) -> None:
+    server.held = [service("a")]
+    informer = Informer(server, SERVICES, Outages(), lambda _event, obj: None)  # type: ignore[arg-type]
+    informer.start()
+    assert server.opened.acquire(timeout=5)
+    server.watches[-1].show("MODIFIED", service("a", "7"))
+    server.watches[-1].show(event, service("a", "9"))
+    server.watches[-1].close()
+    assert server.opened.acquire(timeout=5)
+    informer.stop()
+    assert server.versions[:2] == ["1", "9"]
