@@ -30,11 +30,17 @@ class Lister(Generic[T]):
         self._read = read
         self._lock = threading.Lock()
         self._known: dict[str, tuple[object, T | InvalidInput]] = {}
+        self._all: tuple[list[KubeObject], Mapping[str, T]] = ([], {})
+        """Those that can be read, and of which objects."""
 
-    def all(self) -> dict[str, T]:
-        """Those that can be read, by name."""
-        found = ((name, self.look_up(name)) for name in self._names())
-        return {name: value for name, value in found if value is not None and not isinstance(value, InvalidInput)}
+    def all(self) -> Mapping[str, T]:
+        """Those that can be read, by name: one object until something changes, as each look at a service asks."""
+        objects, (former, known) = [*self._informer.all()], self._all
+        if objects != former:
+            found = ((name, self.look_up(name)) for name in self._names())
+            known = {name: value for name, value in found if value is not None and not isinstance(value, InvalidInput)}
+            self._all = (objects, known)
+        return known
 
     def errors(self) -> list[InvalidInput]:
         return [value for value in map(self.look_up, self._names()) if isinstance(value, InvalidInput)]
@@ -82,8 +88,8 @@ class NetworkLister(Lister[EgressNetwork]):
         found = self._offered.look_up(name)
         return self._divide().get(name) if isinstance(found, EgressNetwork) else found
 
-    def all(self) -> dict[str, EgressNetwork]:
-        return dict(self._divide())
+    def all(self) -> Mapping[str, EgressNetwork]:
+        return self._divide()
 
     def _divide(self) -> Mapping[str, EgressNetwork]:
         networks = self._offered.all()

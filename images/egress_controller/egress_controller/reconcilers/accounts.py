@@ -38,9 +38,8 @@ class Accounts:
 
     def ensure(self, uuid: str, namespace: str) -> KubeObject | None:
         """The project's ServiceAccount is there and in the SCC; gives the account as it was found."""
-        found = self._observe(uuid, namespace)
-        if not account_writes(uuid, namespace, found):
-            return found.service_account
+        if account := self._settled(uuid, namespace):
+            return account
         with self._lock:
             found = self._observe(uuid, namespace)
             if account_writes(uuid, namespace, found) and found.has_scc:
@@ -48,6 +47,16 @@ class Accounts:
             stored = apply(self._client, account_writes(uuid, namespace, found))
         accounts = [obj for obj in stored if obj and obj["kind"] == SERVICE_ACCOUNT.kind]
         return accounts[0] if accounts else found.service_account
+
+    def _settled(self, uuid: str, namespace: str) -> KubeObject | None:
+        """The account, if the caches show that nothing is to be done: none of very many waits for its turn then."""
+        account = self._caches.accounts.get(account_name(uuid), namespace)
+        scc = self._caches.scc(scc_name(uuid)) if self._has_scc else None
+        is_known = scc is not None if self._has_scc else time.monotonic() < self._probe_after
+        if account is None or not is_known:
+            return None
+        found = Observed(service_account=account, scc=scc, has_scc=self._has_scc)
+        return None if account_writes(uuid, namespace, found) else account
 
     def projects(self, uuid: str) -> set[str]:
         """The namespaces in which the cloud's account is known to be."""

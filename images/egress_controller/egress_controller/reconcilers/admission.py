@@ -58,6 +58,8 @@ class ServiceAdmission:
         self._networks = context.listers.networks
         self._claims = claims
         self._namespace = context.namespace
+        self._known: tuple[object, object, Sequence[EgressCloud]] = (None, None, ())
+        """The clouds with what the cluster shows, and of which of both that is."""
 
     def admit(self, service: KubeObject, desired: EgressService) -> tuple[EgressCloud, Sequence[EgressNetwork]]:
         namespace = self._caches.namespaces.get(desired.namespace)
@@ -66,8 +68,7 @@ class ServiceAdmission:
         # Read before the decision, which may then rest on something newer, but on nothing older.
         seen = _Seen(namespace, [*self._caches.clouds.all()], [*self._caches.networks.all()])
         try:
-            clouds = self._clouds.all().values()
-            cloud, allowed = admission.admit(desired, self._informed(clouds), self._networks.all(), namespace)
+            cloud, allowed = admission.admit(desired, self._informed(), self._networks.all(), namespace)
         except Refused as error:
             raise self._refusal(service, seen, error, self._unreadable(error, desired, namespace)) from None
         held = self._held(desired, annotated_addresses(service))
@@ -100,10 +101,14 @@ class ServiceAdmission:
     def _unreadable_networks(self, names: Iterable[str]) -> list[InvalidInput]:
         return [found for found in map(self._networks.look_up, sorted(names)) if isinstance(found, InvalidInput)]
 
-    def _informed(self, clouds: Iterable[EgressCloud]) -> list[EgressCloud]:
+    def _informed(self) -> Sequence[EgressCloud]:
         """The clouds with what the cluster shows of its own networks, and where their gateway would be."""
-        inside = self._caches.seen_networks.known()
-        return [replace(cloud, inside=inside, controller_namespace=self._namespace) for cloud in clouds]
+        clouds, inside = self._clouds.all(), self._caches.seen_networks.known()
+        of_clouds, of_inside, known = self._known
+        if of_clouds is not clouds or of_inside is not inside:
+            known = [replace(cloud, inside=inside, controller_namespace=self._namespace) for cloud in clouds.values()]
+            self._known = (clouds, inside, known)
+        return known
 
     def _refusal(self, service: KubeObject, seen: _Seen, error: Refused, causes: Sequence[InvalidInput]) -> Exception:
         """What to raise for a service that is not admitted: the first of the causes, if there are any."""
