@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.cluster import tools
 from tests.cluster.control_plane import admission_configuration
+from tests.cluster.processes import GOGC
 from tests.support import client_certificate
 from tests.support.kinds import CLUSTER_ROLE_BINDING
 
@@ -38,8 +39,6 @@ SERIES = tools.chosen_series()
 """Of Kubernetes, such as 1.36; ``make versions`` runs the tests with others."""
 SERVERS = tools.kubernetes_servers(SERIES)
 START_SECONDS = 60
-GOGC = "400"
-"""How far Go's heaps grow before they are cleared up: an API server then starts with a third less of a processor."""
 CONTROLLERS = ",".join(
     [
         "namespace-controller",

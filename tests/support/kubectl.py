@@ -8,6 +8,7 @@ What it only reads takes no process of kubectl, which would need thirty times as
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import ClusterError
+from tests.cluster.processes import GOGC
 from tests.cluster.tools import program
 
 from .api_reader import ApiReader
@@ -47,6 +49,7 @@ class Kubectl:
             text=True,
             timeout=timeout,
             check=False,
+            env={**os.environ, "GOGC": GOGC},
         )
         if check and done.returncode:
             raise DemoError(f"kubectl {' '.join(arguments[:6])}: {done.stderr.strip()}")
