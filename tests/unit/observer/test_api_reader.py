@@ -144,7 +144,7 @@ def test_what_no_namespace_has_needs_none_and_all_namespaces_are_one_question(ku
 
 
 def test_a_look_takes_no_connection_of_its_own(kubectl: Kubectl, server: Server) -> None:
-    for _ in range(3):
+    for _time in range(3):
         kubectl.json("-n", "green", "get", "pods")
     assert server.connections == 1
     assert server.asked == ["/api/v1", *[f"{GREEN}/pods"] * 3]

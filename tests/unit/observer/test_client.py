@@ -87,13 +87,13 @@ def free_port() -> int:
 
 
 def test_a_pod_calls_again_and_again_by_one_process(kubectl: Beside, remote: Remote) -> None:
-    answers = [fetch(kubectl, "green", HOST, remote.server_port) for _ in range(3)]
+    answers = [fetch(kubectl, "green", HOST, remote.server_port) for _time in range(3)]
     assert answers == [Answer(HOST, None)] * 3
     assert len(kubectl.processes()) == 1
 
 
 def test_each_call_is_a_connection_of_its_own(kubectl: Beside, remote: Remote) -> None:
-    for _ in range(3):
+    for _time in range(3):
         fetch(kubectl, "green", HOST, remote.server_port)
     assert len(set(remote.callers)) == 3
 
