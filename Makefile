@@ -30,7 +30,7 @@ demo-down: root bootstrap ## Remove everything that demo made
 	$(AS_ROOT) .venv/bin/python -m tests.demo down
 
 test: root bootstrap lint ## Everything: lint and types, then one pytest run over all folders of tests
-	$(AS_ROOT) .venv/bin/python -m pytest -n 3 -p tests.scheduling tests/unit tests/integration tests/conventions tests/e2e tests/molecule
+	$(AS_ROOT) .venv/bin/python -m pytest -n 4 -p tests.scheduling tests/unit tests/integration tests/conventions tests/e2e tests/molecule
 
 check: lint ## Lint, types and unit tests: what to run while writing; neither root nor a cluster
 	.venv/bin/python -m pytest -q -n 2 tests/unit

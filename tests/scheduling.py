@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, avi.egress contributors
-"""How tests are divided among the processes of one run: a plugin of pytest (``-p tests.scheduling -n 3``).
+"""How tests are divided among the processes of one run: a plugin of pytest (``-p tests.scheduling -n 4``).
 
-Most tests wait most of the time: for pods, for what a router hears, for a lease to end. So there are three processes
-for two processors; a fourth saves next to no time, and what is waited for then comes too late now and then. One has the
-cluster and all that uses it, which takes longest of all and therefore goes before the others where they want the same
-processor; another begins with Molecule's scenarios, on a cluster of their own. What remains goes to whichever process
-is free: files that share an API server together, and between files that keep a processor busy some of the router's,
-which wait.
+Most tests wait most of the time: for pods, for what a router hears, for a lease to end. So there are four processes
+for two processors, which three leave idle for a seventh of the time. One has the cluster and all that uses it, which
+takes longest of all and therefore goes before the others where they want the same processor; another begins with
+Molecule's scenarios, on a cluster of their own. What remains goes to whichever process is free: files that share an API
+server together, and between files that keep a processor busy some of the router's, which wait.
 """
 
 from __future__ import annotations
