@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,7 @@ from ansible_collections.avi.egress.plugins.plugin_utils import in_process
 from ansible_collections.avi.egress.plugins.plugin_utils.in_process import InProcessAction
 
 from tests.support.checkout import files
+from tests.support.json_handler import JsonHandler
 
 pytestmark = pytest.mark.skipif(not hasattr(basic, "_ANSIBLE_PROFILE"), reason="in Ansible's process since core 2.19")
 
@@ -68,8 +69,7 @@ class Api(ThreadingHTTPServer):
         self.options = {"host": f"http://127.0.0.1:{self.server_port}", "api_key": "token"}
 
 
-class _Answer(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Answer(JsonHandler):
     server: Api
 
     def setup(self) -> None:
@@ -78,14 +78,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests += 1
-        body = json.dumps({"items": [], "metadata": {"resourceVersion": "1"}}).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nobody reads it."""
+        self.answer(self.server.status, {"items": [], "metadata": {"resourceVersion": "1"}})
 
 
 @pytest.fixture

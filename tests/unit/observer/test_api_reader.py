@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 import yaml
 
+from tests.support.json_handler import JsonHandler
 from tests.support.kubectl import Kubectl
 from tests.support.outside import DemoError
 
@@ -52,9 +52,8 @@ class Server(ThreadingHTTPServer):
         self.answers[f"/apis/{name}/v1"] = {"resources": list(resources)}
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     server: Server
-    protocol_version = "HTTP/1.1"
 
     def setup(self) -> None:
         self.server.connections += 1
@@ -63,14 +62,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append(self.path)
         answer = self.server.answers.get(self.path.partition("?")[0])
-        body = json.dumps(answer or {"kind": "Status", "message": f"{self.path} not found"}).encode()
-        self.send_response(200 if answer else 404)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        self.answer(200 if answer else 404, answer or {"kind": "Status", "message": f"{self.path} not found"})
 
 
 @pytest.fixture

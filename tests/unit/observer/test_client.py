@@ -9,13 +9,14 @@ import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from tests.support.client import Answer, fetch, page
+from tests.support.json_handler import JsonHandler
 from tests.support.kubectl import Kubectl
 from tests.support.outside import DemoError
 
@@ -28,20 +29,12 @@ class Remote(ThreadingHTTPServer):
     callers: list[int]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(JsonHandler):
     server: Remote
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self.server.callers.append(self.client_address[1])
-        body = json.dumps({"peer": self.client_address[0]}).encode()
-        self.send_response(200 if self.path == "/json" else 404)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        self.answer(200 if self.path == "/json" else 404, {"peer": self.client_address[0]})
 
 
 @pytest.fixture
