@@ -93,9 +93,13 @@ class Index:
                 self._join(group, key)
 
     def keys(self, group: Hashable) -> list[str]:
+        members = self._groups.get(group)
+        if members is None:
+            return []
+        if isinstance(members, str):  # Without the lock, as most are: see ``_look_up``.
+            return [members]
         with self._lock:
-            members = self._groups.get(group, set())
-            return [members] if isinstance(members, str) else sorted(members)
+            return sorted(members)
 
     def groups(self) -> list[Hashable]:
         with self._lock:
@@ -289,7 +293,10 @@ class Informer:
         return kept
 
     def _look_up(self, key: str) -> KubeObject | None:
-        kept = self._informer.cache.get_by_key(key)
+        # Without the cache's lock, which a dict needs not for this. Each look at a service asks some thirty times: a
+        # worker that has to give up the interpreter within the lock keeps it meanwhile, all others queue up behind it,
+        # and from then on each of these questions is a switch of threads.
+        kept = self._informer.cache._objects.get(key)
         return None if kept is None else self._read(kept)
 
     def _read(self, kept: Any) -> KubeObject:

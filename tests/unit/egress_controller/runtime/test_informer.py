@@ -189,6 +189,26 @@ def test_what_lists_and_watches_bring_is_kept_packed_and_read_and_told_whole(ser
     assert informer._informer.cache.get_by_key("n/a") is card, "what has not changed is not kept twice"
 
 
+def test_what_is_looked_up_waits_for_no_other_thread(server: Server) -> None:
+    server.held = [service("a", color="red")]
+    informer = Informer(
+        server,  # type: ignore[arg-type]
+        SERVICES,
+        Outages(),
+        lambda _event, _obj: None,
+        indexes={"color": lambda obj: obj["metadata"]["labels"].get("color")},
+    )
+    informer.start()
+    assert server.opened.acquire(timeout=10)
+    found: SimpleQueue[Any] = SimpleQueue()
+    with informer._informer.cache._rlock, informer._indexes["color"]._lock:
+        threading.Thread(
+            target=lambda: found.put([informer.get("a", "n"), *informer.of("color", "red")]), daemon=True
+        ).start()
+        assert [obj["metadata"]["name"] for obj in found.get(timeout=10)] == ["a", "a"]
+    informer.stop()
+
+
 def test_a_deletion_found_by_a_new_list_is_told_when_the_cache_shows_it(server: Server) -> None:
     told: list[tuple[str, str, bool]] = []
     server.held = [service("kept"), service("gone")]
