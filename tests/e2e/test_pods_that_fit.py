@@ -59,10 +59,26 @@ def test_what_the_cluster_does_not_know_is_told_and_mended(fitted: Project) -> N
     set_pods(fitted, {"priorityClassName": "no-such-class"})
     wait_for("the condition to tell", lambda: fitted.condition(SERVICE).get("reason") == "PodRefused")
     assert "no PriorityClass with name no-such-class was found" in fitted.condition(SERVICE)["message"]
+    assert fitted.fetch(fitted.cluster_ip(SERVICE)).seen == fitted.source_ip(SERVICE), "what runs goes on"
     set_pods(fitted, {"priorityClassName": None})
     fitted.wait_ready(SERVICE)
-    address, source = fitted.cluster_ip(SERVICE), fitted.source_ip(SERVICE)
-    wait_for("it to serve from its address again", lambda: fitted.fetch(address).seen == source)
+
+
+def test_what_a_limit_range_refuses_is_told_and_what_runs_goes_on(fitted: Project) -> None:
+    kubectl, address, source = fitted.kubectl, fitted.cluster_ip(SERVICE), fitted.source_ip(SERVICE)
+    (before,) = fitted.egress_pods(SERVICE)
+    head = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small", "namespace": fitted.name}}
+    kubectl.apply({**head, "spec": {"limits": [{"type": "Container", "max": {"memory": "256Mi"}}]}})
+    set_pods(fitted, {"resources": {"limits": {"memory": "512Mi"}}})
+    wait_for("the condition to tell", lambda: fitted.condition(SERVICE).get("reason") == "PodRefused")
+    assert "maximum memory usage per Container is 256Mi, but limit is 512Mi" in fitted.condition(SERVICE)["message"]
+    assert fitted.fetch(address).seen == source
+    assert [pod["metadata"]["uid"] for pod in fitted.egress_pods(SERVICE)] == [before["metadata"]["uid"]]
+
+    kubectl.run("delete", "limitrange", "-n", fitted.name, "small")
+    wait_for("another pod", lambda: before["metadata"]["uid"] not in str(fitted.egress_pods(SERVICE)))
+    fitted.wait_served(SERVICE)
+    assert fitted.fetch(address).seen == source
 
 
 def test_what_is_no_setting_is_told_and_what_runs_goes_on(fitted: Project) -> None:

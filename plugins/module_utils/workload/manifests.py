@@ -116,6 +116,13 @@ def is_same_rendering(one: KubeObject, other: KubeObject) -> bool:
     return _rendering(one) == _rendering(other)
 
 
+def pod_of(controller: KubeObject) -> KubeObject:
+    """A pod as a rendered controller would ask for it."""
+    template, metadata = controller["spec"]["template"], controller["metadata"]
+    named = {"generateName": f"{metadata['name']}-", "namespace": metadata["namespace"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], **named}, "spec": template["spec"]}
+
+
 def _rendering(controller: KubeObject) -> str | None:
     return environment_of(controller["spec"]["template"]["spec"]).get(RENDERING_VARIABLE)
 

@@ -50,6 +50,8 @@ class Plan:
     condition: Condition | None
     settled: bool = True
     """Whether no pod of an older rendering is left, so that addresses it may hold can be released."""
+    successor: KubeObject | None = None
+    """The pod for which these writes would begin to end one that runs; None if they do not."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def serve(
     outdated = [pod for pod in observed.running if manifests.is_outdated(pod, rendered)]
     in_the_way = [pod for pod in outdated if not (service.egress_pod.ha and made_by(pod) == STATEFUL_SET.kind)]
     in_the_way += elsewhere.running
+    ends_some = bool(outdated or elsewhere.running) and not (found and manifests.is_same_rendering(rendered, found))
     if in_the_way or elsewhere.may_run:
         rendered = render(service, cloud, network, sources, replicas=0)
     service_part = _service_part(service, sources, observed.service)
@@ -128,7 +131,12 @@ def serve(
         *_service_writes(service_part, observed.service),
     ]
     condition = readiness(observed.pods, in_the_way, sources, observed.refusal)
-    return Plan(tuple(writes), condition, settled=not (outdated or elsewhere.may_run))
+    return Plan(
+        tuple(writes),
+        condition,
+        settled=not (outdated or elsewhere.may_run),
+        successor=manifests.pod_of(rendered) if ends_some else None,
+    )
 
 
 def _as_told(

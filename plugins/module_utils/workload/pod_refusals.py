@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from typing import Iterable, Sequence
 
 from ..api.conditions import find
+from ..api.errors import ApiError, Refused
+from ..api.reasons import Reason
 from ..api.resources import STATEFUL_SET, KubeObject
 from .pods import Refusal, is_finished, one_line
 
@@ -22,12 +24,15 @@ FAILED_CREATE = "FailedCreate"
 LASTING_SECONDS = 5
 """A younger refusal may pass by itself: a right or a label that was given just now is not known everywhere yet."""
 LONGEST_WORDS = 1024
+_NOT_OF_THE_POD = ("exceeded quota", "does not support dry run")
+"""A quota counts the pod that runs as well; a webhook that has side effects is not asked."""
 _SLACK = timedelta(seconds=1)
 """Conditions and Events tell whole seconds."""
 _PREAMBLE = re.compile(
-    r"^(?:\(combined from similar events\): )?(?:Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )"
+    r"^(?:permission is missing: |POST Pod: )?(?:\(combined from similar events\): )?"
+    r"(?:Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )?"
 )
-"""What Kubernetes' controllers, and their recorder of Events, put before the API server's words."""
+"""What our client, the recorder of Events and Kubernetes' controllers put before the API server's words."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,21 @@ def refusal_of(
     return _of_replication_controller(controller, newest, now)
 
 
+def foreseen(error: ApiError, pod: KubeObject) -> str | None:
+    """The words about a pod that was tried only; None if they say nothing of what comes when the former has ended."""
+    words = _plain(str(error), pod["metadata"]["generateName"].removesuffix("-"))
+    return None if any(other in words for other in _NOT_OF_THE_POD) else words
+
+
+def refused(namespace: str, service: str, words: str, *, is_lasting: bool) -> Refused:
+    """What a Service says whose pod would be ended for one that can't be made."""
+    return Refused(
+        Reason.POD_REFUSED if is_lasting else Reason.WAITING_FOR_POD,
+        f"Service {namespace}/{service}: the egress pod that it asks for now can't be made: {words}; what runs goes "
+        "on as it is. Change the annotation or spec.pods of the EgressCloud, or what refuses it",
+    )
+
+
 def _of_replication_controller(controller: KubeObject, newest: _Told | None, now: datetime) -> Refusal | None:
     failure = find(controller, "ReplicaFailure")
     if failure is None or failure["status"] != "True" or failure.get("reason") != FAILED_CREATE:
@@ -78,10 +98,14 @@ def _of_stateful_set(
 
 
 def _refusal(controller: KubeObject, words: str, since: datetime, now: datetime) -> Refusal:
-    """Each attempt of a ReplicationController is for another name: it is left out, so that the same stays the same."""
-    base = re.escape(controller["metadata"]["name"])
-    plain = re.sub(rf'"{base}-[a-z0-9]{{5}}"', f'"{controller["metadata"]["name"]}"', _PREAMBLE.sub("", words))
-    return Refusal(one_line(plain, LONGEST_WORDS), is_lasting=now - since >= timedelta(seconds=LASTING_SECONDS))
+    plain = _plain(words, controller["metadata"]["name"])
+    return Refusal(plain, is_lasting=now - since >= timedelta(seconds=LASTING_SECONDS))
+
+
+def _plain(words: str, base: str) -> str:
+    """The API server's own; each attempt is for another name, which is left out, so that the same stays the same."""
+    without_name = re.sub(rf'"{re.escape(base)}-[a-z0-9]{{5}}"', f'"{base}"', _PREAMBLE.sub("", words))
+    return one_line(without_name, LONGEST_WORDS)
 
 
 def _told(event: KubeObject, controller: KubeObject) -> _Told | None:

@@ -16,6 +16,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_LEASE,
     EGRESS_NETWORK,
     EVENT,
+    LIMIT_RANGE,
     NETWORK_POLICY,
     REPLICATION_CONTROLLER,
     RETRIED_ANNOTATION,
@@ -207,6 +208,29 @@ def test_a_change_replaces_the_pod_only_after_the_old_one(world: World, controll
     world.end_pod(pod)
     wait_for("the RC to be scaled to 1", lambda: (world.controller("shop") or {})["spec"]["replicas"] == 1)
     world.wait_reason("shop", "WaitingForPod")
+
+
+def test_a_pod_is_not_ended_for_one_that_would_be_refused(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    world.serve("shop")
+    world.wait_served("shop")
+    pod = world.run_pod("shop")
+    world.wait_reason("shop", "EgressReady")
+    before = world.controller("shop")
+    most = {"limits": [{"type": "Container", "max": {"cpu": "100m"}, "default": {"cpu": "50m"}}]}
+    head = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small", "namespace": world.namespace}}
+    world.cluster.create(LIMIT_RANGE, {**head, "spec": most})
+    wants = {"spec": {"pods": {"resources": {"requests": {"cpu": "200m"}, "limits": {"cpu": "300m"}}}}}
+    world.cluster.patch(EGRESS_CLOUD, world.name, wants)
+    told = world.wait_reason("shop", "PodRefused")["message"]
+    assert "maximum cpu usage per Container is 100m, but limit is 300m; what runs goes on as it is" in told
+    assert world.controller("shop") == before
+
+    world.cluster.delete_named(LIMIT_RANGE, "small", world.namespace)
+    world.wait_reason("shop", "Replacing")
+    assert (world.controller("shop") or {})["spec"]["replicas"] == 0
+    world.end_pod(pod)
+    wait_for("the RC to be scaled to 1", lambda: (world.controller("shop") or {})["spec"]["replicas"] == 1)
 
 
 def test_a_foreign_object_of_the_name_is_spared(world: World, controller: ControllerProcess) -> None:

@@ -340,6 +340,25 @@ def test_while_an_outdated_pod_is_there_no_other_is_asked_to_hold_its_address() 
     assert served(carried_out(after, last.writes), wish).writes == ()
 
 
+def test_a_plan_that_begins_to_end_a_pod_names_the_one_that_is_to_come() -> None:
+    observed, wish = running(), {"destination_ip": "10.10.24.99"}
+    first = served(observed, wish)
+    assert first.successor is not None
+    assert first.successor["metadata"]["generateName"] == "secure-egress-service-avi-egress-pod-"
+    asked = first.writes[0].body["spec"]["template"]["spec"]["containers"][0]
+    assert first.successor["spec"]["containers"][0] | asked == first.successor["spec"]["containers"][0]
+    assert served(observed).successor is None, "nothing is to end"
+    assert served(replace(observed, pods=()), wish).successor is None, "nothing runs"
+    assert served(carried_out(observed, first.writes), wish).successor is None, "that has begun"
+
+
+def test_a_service_that_becomes_two_pods_names_the_first_of_them() -> None:
+    wish = {"destination_ip": "10.10.24.1", "ha": True}
+    successor = served(running(), wish).successor
+    assert successor is not None
+    assert successor["spec"]["affinity"]
+
+
 @pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
 def test_a_pod_that_has_ended_holds_nobody_up(phase: str) -> None:
     observed = running()

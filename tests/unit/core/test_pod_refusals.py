@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, Forbidden
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp
 from ansible_collections.avi.egress.plugins.module_utils.workload import pod_refusals, pods
@@ -146,3 +147,34 @@ def test_one_pod_of_two_serves_while_the_other_is_refused() -> None:
     condition = pods.readiness([ready], [], ["10.0.0.1", "10.0.0.2"], Refusal(QUOTA, is_lasting=True))
     assert (condition.ready, condition.reason) == (True, "Degraded")
     assert condition.message == f"1 of 2 egress pods are ready; the egress pod can't be made: {QUOTA}"
+
+
+TRIED: KubeObject = {"metadata": {"generateName": f"{NAME}-", "namespace": "green"}}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (Forbidden(403, "permission is missing: " + rc_words("x2y3z", "too much cpu")), "is forbidden: too much cpu"),
+        (ApiError(422, "POST Pod: " + f'Pod "{NAME}-x2y3z" is invalid: spec.x: bad'), "is invalid: spec.x: bad"),
+    ],
+)
+def test_what_a_pod_that_was_tried_meets_is_told_without_its_name(error: ApiError, words: str) -> None:
+    found = pod_refusals.foreseen(error, TRIED)
+    assert found is not None
+    assert found.endswith(f'"{NAME}" {words}')
+    told = pod_refusals.refused("green", "web", found, is_lasting=True)
+    assert told.reason == "PodRefused"
+    assert str(told).startswith(f"Service green/web: the egress pod that it asks for now can't be made: {found}; ")
+    assert pod_refusals.refused("green", "web", found, is_lasting=False).reason == "WaitingForPod"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Forbidden(403, "permission is missing: " + rc_words("x2y3z")),
+        ApiError(400, 'POST Pod: admission webhook "a.example" does not support dry run'),
+    ],
+)
+def test_what_says_nothing_of_a_pod_that_has_its_place_is_no_refusal(error: ApiError) -> None:
+    assert pod_refusals.foreseen(error, TRIED) is None

@@ -28,10 +28,13 @@ class Attempt:
 
     is_due: bool
     again: float
+    lasted: float
+    """Seconds since it was refused first."""
 
 
 @dataclass
 class _Schedule:
+    since: float
     tried: float
     due: float
     pause: float = FIRST_RETRY_SECONDS
@@ -50,12 +53,12 @@ class RefusedServices:
         """The service's pods are refused: whether it is time to try again, which counts as tried."""
         with self._lock:
             now = self._clock()
-            schedule = self._schedules[key.namespace].setdefault(key, _Schedule(now, now + FIRST_RETRY_SECONDS))
+            schedule = self._schedules[key.namespace].setdefault(key, _Schedule(now, now, now + FIRST_RETRY_SECONDS))
             is_due = now >= schedule.due
             if is_due:
                 schedule.pause = min(2 * schedule.pause, LONGEST_RETRY_SECONDS)
                 schedule.tried, schedule.due = now, now + schedule.pause
-            return Attempt(is_due, schedule.due - now)
+            return Attempt(is_due, schedule.due - now, now - schedule.since)
 
     def forget(self, key: Key) -> None:
         """Nothing refuses them any more."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 import logging
 from typing import Sequence
 
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    POD,
     RETRIED_ANNOTATION,
     KubeObject,
     resource_of,
@@ -39,13 +41,31 @@ class Refusals:
         """Why the service's missing pods can't be made, and when to look again; has them tried when it is time."""
         found = self._refusal(controller, pods)
         if found is None or controller is None:
-            self._refused.forget(key)
             return None, None
         attempt = self._refused.refused(key)
         if attempt.is_due:
             self._try_again(controller)
         again = attempt.again if found.is_lasting else min(attempt.again, pod_refusals.LASTING_SECONDS)
         return found, Result(again)
+
+    def foresee(self, key: Key, pod: KubeObject) -> tuple[Refused | None, Result | None]:
+        """Why a pod that is to take the place of one that runs would not be made, and when to look again."""
+        words = self._try_out(pod)
+        if words is None:
+            return None, None
+        attempt = self._refused.refused(key)
+        left = pod_refusals.LASTING_SECONDS - attempt.lasted
+        found = pod_refusals.refused(key.namespace, key.name, words, is_lasting=left <= 0)
+        return found, Result(min(attempt.again, left) if left > 0 else attempt.again)
+
+    def _try_out(self, pod: KubeObject) -> str | None:
+        try:
+            self._client.create(POD, pod, dry_run=True)
+        except ApiError as error:
+            if not error.is_verdict:
+                raise
+            return pod_refusals.foreseen(error, pod)
+        return None
 
     def forget(self, key: Key) -> None:
         self._refused.forget(key)

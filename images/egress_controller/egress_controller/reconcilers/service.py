@@ -142,6 +142,12 @@ class ServiceReconciler:
             elsewhere=self._elsewhere(desired, place, here),
         )
         decided = plan.serve(desired, cloud, network, sources, observed)
+        foreseen, later = self._refusals.foresee(key, decided.successor) if decided.successor else (None, None)
+        if foreseen:
+            self._refuse(service, foreseen)
+            return later
+        if refusal is None:
+            self._refusals.forget(key)
         newest = self._carry_out(decided, service)
         conflicts, again = self._conflicts.observe(service, leases, observed.pods)
         again = soonest(again, retry)

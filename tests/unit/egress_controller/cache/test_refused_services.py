@@ -30,7 +30,7 @@ WEB, OTHER = service_key("green", "web"), service_key("blue", "web")
 def test_without_news_each_pause_is_twice_the_former_and_bounded() -> None:
     clock = Clock()
     refused = RefusedServices(clock)
-    assert refused.refused(WEB) == Attempt(is_due=False, again=2)
+    assert refused.refused(WEB) == Attempt(is_due=False, again=2, lasted=0)
     pauses = []
     for _time in range(7):
         clock.advance(refused.refused(WEB).again)
@@ -48,7 +48,7 @@ def test_a_changed_cause_has_its_project_tried_at_once() -> None:
         refused.refused(key)
     clock.advance(1.5)
     assert refused.cause_changed("green") == [WEB]
-    assert refused.refused(WEB) == Attempt(is_due=True, again=2)
+    assert refused.refused(WEB) == Attempt(is_due=True, again=2, lasted=1.5)
     assert not refused.refused(OTHER).is_due
     clock.advance(10)
     assert refused.cause_changed() == [WEB, OTHER]
@@ -63,7 +63,7 @@ def test_causes_that_change_all_the_time_are_followed_once_a_second() -> None:
     assert refused.refused(WEB).is_due
     clock.advance(0.25)
     refused.cause_changed("green")
-    assert refused.refused(WEB) == Attempt(is_due=False, again=0.75)
+    assert refused.refused(WEB) == Attempt(is_due=False, again=0.75, lasted=1.25)
     clock.advance(0.75)
     assert refused.refused(WEB).is_due
 
