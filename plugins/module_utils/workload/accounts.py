@@ -28,7 +28,11 @@ def service_account(cloud_uuid: str, namespace: str) -> KubeObject:
 
 
 def security_context_constraints(cloud_uuid: str, namespaces: Iterable[str]) -> KubeObject:
-    """The SCC, every setting as the article's ``oc describe scc`` shows it, with one user for each project."""
+    """The SCC, every setting as the article's ``oc describe scc`` shows it, with one user for each project.
+
+    Not ``seccompProfiles``: egress pods name none, and the platform may have a policy that gives all pods one, which an
+    administrator then allows here.
+    """
     return {
         "apiVersion": SECURITY_CONTEXT_CONSTRAINTS.api_version,
         "kind": SECURITY_CONTEXT_CONSTRAINTS.kind,
@@ -38,15 +42,19 @@ def security_context_constraints(cloud_uuid: str, namespaces: Iterable[str]) -> 
         "groups": [],
         "allowPrivilegedContainer": True,
         "allowPrivilegeEscalation": True,
+        "defaultAllowPrivilegeEscalation": None,
         "defaultAddCapabilities": None,
         "requiredDropCapabilities": None,
         "allowedCapabilities": None,
         "volumes": ["*"],
+        "allowedFlexVolumes": None,
         "allowHostDirVolumePlugin": True,
         "allowHostNetwork": True,
         "allowHostPorts": True,
         "allowHostPID": False,
         "allowHostIPC": False,
+        "allowedUnsafeSysctls": None,
+        "forbiddenSysctls": None,
         "readOnlyRootFilesystem": False,
         "runAsUser": {"type": "RunAsAny"},
         "seLinuxContext": {"type": "RunAsAny"},

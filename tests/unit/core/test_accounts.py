@@ -58,6 +58,8 @@ FIELD_OF = {
     "FSGroup Strategy": "fsGroup",
     "Supplemental Groups Strategy": "supplementalGroups",
 }
+UNSET = {"allowedFlexVolumes", "allowedUnsafeSysctls", "defaultAllowPrivilegeEscalation", "forbiddenSysctls"}
+"""What it does not show and no egress pod needs."""
 
 
 def test_every_setting_is_as_the_articles_oc_describe_shows_it() -> None:
@@ -66,7 +68,8 @@ def test_every_setting_is_as_the_articles_oc_describe_shows_it() -> None:
     assert told == DESCRIBED
     rest = set(scc) - set(FIELD_OF.values()) - {"apiVersion", "kind", "metadata"}
     # Volume type * includes the host's directories; a privileged container may gain rights. It does not show either.
-    assert rest == {"allowHostDirVolumePlugin", "allowPrivilegeEscalation"}
+    assert rest - UNSET == {"allowHostDirVolumePlugin", "allowPrivilegeEscalation"}
+    assert all(scc[field] is None for field in UNSET)
     assert scc["apiVersion"] == "security.openshift.io/v1"
 
 
@@ -101,7 +104,14 @@ def test_an_unchanged_set_is_an_unchanged_list(present: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "right"),
-    [("allowPrivilegeEscalation", False, True), ("userNamespaceLevel", "RequirePodLevel", "AllowHostLevel")],
+    [
+        ("allowPrivilegeEscalation", False, True),
+        ("defaultAllowPrivilegeEscalation", False, None),
+        ("allowedFlexVolumes", [{"driver": "a/b"}], None),
+        ("allowedUnsafeSysctls", ["net.*"], None),
+        ("forbiddenSysctls", ["*"], None),
+        ("userNamespaceLevel", "RequirePodLevel", "AllowHostLevel"),
+    ],
 )
 def test_what_somebody_changes_in_the_scc_by_hand_is_put_back(field: str, value: object, right: object) -> None:
     (write,) = scc_writes(UUID, {**stored(security_context_constraints(UUID, ["default"])), field: value}, ["default"])
