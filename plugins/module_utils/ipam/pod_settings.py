@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Callable, Collection, Mapping
+from typing import Any, Callable, Collection, Mapping, Sequence
 
 from ..api.field_reader import at
 from ..api.pod_fields import LABEL_KEY, PodFieldReader, PodFields
@@ -84,7 +84,19 @@ class _Reader(PodFieldReader):
     def _spreads(self, field: str, value: Any) -> tuple[PodFields, ...]:
         if not isinstance(value, list):
             self.refuse(field, value, 'give a list, such as [{"topologyKey": "topology.kubernetes.io/zone"}]')
-        return tuple(self._spread(f"{field}[{index}]", item) for index, item in enumerate(value))
+        spreads = tuple(self._spread(f"{field}[{index}]", item) for index, item in enumerate(value))
+        self._unlike(field, spreads)
+        return spreads
+
+    def _unlike(self, field: str, spreads: Sequence[PodFields]) -> None:
+        """Refuse what the API server would refuse in the pods of each service."""
+        first: dict[tuple[str, str], int] = {}
+        for index, spread in enumerate(spreads):
+            key, when = spread["topologyKey"], spread["whenUnsatisfiable"]
+            former = first.setdefault((key, when), index)
+            if former != index:
+                told = f"[{former}] has it with whenUnsatisfiable {when} already; leave one of the two out"
+                self.refuse(at(f"{field}[{index}]", "topologyKey"), key, told)
 
     def _spread(self, field: str, value: Any) -> PodFields:
         content = self._object(field, value, ("topologyKey", "maxSkew", "whenUnsatisfiable"))

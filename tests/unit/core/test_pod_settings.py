@@ -95,6 +95,15 @@ def test_an_administrators_settings_are_in_the_pod_beside_the_tenants() -> None:
     }
 
 
+def test_pods_may_be_spread_over_one_key_by_a_wish_and_by_a_demand() -> None:
+    given = [{"topologyKey": "zone", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"}, {"topologyKey": "zone"}]
+    constraints = pod_spec({"topologySpreadConstraints": given})["topologySpreadConstraints"]
+    assert [(item["maxSkew"], item["whenUnsatisfiable"]) for item in constraints] == [
+        (2, "DoNotSchedule"),
+        (1, "ScheduleAnyway"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("pods", "field", "right"),
     [
@@ -136,6 +145,17 @@ def test_an_administrators_settings_are_in_the_pod_beside_the_tenants() -> None:
             {"topologySpreadConstraints": [{"topologyKey": "a", "maxSkew": 0}]},
             "spec.pods.topologySpreadConstraints[0].maxSkew",
             "from 1 to 1000",
+        ),
+        (
+            {
+                "topologySpreadConstraints": [
+                    {"topologyKey": "zone"},
+                    {"topologyKey": "rack"},
+                    {"topologyKey": "zone", "maxSkew": 2, "whenUnsatisfiable": "ScheduleAnyway"},
+                ]
+            },
+            "spec.pods.topologySpreadConstraints[2].topologyKey is 'zone'",
+            "[0] has it with whenUnsatisfiable ScheduleAnyway already; leave one of the two out",
         ),
     ],
 )
