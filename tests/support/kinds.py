@@ -19,3 +19,6 @@ POLICY = Resource(_ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmi
 POLICY_BINDING = Resource(
     _ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", namespaced=False
 )
+WEBHOOKS = Resource(
+    _ADMISSION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", namespaced=False
+)

@@ -78,6 +78,23 @@ class ApiError(EgressError):
         """Whether the server refused the request itself (a quota, an invalid field), which its owner must know."""
         return self.status in (400, 403, 422)
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it stands until somebody changes something."""
+        return self.is_verdict
+
+
+class WebhookFailed(ApiError):
+    """A webhook that has to admit the request can't be asked, or failed (HTTP 500); it may be back at any time."""
+
+    @property
+    def is_verdict(self) -> bool:
+        return True
+
+    @property
+    def is_lasting(self) -> bool:
+        return False
+
 
 class NotFound(ApiError):
     """There is no such object, or no such kind of object."""

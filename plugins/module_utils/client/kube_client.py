@@ -18,7 +18,16 @@ from time import monotonic, sleep
 from typing import Any, Callable, Iterator, List, Mapping
 from urllib.parse import urlencode
 
-from ..api.errors import AlreadyExists, ApiError, Conflict, Expired, Forbidden, NotFound, no_such_kind
+from ..api.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Expired,
+    Forbidden,
+    NotFound,
+    WebhookFailed,
+    no_such_kind,
+)
 from ..api.resources import API_GROUP, KubeObject, Resource
 from .connection import Connection, ConnectionFailed
 from .decoder import STANDARD, Decoder, ListPage
@@ -27,6 +36,9 @@ MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 30
 TOO_MANY_REQUESTS = 429
 _NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')
+_OF_WEBHOOK = re.compile("failed calling webhook|admission webhook .* denied the request")
+_OWN_END = re.compile(r"[0-9a-f.:\[\]]+->")
+"""Of the API server's connection to a webhook: another port each time, so that the same would not stay the same."""
 Timeouts = Mapping[str, float]
 """``connect``, ``read`` (between bytes), or ``total``, in seconds: those of ``urllib3.Timeout``."""
 
@@ -316,7 +328,9 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
         return ApiError(status, "the API server does not know these credentials; the token may have expired")
     if status == 403:
         return Forbidden(status, f"permission is missing: {message}")
-    return ApiError(status, f"{verb} {resource.kind}: {message or f'HTTP {status}'}")
+    is_of_webhook = status >= 500 and _OF_WEBHOOK.search(message)
+    words = _OWN_END.sub("", message) if is_of_webhook else message or f"HTTP {status}"
+    return (WebhookFailed if is_of_webhook else ApiError)(status, f"{verb} {resource.kind}: {words}")
 
 
 def _pause(response: Any) -> float | None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import WebhookFailed
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     EGRESS_ADDRESS,
     EGRESS_CLOUD,
@@ -35,6 +38,7 @@ from tests.support.controller_process import (
     assert_rests,
     wait_quiet,
 )
+from tests.support.kinds import CONFIG_MAP, WEBHOOKS
 from tests.support.waiting import wait_for
 from tests.support.world import World
 
@@ -384,3 +388,46 @@ def test_a_refused_pod_of_two_is_told_by_an_event(world: World, controller: Cont
     }
     world.cluster.create(EVENT, event)
     assert world.wait_reason("pair", "PodRefused")["message"] == "the egress pod can't be made: webhook is down"
+
+
+def test_a_webhook_that_is_down_is_told_and_asked_again(world: World, controller: ControllerProcess) -> None:
+    world.set_up()
+    with _webhook_that_is_down(world):
+        world.serve("shop")
+        message = world.wait_reason("shop", "ApiError")["message"]
+        assert "failed calling webhook" in message
+        assert "connection refused" in message
+    world.wait_served("shop")
+
+
+@contextmanager
+def _webhook_that_is_down(world: World) -> Iterator[None]:
+    """One that has to admit some kinds in the world's project, at an address that nobody listens on."""
+    webhook = {
+        **{"name": "down.egress.test", "admissionReviewVersions": ["v1"], "sideEffects": "None"},
+        "clientConfig": {"url": "https://127.0.0.1:9/"},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
+        "rules": [
+            {
+                **{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"]},
+                "resources": ["replicationcontrollers", "configmaps"],
+            }
+        ],
+    }
+    made = {"metadata": {"name": f"down-{world.namespace}"}, "webhooks": [webhook]}
+    api = {"apiVersion": WEBHOOKS.api_version, "kind": WEBHOOKS.kind}
+    world.cluster.create(WEBHOOKS, {**api, **made})
+    try:
+        wait_for("the API server to ask it", lambda: _is_refused(world))
+        yield
+    finally:
+        world.cluster.delete_named(WEBHOOKS, f"down-{world.namespace}")
+
+
+def _is_refused(world: World) -> bool:
+    metadata = {"name": "tried", "namespace": world.namespace}
+    try:
+        world.cluster.create(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}, dry_run=True)
+    except WebhookFailed:
+        return True
+    return False

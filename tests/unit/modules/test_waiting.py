@@ -171,6 +171,11 @@ def test_a_timeout_says_what_was_missing_and_the_last_event() -> None:
     )
 
 
+def test_a_timeout_repeats_why_the_api_server_refuses_the_parts() -> None:
+    with pytest.raises(waiting.TimedOut, match=r"is not True after 0.2 s: it is False \(ApiError: about ApiError\)"):
+        wait(Playback(service(), [("MODIFIED", service("ApiError", version=2))]))
+
+
 def test_a_timeout_without_a_controller_or_the_right_to_read_events() -> None:
     cluster = Playback(service())
     cluster.events = ApiError(403, "permission is missing")

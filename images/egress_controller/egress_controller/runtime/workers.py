@@ -23,7 +23,7 @@ from egress_controller.runtime.work_queue import MAX_DELAY_SECONDS, WorkQueue
 
 NOT_YET_SECONDS = 0.1
 REFUSED_SECONDS = 300.0
-"""How seldom a key comes back in the end that the API server refuses, by a quota of its own for instance."""
+"""How seldom a key comes back in the end that the API server refuses until somebody changes something (a quota)."""
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Workers:
             self._queue.retry(key)
             return "conflict"
         except ApiError as error:
-            longest = REFUSED_SECONDS if error.is_verdict else MAX_DELAY_SECONDS
+            longest = REFUSED_SECONDS if error.is_lasting else MAX_DELAY_SECONDS
             _log.warning(line("refused", key=key, error=error, again_in=self._queue.retry(key, longest)))
             return "error"
         except Exception as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, Conflict
+from ansible_collections.avi.egress.plugins.module_utils.api.errors import ApiError, Conflict, WebhookFailed
 from ansible_collections.avi.egress.plugins.module_utils.client.connection import ConnectionFailed
 from egress_controller.runtime.errors import NotYet, StillWaiting
 from egress_controller.runtime.keys import Key
@@ -82,7 +82,12 @@ def test_a_key_comes_back_when_its_reconciler_says() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "longest"),
-    [(StillWaiting("pods end"), 60.0), (ApiError(500, "down"), 60.0), (ApiError(403, "exceeded quota"), 300.0)],
+    [
+        (StillWaiting("pods end"), 60.0),
+        (ApiError(500, "down"), 60.0),
+        (WebhookFailed(500, "connection refused"), 60.0),
+        (ApiError(403, "exceeded quota"), 300.0),
+    ],
 )
 def test_what_stays_as_it_is_comes_back_later_and_later(failure: Exception, longest: float) -> None:
     bench = Bench()

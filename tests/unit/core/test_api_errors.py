@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, avi.egress contributors
+"""What an answer of the API server is taken for: a verdict on the request, or trouble of its own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import REPLICATION_CONTROLLER
+from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import refusal
+
+WEBHOOK = (
+    'Internal error occurred: failed calling webhook "validate.example": failed to call webhook: Post "https://w": '
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "is_verdict", "is_lasting"),
+    [
+        (403, 'replicationcontrollers "x" is forbidden: exceeded quota: small', True, True),
+        (422, "spec.replicas: Invalid value", True, True),
+        (500, f"{WEBHOOK}context deadline exceeded", True, False),
+        (500, 'admission webhook "validate.example" denied the request: it has lost its own server', True, False),
+        (500, "etcdserver: request timed out", False, False),
+        (503, "the server is shutting down", False, False),
+        (409, "the object has been modified", False, False),
+    ],
+)
+def test_what_concerns_the_request_is_a_verdict(status: int, message: str, is_verdict: bool, is_lasting: bool) -> None:
+    error = refusal(status, json.dumps({"message": message}), "POST", REPLICATION_CONTROLLER)
+    assert (error.is_verdict, error.is_lasting) == (is_verdict, is_lasting)
+    assert message in str(error)
+
+
+@pytest.mark.parametrize("own", ["10.0.0.1:40312", "10.0.0.1:40313", "[fd00::1]:40312"])
+def test_a_webhook_that_is_down_is_told_by_the_same_words_each_time(own: str) -> None:
+    words = f"{WEBHOOK}read tcp {own}->10.96.1.1:443: read: connection reset by peer"
+    told = str(refusal(500, json.dumps({"message": words}), "POST", REPLICATION_CONTROLLER))
+    assert told == f"POST ReplicationController: {WEBHOOK}read tcp 10.96.1.1:443: read: connection reset by peer"
