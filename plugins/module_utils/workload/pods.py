@@ -18,6 +18,8 @@ LONGEST_WORD = 80
 """Characters that a sentence may lose so that no name or digest in it is cut."""
 UNTOLD = ("", "Completed", "Error")
 """Of the kubelet's reasons for a container's end, those that the exit code says as well; not so OOMKilled."""
+SETTING_UP = ("ContainerCreating", "PodInitializing")
+"""Of the reasons why a container waits, those that tell of nothing wrong."""
 REPORT_EXIT_CODE = 75
 """Of a router that ended only to report what is wrong on its LAN, which ``termination_message`` reads (EX_TEMPFAIL)."""
 WAITS_FOR = "its log says what it waits for"
@@ -87,21 +89,57 @@ def _why_waiting(pods: Sequence[KubeObject]) -> str:
         if fault := fault_of(pod):
             return f"pod {pod['metadata']['name']}: {fault.message}"
     for pod in pods:
-        status = pod.get("status") or {}
-        for container in status.get("containerStatuses") or ():
-            waiting = (container.get("state") or {}).get("waiting")
-            if waiting and waiting.get("reason") != "ContainerCreating":
-                message = _ending(container) or one_line(str(waiting.get("message", "")), SENTENCE_LENGTH)
-                return f"pod {pod['metadata']['name']}: {waiting.get('reason')}: {message}"
-        scheduled = find(pod, "PodScheduled")
-        if scheduled and scheduled["status"] == "False":
-            message = one_line(str(scheduled.get("message", "")), SENTENCE_LENGTH)
-            return f"pod {pod['metadata']['name']}: {scheduled.get('reason')}: {message}"
-        if ending := next(filter(None, map(_ending, status.get("containerStatuses") or ())), None):
-            return f"pod {pod['metadata']['name']} ended: {ending}"
-        if any("running" in (item.get("state") or {}) for item in status.get("containerStatuses") or ()):
-            return f"pod {pod['metadata']['name']} runs and is not ready: {WAITS_FOR}"
-    return "the egress pod is starting"
+        if not is_finished(pod) and (said := _said_of(pod)):
+            return f"pod {pod['metadata']['name']}{said}"
+    return _why_failed(pods) or "the egress pod is starting"
+
+
+def _said_of(pod: KubeObject) -> str | None:
+    """What there is to tell of a pod that has not ended, with what goes between its name and that."""
+    status = pod.get("status") or {}
+    initial, containers = status.get("initContainerStatuses") or (), status.get("containerStatuses") or ()
+    for container in initial:
+        if told := _waits(container) or (_exit_code(container) and _ending(container)):
+            return f": init container {container.get('name')}: {told}"
+    if told := next(filter(None, map(_waits, containers)), None):
+        return f": {told}"
+    scheduled = find(pod, "PodScheduled")
+    if scheduled and scheduled["status"] == "False":
+        return f": {scheduled.get('reason')}: {one_line(str(scheduled.get('message', '')), SENTENCE_LENGTH)}"
+    if told := next(filter(None, map(_ending, containers)), None):
+        return f" ended: {told}"
+    if any("running" in (item.get("state") or {}) for item in containers):
+        return f" runs and is not ready: {WAITS_FOR}"
+    return None
+
+
+def _why_failed(pods: Sequence[KubeObject]) -> str | None:
+    """Why a kubelet evicted, or did not take, the newest pod that has ended, or else how that ended.
+
+    Its name is left out: each that is made in its place may fail as well, and the same is to stay the same.
+    """
+    finished = [pod for pod in pods if is_finished(pod)]
+    if not finished:
+        return None
+    status = max(finished, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))["status"]
+    told = next(filter(None, map(_ending, status.get("containerStatuses") or ())), None)
+    if reason := one_line(str(status.get("reason") or ""), LONGEST_WORD):
+        told = f"{reason}: {one_line(str(status.get('message', '')), SENTENCE_LENGTH)}"
+    return f"the last egress pod failed: {told}" if told else None
+
+
+def _waits(container: Mapping[str, Any]) -> str | None:
+    """Why a container does not start, if it is for more than that its pod is being set up."""
+    waiting = (container.get("state") or {}).get("waiting")
+    if not waiting or waiting.get("reason") in SETTING_UP:
+        return None
+    message = _ending(container) or one_line(str(waiting.get("message", "")), SENTENCE_LENGTH)
+    return f"{waiting.get('reason')}: {message}"
+
+
+def _exit_code(container: Mapping[str, Any]) -> int:
+    """Of the end that a container has come to; 0 for one that has not, or without a fault, as most init containers."""
+    return ((container.get("state") or {}).get("terminated") or {}).get("exitCode") or 0
 
 
 def _ending(container: Mapping[str, Any]) -> str | None:

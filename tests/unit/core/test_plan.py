@@ -13,7 +13,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api import conditions
 from ansible_collections.avi.egress.plugins.module_utils.api.conditions import Condition
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import InvalidInput, Refused
 from ansible_collections.avi.egress.plugins.module_utils.api.merge_patch import patched
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import MANAGED_LABEL, READY_CONDITION
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import MANAGED_LABEL, READY_CONDITION, KubeObject
 from ansible_collections.avi.egress.plugins.module_utils.ipam.cloud import EgressCloud
 from ansible_collections.avi.egress.plugins.module_utils.ipam.network import EgressNetwork
 from ansible_collections.avi.egress.plugins.module_utils.workload import (
@@ -375,6 +375,7 @@ def test_a_terminating_outdated_pod_still_counts() -> None:
 
 
 BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}}
+INITIALIZING = {"state": {"waiting": {"reason": "PodInitializing"}}}
 CRASHED = {"lastState": {"terminated": {"exitCode": 78, "message": "EGRESS_SOURCE is\n missing.\0"}}}
 
 
@@ -427,6 +428,52 @@ CRASHED = {"lastState": {"terminated": {"exitCode": 78, "message": "EGRESS_SOURC
             {"containerStatuses": [{**CRASHED, "started": True, "state": {"running": {}}}]},
             f"pod pod-1 runs and is not ready: {pods.WAITS_FOR}",
         ),
+        (
+            {
+                "initContainerStatuses": [
+                    {"name": "set-up", "state": {"terminated": {"exitCode": 0, "message": "done"}}},
+                    {"name": "sidecar", **CRASHED, "state": {"waiting": {"reason": "CrashLoopBackOff"}}},
+                ],
+                "containerStatuses": [INITIALIZING],
+            },
+            "pod pod-1: init container sidecar: CrashLoopBackOff: exit code 78: EGRESS_SOURCE is missing.",
+        ),
+        (
+            {
+                "initContainerStatuses": [
+                    {"name": "a", "state": {"waiting": {"reason": "ErrImagePull", "message": "z"}}}
+                ],
+                "containerStatuses": [INITIALIZING],
+            },
+            "pod pod-1: init container a: ErrImagePull: z",
+        ),
+        (
+            {
+                "initContainerStatuses": [{"name": "a", "state": {"terminated": {"exitCode": 2}}}],
+                "containerStatuses": [INITIALIZING],
+            },
+            "pod pod-1: init container a: exit code 2",
+        ),
+        (
+            {
+                "initContainerStatuses": [{"name": "a", "state": {"terminated": {"exitCode": 0, "message": "done"}}}],
+                "containerStatuses": [INITIALIZING],
+            },
+            "the egress pod is starting",
+        ),
+        (
+            {"phase": "Failed", "reason": "OutOfcpu", "message": "Pod was\n rejected: " + "w" * 999},
+            "the last egress pod failed: OutOfcpu: Pod was rejected: " + "w" * 491 + "...",
+        ),
+        (
+            {"phase": "Failed", "reason": "v" * 999, "message": "The node was low on resource: memory. "},
+            f"the last egress pod failed: {'v' * 77}...: The node was low on resource: memory.",
+        ),
+        (
+            {"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 137}}}]},
+            "the last egress pod failed: exit code 137",
+        ),
+        ({"phase": "Failed"}, "the egress pod is starting"),
     ],
 )
 def test_a_pod_that_is_not_ready_says_why_in_bounds(status: Any, said: str) -> None:
@@ -436,6 +483,25 @@ def test_a_pod_that_is_not_ready_says_why_in_bounds(status: Any, said: str) -> N
     assert condition is not None
     assert (condition.ready, condition.reason) == (False, "WaitingForPod")
     assert condition.message.endswith(said)
+
+
+def test_a_pod_that_failed_is_told_until_a_newer_one_says_more() -> None:
+    controller = running().controller or {}
+
+    def failed(reason: str, made: str) -> KubeObject:
+        pod = pod_of(controller, ready=False, phase="Failed", reason=reason, message="it is full")
+        return {**pod, "metadata": {**pod["metadata"], "creationTimestamp": made}}
+
+    ended = (failed("OutOfcpu", "2026-11-30T00:00:02Z"), failed("Evicted", "2026-11-30T00:00:01Z"))
+
+    def told(**status: Any) -> str:
+        pod = pod_of(controller, ready=False, **status)
+        condition = served(replace(running(), pods=(*ended, pod))).condition
+        assert condition is not None
+        return condition.message
+
+    assert told(containerStatuses=[INITIALIZING]) == "the last egress pod failed: OutOfcpu: it is full"
+    assert told(containerStatuses=[{"state": {"running": {}}}]).startswith("pod pod-1 runs and is not ready")
 
 
 def test_what_a_kubelet_says_is_cut_between_two_words() -> None:
