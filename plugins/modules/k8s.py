@@ -13,6 +13,8 @@ version_added: 0.2.0
 description:
   - Creates, changes and deletes objects by C(kubernetes.core.k8s) itself, with its options and its results, but without
     a Python process for each task and for each item of a loop.
+  - The error of a wait for a Deployment that did not become ready repeats what its conditions C(ReplicaFailure) and
+    C(Progressing) say.
   - Of its options, C(template) is not taken.
   - The role's tasks are of this kind, so C(group/avi.egress.all) in C(module_defaults) connects all of them.
 options: {}

@@ -24,6 +24,7 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.exposure impor
     has_rules,
     widening,
 )
+from ansible_collections.avi.egress.plugins.plugin_utils.deployment import trouble
 
 Told = Mapping[str, Any]
 """A service, lease, network or cloud as the information modules return it."""
@@ -119,6 +120,7 @@ def _of_controller(facts: Told) -> Iterator[Finding]:
         return
     if installed["ready_replicas"] < max(installed["replicas"], 1):
         told = f"{installed['ready_replicas']} of {installed['replicas']} replicas are ready"
+        told += trouble(facts["controllers"][0])
         yield Finding("ControllerNotReady", subject, told)
     if installed["version"] != facts["version"]:
         told = f"its version is {installed['version'] or 'older than 0.2.0'}, this collection's is {facts['version']}"

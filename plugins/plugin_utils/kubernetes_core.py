@@ -16,6 +16,7 @@ from typing import Any, Callable
 
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
+from ansible_collections.avi.egress.plugins.plugin_utils.deployment import trouble
 from ansible_collections.avi.egress.plugins.plugin_utils.in_process import InProcess, Variables
 
 try:
@@ -55,13 +56,22 @@ def sentence(told: Any) -> Any:
     return told
 
 
+def of_deployment(result: Variables) -> str:
+    """What is to be said besides, of a failed wait for a Deployment; nothing of any other failure."""
+    found = result.get("result")
+    is_deployment = isinstance(found, dict) and found.get("kind") == "Deployment"
+    return trouble(found) if is_deployment and found else ""
+
+
 class _KubernetesCoreAction(InProcess):
     module: str
     """Its full name."""
 
     def _execute_module(self, *args: Any, **keywords: Any) -> dict[str, Any]:
         result = super()._execute_module(*args, **{**keywords, "module_name": self.module})
-        return {**result, "msg": sentence(result["msg"])} if result.get("failed") and "msg" in result else result
+        if not result.get("failed") or "msg" not in result:
+            return result
+        return {**result, "msg": f"{sentence(result['msg'])}{of_deployment(result)}"}
 
     def _early_needs_tmp_path(self) -> bool:
         """Whether files may have to be copied to another machine; to make a folder for them takes three programs."""

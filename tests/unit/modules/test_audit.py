@@ -209,6 +209,21 @@ def test_what_is_in_order_or_cannot_be_told_is_passed_over(changes: dict[str, An
     assert found(**changes) == []
 
 
+def test_a_controller_whose_pods_are_refused_is_told_with_the_words() -> None:
+    held = deployment(0)
+    held["status"]["conditions"] = [
+        {"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable", "message": "none"},
+        {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "it timed out"},
+        {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded\n quota: small"},
+    ]
+
+    (finding,) = audit({**HEALTHY, "controllers": [held]})["findings"]
+
+    assert finding["message"] == (
+        "0 of 2 replicas are ready; FailedCreate: exceeded quota: small; ProgressDeadlineExceeded: it timed out"
+    )
+
+
 def test_who_has_or_had_an_address_is_listed() -> None:
     before = {"address": "10.70.112.150", "bound_at": "2026-10-01T00:00:00Z", "released_at": "2026-10-02T00:00:00Z"}
     released = lease(
