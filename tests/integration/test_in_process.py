@@ -23,6 +23,7 @@ from tests.faults import FaultProxy
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ADMIN_TOKEN, TENANT_TOKEN, ApiServer
 from tests.support.definitions import CRDS, SCC_CRD, define
+from tests.support.kinds import DEPLOYMENT
 
 Task = dict[str, Any]
 MOMENT = "2026-11-20T06:31:00Z"
@@ -357,3 +358,21 @@ def test_an_unchanged_item_of_a_loop_costs_no_more_than_its_reads(
     assert none == 0
     assert (made["changed"], same["changed"]) == (True, False)
     assert faults.journal.count() == faults.journal.count("list") + faults.journal.count("get") == 3 * requests
+
+
+def test_a_wait_in_vain_says_what_refuses_the_pods(cluster: KubeClient, runner: Runner) -> None:
+    place, labels = Place.new(cluster), {"app": "x"}
+    pods = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "x"}]}}
+    deployment = {
+        **{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x", "namespace": place.project}},
+        "spec": {"selector": {"matchLabels": labels}, "template": pods},
+    }
+    cluster.create(DEPLOYMENT, deployment)
+    told = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota: small"}
+    cluster.patch(DEPLOYMENT, "x", {"status": {"conditions": [told]}}, place.project, subresource="status")
+    waiting = {"definition": deployment, "wait": True, "wait_sleep": 1, "wait_timeout": 1}
+
+    (result,), own = runner.tasks({"avi.egress.k8s": waiting})
+
+    assert own == 0
+    assert result["msg"] == '"Deployment" "x": Timed out waiting on resource; FailedCreate: exceeded quota: small'
