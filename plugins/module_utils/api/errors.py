@@ -113,7 +113,7 @@ class AlreadyExists(ApiError):
 
 
 class Forbidden(ApiError):
-    """The rights of the account that asks do not reach so far."""
+    """The rights of the account that asks do not reach so far, or a quota or policy refuses what it asks for."""
 
 
 class Expired(ApiError):

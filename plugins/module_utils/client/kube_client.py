@@ -36,6 +36,8 @@ MERGE_PATCH = "application/merge-patch+json"
 REQUEST_TIMEOUT_SECONDS = 30
 TOO_MANY_REQUESTS = 429
 _NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')
+_OF_RIGHTS = re.compile('[Uu]ser "[^"]*" (cannot|.*is attempting to grant)')
+"""What an authorizer says of whoever asks; a quota and a policy refuse the request itself by the same status."""
 _OF_WEBHOOK = re.compile("failed calling webhook|admission webhook .* denied the request")
 _OWN_END = re.compile(r"[0-9a-f.:\[\]]+->")
 """Of the API server's connection to a webhook: another port each time, so that the same would not stay the same."""
@@ -327,7 +329,8 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
     if status == 401:
         return ApiError(status, "the API server does not know these credentials; the token may have expired")
     if status == 403:
-        return Forbidden(status, f"permission is missing: {message}")
+        known = "permission is missing" if _OF_RIGHTS.search(message) else f"{verb} {resource.kind}"
+        return Forbidden(status, f"{known}: {message}")
     is_of_webhook = status >= 500 and _OF_WEBHOOK.search(message)
     words = _OWN_END.sub("", message) if is_of_webhook else message or f"HTTP {status}"
     return (WebhookFailed if is_of_webhook else ApiError)(status, f"{verb} {resource.kind}: {words}")

@@ -38,3 +38,17 @@ def test_a_webhook_that_is_down_is_told_by_the_same_words_each_time(own: str) ->
     words = f"{WEBHOOK}read tcp {own}->10.96.1.1:443: read: connection reset by peer"
     told = str(refusal(500, json.dumps({"message": words}), "POST", REPLICATION_CONTROLLER))
     assert told == f"POST ReplicationController: {WEBHOOK}read tcp 10.96.1.1:443: read: connection reset by peer"
+
+
+@pytest.mark.parametrize(
+    ("message", "known"),
+    [
+        ('replicationcontrollers is forbidden: User "a" cannot create resource "x" in API group ""', True),
+        ('roles "x" is forbidden: user "a" (groups=["b"]) is attempting to grant RBAC permissions not held', True),
+        ('replicationcontrollers "x" is forbidden: exceeded quota: small', False),
+        ('admission webhook "x.example" denied the request: no', False),
+    ],
+)
+def test_only_a_missing_right_is_told_as_one(message: str, known: bool) -> None:
+    told = str(refusal(403, json.dumps({"message": message}), "POST", REPLICATION_CONTROLLER))
+    assert told == f"{'permission is missing' if known else 'POST ReplicationController'}: {message}"
