@@ -39,8 +39,8 @@ _NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')
 _OF_RIGHTS = re.compile('[Uu]ser "[^"]*" (cannot|.*is attempting to grant)')
 """What an authorizer says of whoever asks; a quota and a policy refuse the request itself by the same status."""
 _OF_WEBHOOK = re.compile("failed calling webhook|admission webhook .* denied the request")
-_OWN_END = re.compile(r"[0-9a-f.:\[\]]+->")
-"""Of the API server's connection to a webhook: another port each time, so that the same would not stay the same."""
+_PASSING = re.compile(r"[0-9a-f.:\[\]]+->|(?<=current time )\S+ ")
+"""Of a connection to a webhook the API server's end and the time: left out, so that the same stays the same."""
 Timeouts = Mapping[str, float]
 """``connect``, ``read`` (between bytes), or ``total``, in seconds: those of ``urllib3.Timeout``."""
 
@@ -332,7 +332,7 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
         known = "permission is missing" if _OF_RIGHTS.search(message) else f"{verb} {resource.kind}"
         return Forbidden(status, f"{known}: {message}")
     is_of_webhook = status >= 500 and _OF_WEBHOOK.search(message)
-    words = _OWN_END.sub("", message) if is_of_webhook else message or f"HTTP {status}"
+    words = _PASSING.sub("", message) if is_of_webhook else message or f"HTTP {status}"
     return (WebhookFailed if is_of_webhook else ApiError)(status, f"{verb} {resource.kind}: {words}")
 
 

@@ -33,11 +33,20 @@ def test_what_concerns_the_request_is_a_verdict(status: int, message: str, is_ve
     assert message in str(error)
 
 
-@pytest.mark.parametrize("own", ["10.0.0.1:40312", "10.0.0.1:40313", "[fd00::1]:40312"])
-def test_a_webhook_that_is_down_is_told_by_the_same_words_each_time(own: str) -> None:
-    words = f"{WEBHOOK}read tcp {own}->10.96.1.1:443: read: connection reset by peer"
-    told = str(refusal(500, json.dumps({"message": words}), "POST", REPLICATION_CONTROLLER))
-    assert told == f"POST ReplicationController: {WEBHOOK}read tcp 10.96.1.1:443: read: connection reset by peer"
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("read tcp 10.0.0.1:40312->10.96.1.1:443: read: reset", "read tcp 10.96.1.1:443: read: reset"),
+        ("read tcp [fd00::1]:40312->[fd00::2]:443: read: reset", "read tcp [fd00::2]:443: read: reset"),
+        (
+            "current time 2026-11-30T04:15:16Z is after 2026-11-01T00:00:00Z",
+            "current time is after 2026-11-01T00:00:00Z",
+        ),
+    ],
+)
+def test_a_webhook_that_fails_is_told_by_the_same_words_each_time(words: str, told: str) -> None:
+    error = refusal(500, json.dumps({"message": f"{WEBHOOK}{words}"}), "POST", REPLICATION_CONTROLLER)
+    assert str(error) == f"POST ReplicationController: {WEBHOOK}{told}"
 
 
 @pytest.mark.parametrize(
