@@ -15,16 +15,16 @@ description:
     SecurityContextConstraints C(avivantage-scc-UUID), so that egress pods may run privileged.
   - On a platform without SecurityContextConstraints only the ServiceAccounts are made.
   - A project that the EgressCloud does not include, or whose egress pods are elsewhere by the cloud's C(placement), is
-    refused before anything is written, for the egress controller would take the account away again. In check mode that
-    is a warning, since an earlier task may be one that would include it. Where there is no EgressCloud of the UUID yet,
-    or it may not be read, accounts are made.
+    refused before anything is written, for the egress controller would take the account away again; so is a UUID that
+    no EgressCloud has. In check mode that is a warning, since an earlier task may be one that would include the project
+    or make the EgressCloud. Where EgressClouds may not be read, or their kind is not there yet, accounts are made.
   - The SecurityContextConstraints stay when the last project goes; they go with the EgressCloud.
 options:
   cloud:
     description: The EgressCloud whose UUID names the accounts. One of O(cloud) and O(uuid) is required.
     type: str
   uuid:
-    description: The UUID that names the accounts, where there is no EgressCloud yet.
+    description: The UUID of the EgressCloud, in place of its name.
     type: str
   projects:
     description:

@@ -16,7 +16,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.avi.egress.plugins.module_utils.api.resources import EGRESS_NETWORK, NAMESPACE
+from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
+    EGRESS_CLOUD,
+    EGRESS_NETWORK,
+    NAMESPACE,
+)
 from ansible_collections.avi.egress.plugins.module_utils.client.kube_client import KubeClient
 
 from tests.faults import FaultProxy
@@ -150,7 +154,12 @@ def accounts(place: Place) -> list[Task]:
         rights = [{"resource": "pods", "verbs": ["get", "list"], "namespace": place.project}, scc, unknown]
         return {"avi.egress.avi_access_info": {"rights": rights, **options}}
 
+    head = {"apiVersion": EGRESS_CLOUD.api_version, "kind": EGRESS_CLOUD.kind, "metadata": {"name": place.cloud}}
+    spec = {"uuid": place.cloud, "projects": {"include": {"names": [place.project]}}}
+    cloud = {"definition": {**head, "spec": spec}}
     return [
+        account(),
+        {"avi.egress.k8s": cloud},
         checked(account()),
         account(),
         account(),
@@ -165,6 +174,7 @@ def accounts(place: Place) -> list[Task]:
         checked(account(state="absent")),
         account(state="absent"),
         account(state="absent"),
+        {"avi.egress.k8s": {**cloud, "state": "absent"}},
     ]
 
 

@@ -102,15 +102,36 @@ def _obstacles(
     if missing and not check_mode:
         raise NotFound(404, f"project {missing[0]} does not exist; create the namespace first")
     there = [namespace for namespace in namespaces.values() if namespace is not None]
-    cloud = (named or _cloud_of(cluster, uuid)) if there else None
-    refusal = _refusal(cloud, there) if cloud else None
+    refusal = _refusal([named] if named else _clouds(cluster), uuid, there) if there else None
     if refusal and not check_mode:
         raise refusal
     return [*(f"project {name} does not exist yet" for name in missing), *([str(refusal)] if refusal else [])]
 
 
-def _refusal(obj: KubeObject, namespaces: Sequence[KubeObject]) -> Refused | None:
-    """Why the egress controller would take the accounts of some projects away again; None if it keeps them all."""
+def _refusal(clouds: Sequence[KubeObject] | None, uuid: str, namespaces: Sequence[KubeObject]) -> Refused | None:
+    """Why the egress controller would take the accounts of some projects away again; None if it keeps them all.
+
+    None too where nobody can say, for the clouds could not be read.
+    """
+    if clouds is None:
+        return None
+    cloud = next((item for item in clouds if item["spec"]["uuid"] == uuid), None)
+    return _refusal_of(cloud, namespaces) if cloud else _no_cloud_has(uuid, clouds, namespaces)
+
+
+def _no_cloud_has(uuid: str, clouds: Sequence[KubeObject], namespaces: Sequence[KubeObject]) -> Refused:
+    known = ", ".join(sorted(f"{item['spec']['uuid']} ({item['metadata']['name']})" for item in clouds))
+    other = f", or give the uuid of one that is there: {known}" if known else ""
+    projects = some([item["metadata"]["name"] for item in namespaces])
+    told = (
+        f"no EgressCloud has uuid {uuid}, so projects {projects} can keep no account of it; create it first, by "
+        f"avi.egress.site with egress_cloud_uuid{other}"
+    )
+    return Refused(Reason.PROJECT_NOT_INCLUDED, told)
+
+
+def _refusal_of(obj: KubeObject, namespaces: Sequence[KubeObject]) -> Refused | None:
+    """Why this cloud lets some projects keep no account."""
     try:
         cloud = read_cloud(obj)
     except InvalidInput:
@@ -221,10 +242,10 @@ def _cloud_named(cluster: KubeClient, name: str) -> KubeObject:
     return clouds[name]
 
 
-def _cloud_of(cluster: KubeClient, uuid: str) -> KubeObject | None:
-    """None where there is none yet, or who asks may not read clouds."""
+def _clouds(cluster: KubeClient) -> list[KubeObject] | None:
+    """None where their kind is not there yet, or who asks may not read them."""
     with suppress(NotFound, Forbidden):
-        return next((item for item in cluster.list(EGRESS_CLOUD) if item["spec"]["uuid"] == uuid), None)
+        return cluster.list(EGRESS_CLOUD)
     return None
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     CUSTOM_RESOURCE_DEFINITION,
+    EGRESS_CLOUD,
     EGRESS_NETWORK,
     NAMESPACE,
     SECURITY_CONTEXT_CONSTRAINTS,
@@ -68,6 +69,16 @@ def project(cluster: KubeClient) -> str:
     name = f"green-{uuid.uuid4().hex[:6]}"
     cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     return name
+
+
+@pytest.fixture
+def cloud(cluster: KubeClient) -> Iterator[str]:
+    """The name, and UUID, of an EgressCloud that every project is in; other tests have none."""
+    name = str(uuid.uuid4())
+    head = {"apiVersion": EGRESS_CLOUD.api_version, "kind": EGRESS_CLOUD.kind, "metadata": {"name": name}}
+    cluster.create(EGRESS_CLOUD, {**head, "spec": {"uuid": name}})
+    yield name
+    cluster.delete_named(EGRESS_CLOUD, name)
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from tests.support.module_tasks import (
 )
 
 
-def test_a_token_is_enough_and_bad_ones_are_told(ansible: Ansible, api: ApiServer, project: str) -> None:
-    by_token = {"host": api.host, "api_key": "admin-token", "validate_certs": False}
+def test_a_token_is_enough_and_bad_ones_are_told(ansible: Ansible, api: ApiServer, project: str, cloud: str) -> None:
+    by_token = {"uuid": cloud, "host": api.host, "api_key": "admin-token", "validate_certs": False}
     results = ansible.tasks(
         account(project, **by_token),
         account(project, **{**by_token, "api_key": "wrong"}),
@@ -40,7 +40,7 @@ def test_a_token_is_enough_and_bad_ones_are_told(ansible: Ansible, api: ApiServe
     assert all("\n" not in message for message in told)
 
 
-def test_module_defaults_and_environment(ansible: Ansible, api: ApiServer, project: str) -> None:
+def test_module_defaults_and_environment(ansible: Ansible, api: ApiServer, project: str, cloud: str) -> None:
     credentials = {"host": api.host, "api_key": "admin-token", "validate_certs": False}
     variables = {
         "K8S_AUTH_KUBECONFIG": "",
@@ -48,9 +48,10 @@ def test_module_defaults_and_environment(ansible: Ansible, api: ApiServer, proje
         "K8S_AUTH_API_KEY": "admin-token",
         "K8S_AUTH_VERIFY_SSL": "false",
     }
+    task = account(project, uuid=cloud)
 
-    assert changed(ansible.tasks(account(project), defaults=credentials, environment={"K8S_AUTH_KUBECONFIG": ""}))
-    assert changed(ansible.tasks(account(project), environment=variables)) == [False]
+    assert changed(ansible.tasks(task, defaults=credentials, environment={"K8S_AUTH_KUBECONFIG": ""}))
+    assert changed(ansible.tasks(task, environment=variables)) == [False]
 
 
 def test_a_client_certificate_and_the_servers_authority(ansible: Ansible, api: ApiServer, cluster: KubeClient) -> None:

@@ -21,7 +21,6 @@ from ansible_collections.avi.egress.plugins.module_utils.workload.accounts impor
 from tests.support.ansible_run import Ansible
 from tests.support.api_server import ApiServer
 from tests.support.module_tasks import (
-    UUID,
     account,
     changed,
     checked,
@@ -30,15 +29,15 @@ from tests.support.namespaces import other_project
 
 
 def test_without_security_context_constraints(
-    ansible: Ansible, cluster: KubeClient, kubernetes: None, project: str
+    ansible: Ansible, cluster: KubeClient, kubernetes: None, project: str, cloud: str
 ) -> None:
     results = ansible.tasks(
-        checked(account(project)),
-        account(project),
-        account(project),
-        account(project, state="absent"),
-        account(project, state="absent"),
-        account("no-such-project"),
+        checked(account(project, uuid=cloud)),
+        account(project, uuid=cloud),
+        account(project, uuid=cloud),
+        account(project, uuid=cloud, state="absent"),
+        account(project, uuid=cloud, state="absent"),
+        account("no-such-project", uuid=cloud),
         account(project, uuid="ABC"),
         {"avi.egress.avi_scc_account": {"cloud": "none", "project": project}},
     )
@@ -46,21 +45,41 @@ def test_without_security_context_constraints(
     assert changed(results[:5]) == [True, True, False, True, False]
     assert [item["platform"]["has_scc"] for item in results[:5]] == [False] * 5
     assert results[0]["diff"]["after"].keys() == results[1]["diff"]["after"].keys()
-    assert results[1]["accounts"][0]["metadata"]["name"] == f"avivantage-{UUID}"
+    assert results[1]["accounts"][0]["metadata"]["name"] == f"avivantage-{cloud}"
     assert [item["msg"] for item in results[5:]] == [
         "project no-such-project does not exist; create the namespace first",
         "avi_scc_account: uuid is 'ABC'; give the UUID of the cloud, in lower case (RFC 4122)",
-        "EgressCloud none does not exist; there are none; run avi.egress.site",
+        f"EgressCloud none does not exist; there are: {cloud}",
     ]
-    assert cluster.get(SERVICE_ACCOUNT, f"avivantage-{UUID}", project) is None
+    assert cluster.get(SERVICE_ACCOUNT, f"avivantage-{cloud}", project) is None
+
+
+def test_a_uuid_of_no_cloud_is_refused_and_what_it_left_can_go(
+    ansible: Ansible, cluster: KubeClient, openshift: None, project: str
+) -> None:
+    gone_cloud = str(uuid.uuid4())
+    cluster.create(SECURITY_CONTEXT_CONSTRAINTS, security_context_constraints(gone_cloud, [project]))
+
+    made, foreseen, gone = ansible.tasks(
+        account(project, uuid=gone_cloud),
+        checked(account(project, uuid=gone_cloud)),
+        account(project, uuid=gone_cloud, state="absent"),
+    )
+
+    told = (
+        f"no EgressCloud has uuid {gone_cloud}, so projects {project} can keep no account of it; create it first, by "
+        "avi.egress.site with egress_cloud_uuid"
+    )
+    assert (made["msg"], made["reason"], made["changed"]) == (told, "ProjectNotIncluded", False)
+    assert (foreseen["warnings"], changed([foreseen, gone])) == ([told], [True, True])
+    assert cluster.get(SERVICE_ACCOUNT, f"avivantage-{gone_cloud}", project) is None
 
 
 def test_with_security_context_constraints(
-    ansible: Ansible, cluster: KubeClient, openshift: None, project: str
+    ansible: Ansible, cluster: KubeClient, openshift: None, project: str, cloud: str
 ) -> None:
     other = f"{project}-b"
     cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
-    cloud = str(uuid.uuid4())
     scc = f"avivantage-scc-{cloud}"
 
     made = ansible.tasks(
@@ -87,10 +106,9 @@ def test_with_security_context_constraints(
 
 
 def test_projects_added_at_the_same_time_are_all_there(
-    api: ApiServer, cluster: KubeClient, openshift: None, project: str
+    api: ApiServer, cluster: KubeClient, openshift: None, project: str, cloud: str
 ) -> None:
     projects = [f"{project}-{number}" for number in range(4)]
-    cloud = str(uuid.uuid4())
     for name in projects:
         cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     cluster.create(SECURITY_CONTEXT_CONSTRAINTS, security_context_constraints(cloud, []))
@@ -108,12 +126,12 @@ def test_projects_added_at_the_same_time_are_all_there(
 
 
 def test_a_hundred_projects_that_are_as_they_should_be_cost_one_list(
-    api: ApiServer, cluster: KubeClient, openshift: None, project: str
+    api: ApiServer, cluster: KubeClient, openshift: None, project: str, cloud: str
 ) -> None:
     projects = [f"{project}-{number}" for number in range(100)]
     for name in projects:
         cluster.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    options = {"uuid": str(uuid.uuid4()), "cloud": None, "projects": projects, "state": "present"}
+    options = {"uuid": cloud, "cloud": None, "projects": projects, "state": "present"}
     first, second, third = api.cluster(), api.cluster(), api.cluster()
 
     made = scc_account.reconcile(first, options, False)

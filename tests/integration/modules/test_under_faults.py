@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 
 import pytest
 from ansible_collections.avi.egress.plugins.module_utils.api.errors import EgressError
@@ -54,9 +53,9 @@ def test_many_services_are_made_though_others_are_faster(faults: FaultProxy, clu
 
 
 def test_accounts_are_made_though_others_are_faster(
-    faults: FaultProxy, cluster: KubeClient, openshift: None, project: str
+    faults: FaultProxy, cluster: KubeClient, openshift: None, project: str, cloud: str
 ) -> None:
-    options = {"uuid": str(uuid.uuid4()), "cloud": None, "projects": [project], "state": "present"}
+    options = {"uuid": cloud, "cloud": None, "projects": [project], "state": "present"}
     faults.use(
         Rule(CONFLICT, WRITES, path="/serviceaccounts", times=2),
         Rule(CONFLICT, WRITES, path="/securitycontextconstraints", times=2),

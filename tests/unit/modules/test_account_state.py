@@ -24,16 +24,22 @@ from ansible_collections.avi.egress.plugins.module_utils.module.result import Re
 from ansible_collections.avi.egress.plugins.module_utils.module.scc_account import reconcile
 from ansible_collections.avi.egress.plugins.module_utils.workload.accounts import service_account
 
+from tests.support.observed import stored
+
 UUID = "bfff9603-1ffd-4bcc-aef6-118268e5f2b5"
+
+
+def cloud(*included: str, uuid: str = UUID, **spec: Any) -> KubeObject:
+    return {"metadata": {"name": "c"}, "spec": {"uuid": uuid, "projects": {"include": {"names": included}}, **spec}}
 
 
 class Server:
     """A plain Kubernetes with some namespaces, ``having`` the account or not."""
 
     def __init__(self, *namespaces: str, having: tuple[str, ...] = (), lists: bool = True) -> None:
-        self.clouds: list[KubeObject] = []
+        self.clouds: list[KubeObject] | EgressError = [cloud()]
         self._namespaces = namespaces
-        self._accounts = {namespace: service_account(UUID, namespace) for namespace in having}
+        self._accounts = {namespace: stored(service_account(UUID, namespace)) for namespace in having}
         self._lists = lists
         self.refused: dict[str, EgressError] = {}
         self.faster: set[str] = set()
@@ -50,6 +56,8 @@ class Server:
             assert fields == f"metadata.name=avivantage-{UUID}"
             return list(self._accounts.values())
         if resource is EGRESS_CLOUD:
+            if isinstance(self.clouds, EgressError):
+                raise self.clouds
             return self.clouds
         return [{"metadata": {"name": namespace}} for namespace in self._namespaces]
 
@@ -74,10 +82,6 @@ class Server:
 def run(server: Server, *projects: str, check_mode: bool = False, **changes: Any) -> Result:
     options = {"uuid": UUID, "cloud": None, "projects": list(projects), "state": "present", **changes}
     return reconcile(cast(Any, server), options, check_mode)
-
-
-def cloud(*included: str, uuid: str = UUID, **spec: Any) -> KubeObject:
-    return {"metadata": {"name": "c"}, "spec": {"uuid": uuid, "projects": {"include": {"names": included}}, **spec}}
 
 
 def test_accounts_of_many_projects_that_are_there_cost_one_list() -> None:
@@ -172,12 +176,38 @@ def test_a_cloud_whose_egress_pods_are_elsewhere_has_accounts_there_alone() -> N
     assert run(server, "apart").changed
 
 
-@pytest.mark.parametrize("clouds", [[], [cloud(uuid="another")], [cloud(bridgeSubnet="none")]])
-def test_where_no_readable_cloud_says_who_takes_part_accounts_are_made(clouds: list[KubeObject]) -> None:
+@pytest.mark.parametrize(
+    "clouds",
+    [[cloud(bridgeSubnet="none")], Forbidden(403, "permission is missing"), NotFound(404, "no such kind")],
+    ids=["none that can be read", "none that may be read", "no such kind"],
+)
+def test_where_nobody_can_say_who_takes_part_accounts_are_made(clouds: list[KubeObject] | EgressError) -> None:
     server = Server("green")
     server.clouds = clouds
 
     assert run(server, "green").changed
+
+
+@pytest.mark.parametrize(
+    ("clouds", "other"),
+    [([], ""), ([cloud(uuid="another")], ", or give the uuid of one that is there: another (c)")],
+    ids=["no cloud", "another cloud"],
+)
+def test_accounts_of_a_uuid_that_no_cloud_has_are_refused_unwritten(clouds: list[KubeObject], other: str) -> None:
+    server = Server("green", "red", having=("red",))
+    server.clouds = clouds
+
+    with pytest.raises(Refused) as caught:
+        run(server, "green")
+
+    told = (
+        f"no EgressCloud has uuid {UUID}, so projects green can keep no account of it; create it first, by "
+        f"avi.egress.site with egress_cloud_uuid{other}"
+    )
+    assert str(caught.value) == told
+    assert not any(request.startswith("create") for request in server.log)
+    assert run(server, "green", check_mode=True).warnings == [told]
+    assert run(server, "red", check_mode=True, state="absent").changed
 
 
 def test_what_is_there_already_and_what_is_to_go_asks_for_no_cloud() -> None:
