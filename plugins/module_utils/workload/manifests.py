@@ -108,7 +108,7 @@ def is_outdated(pod: KubeObject, controller: KubeObject) -> bool:
     Told by a variable and not by comparing specs: admission may change pods (a sidecar, a project's node selector,
     a pull policy), but an environment stays as it was made, and no tenant can change it.
     """
-    return environment_of(pod["spec"]).get(RENDERING_VARIABLE) != _rendering(controller)
+    return rendering_of(pod) != _rendering(controller)
 
 
 def is_same_rendering(one: KubeObject, other: KubeObject) -> bool:
@@ -123,8 +123,13 @@ def pod_of(controller: KubeObject) -> KubeObject:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], **named}, "spec": template["spec"]}
 
 
+def rendering_of(pod: KubeObject) -> str | None:
+    """The digest of the rendering that a pod was made of."""
+    return environment_of(pod["spec"]).get(RENDERING_VARIABLE)
+
+
 def _rendering(controller: KubeObject) -> str | None:
-    return environment_of(controller["spec"]["template"]["spec"]).get(RENDERING_VARIABLE)
+    return rendering_of(controller["spec"]["template"])
 
 
 def environment_of(pod_spec: KubeObject) -> dict[str, str | None]:

@@ -15,7 +15,7 @@ from ansible_collections.avi.egress.plugins.module_utils.api.resources import (
     resource_of,
 )
 from ansible_collections.avi.egress.plugins.module_utils.api.timestamps import timestamp, utc_now
-from ansible_collections.avi.egress.plugins.module_utils.workload import pod_refusals
+from ansible_collections.avi.egress.plugins.module_utils.workload import manifests, pod_refusals
 from ansible_collections.avi.egress.plugins.module_utils.workload.pods import Refusal
 
 from egress_controller.cache.caches import BY_NAME
@@ -34,6 +34,8 @@ class Refusals:
         self._client = context.client
         self._caches = context.caches
         self._refused = context.refused
+        self._tried: dict[Key, tuple[str | None, str | None]] = {}
+        """Of pods that were tried: the rendering, and what was said; a look between two tries asks nothing."""
 
     def observe(
         self, key: Key, controller: KubeObject | None, pods: Sequence[KubeObject]
@@ -50,10 +52,13 @@ class Refusals:
 
     def foresee(self, key: Key, pod: KubeObject) -> tuple[Refused | None, Result | None]:
         """Why a pod that is to take the place of one that runs would not be made, and when to look again."""
-        words = self._try_out(pod)
+        attempt, rendering = self._refused.refused(key), manifests.rendering_of(pod)
+        tried, words = self._tried.get(key, (None, None))
+        if attempt.is_due or tried != rendering:
+            words = self._try_out(pod)
+            self._tried[key] = (rendering, words)
         if words is None:
             return None, None
-        attempt = self._refused.refused(key)
         left = pod_refusals.LASTING_SECONDS - attempt.lasted
         found = pod_refusals.refused(key.namespace, key.name, words, is_lasting=left <= 0)
         return found, Result(min(attempt.again, left) if left > 0 else attempt.again)
@@ -69,6 +74,7 @@ class Refusals:
 
     def forget(self, key: Key) -> None:
         self._refused.forget(key)
+        self._tried.pop(key, None)
 
     def _refusal(self, controller: KubeObject | None, pods: Sequence[KubeObject]) -> Refusal | None:
         if controller is None:
