@@ -65,13 +65,14 @@ class PoolExhausted(EgressError):
 
 
 class ApiError(EgressError):
-    """The API server refused a request."""
+    """The API server refused a request. ``words`` are its own, where the message says more."""
 
     reason = Reason.API_ERROR
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, words: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.words = words or message
 
     @property
     def is_verdict(self) -> bool:

@@ -328,12 +328,19 @@ def _error(status: int, message: str, verb: str, resource: Resource) -> ApiError
         return Expired(status, message)
     if status == 401:
         return ApiError(status, "the API server does not know these credentials; the token may have expired")
+    return _told(status, message, f"{verb} {resource.kind}")
+
+
+def _told(status: int, message: str, asked: str) -> ApiError:
+    """An answer that is repeated in the server's own words, after what was asked of it."""
     if status == 403:
-        known = "permission is missing" if _OF_RIGHTS.search(message) else f"{verb} {resource.kind}"
-        return Forbidden(status, f"{known}: {message}")
-    is_of_webhook = status >= 500 and _OF_WEBHOOK.search(message)
-    words = _PASSING.sub("", message) if is_of_webhook else message or f"HTTP {status}"
-    return (WebhookFailed if is_of_webhook else ApiError)(status, f"{verb} {resource.kind}: {words}")
+        known = "permission is missing" if _OF_RIGHTS.search(message) else asked
+        return Forbidden(status, f"{known}: {message}", message)
+    if status >= 500 and _OF_WEBHOOK.search(message):
+        words = _PASSING.sub("", message)
+        return WebhookFailed(status, f"{asked}: {words}", words)
+    words = message or f"HTTP {status}"
+    return ApiError(status, f"{asked}: {words}", words)
 
 
 def _pause(response: Any) -> float | None:

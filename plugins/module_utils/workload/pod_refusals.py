@@ -29,10 +29,9 @@ _NOT_OF_THE_POD = ("exceeded quota", "does not support dry run")
 _SLACK = timedelta(seconds=1)
 """Conditions and Events tell whole seconds."""
 _PREAMBLE = re.compile(
-    r"^(?:permission is missing: |POST Pod: )?(?:\(combined from similar events\): )?"
-    r"(?:Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )?"
+    r"^(?:\(combined from similar events\): )?(?:Error creating: |create Pod \S+ in StatefulSet \S+ failed error: )"
 )
-"""What our client, the recorder of Events and Kubernetes' controllers put before the API server's words."""
+"""What Kubernetes' controllers, and their recorder of Events, put before the API server's words."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def refusal_of(
 
 def foreseen(error: ApiError, pod: KubeObject) -> str | None:
     """The words about a pod that was tried only; None if they say nothing of what comes when the former has ended."""
-    words = _plain(str(error), pod["metadata"]["generateName"].removesuffix("-"))
+    words = _plain(error.words, pod["metadata"]["generateName"].removesuffix("-"))
     return None if any(other in words for other in _NOT_OF_THE_POD) else words
 
 
