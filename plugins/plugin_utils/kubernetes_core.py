@@ -59,8 +59,7 @@ def sentence(told: Any) -> Any:
 def of_deployment(result: Variables) -> str:
     """What is to be said besides, of a failed wait for a Deployment; nothing of any other failure."""
     found = result.get("result")
-    is_deployment = isinstance(found, dict) and found.get("kind") == "Deployment"
-    return trouble(found) if is_deployment and found else ""
+    return trouble(found) if isinstance(found, dict) and found.get("kind") == "Deployment" else ""
 
 
 class _KubernetesCoreAction(InProcess):
@@ -71,7 +70,8 @@ class _KubernetesCoreAction(InProcess):
         result = super()._execute_module(*args, **{**keywords, "module_name": self.module})
         if not result.get("failed") or "msg" not in result:
             return result
-        return {**result, "msg": f"{sentence(result['msg'])}{of_deployment(result)}"}
+        told, besides = sentence(result["msg"]), of_deployment(result)
+        return {**result, "msg": f"{told}{besides}" if besides else told}
 
     def _early_needs_tmp_path(self) -> bool:
         """Whether files may have to be copied to another machine; to make a folder for them takes three programs."""
