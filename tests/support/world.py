@@ -213,6 +213,14 @@ class World:
         self.cluster.patch(POD, pod, patch, place.namespace, subresource="status")
         return pod
 
+    def serve_by_pod(self, name: str) -> str:
+        """A service whose pod, which is played, is ready; gives that."""
+        self.serve(name)
+        self.wait_served(name)
+        pod = self.run_pod(name)
+        self.wait_reason(name, "EgressReady")
+        return pod
+
     def refuse_pod(self, name: str, message: str | None) -> None:
         """Play the RC's controller whose pods have been refused for a minute; None: they are not any more."""
         failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}

@@ -104,10 +104,7 @@ def test_deletion_frees_and_the_same_service_gets_the_same_address(world: World,
 
 def test_an_address_is_kept_while_a_pod_may_send_from_it(world: World, controller: ControllerProcess) -> None:
     world.set_up()
-    world.serve("shop")
-    world.wait_served("shop")
-    pod = world.run_pod("shop")
-    world.wait_reason("shop", "EgressReady")
+    pod = world.serve_by_pod("shop")
     world.delete("shop")
     # The cluster's garbage collector may be faster than the controller.
     wait_for("the RC to end", lambda: not (world.controller("shop") or {"spec": {"replicas": 0}})["spec"]["replicas"])

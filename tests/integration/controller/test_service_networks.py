@@ -37,10 +37,7 @@ def test_a_service_that_is_sent_to_another_network_moves_as_a_whole(
     second = f"{world.name}-b"
     world.create(EGRESS_NETWORK, second, {"subnets": [{"cidr": "10.90.0.0/29"}]})
     world.cluster.patch(EGRESS_CLOUD, world.name, {"spec": {"networks": [world.name, second]}})
-    world.serve("shop")
-    world.wait_served("shop")
-    pod = world.run_pod("shop")
-    world.wait_reason("shop", "EgressReady")
+    pod = world.serve_by_pod("shop")
     world.annotate("shop", json.dumps({"destination_ip": "10.10.10.200", "network": second}))
     world.wait_reason("shop", "Replacing")
     assert world.phase("shop") == "Bound", "the old pod may still send from its address"

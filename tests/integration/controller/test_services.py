@@ -202,10 +202,7 @@ def test_a_service_without_the_annotation_is_left_as_it_was(world: World, contro
 
 def test_a_change_replaces_the_pod_only_after_the_old_one(world: World, controller: ControllerProcess) -> None:
     world.set_up()
-    world.serve("shop")
-    world.wait_served("shop")
-    pod = world.run_pod("shop")
-    world.wait_reason("shop", "EgressReady")
+    pod = world.serve_by_pod("shop")
     world.annotate("shop", '{"destination_ip": "10.10.10.201"}')
     world.wait_reason("shop", "Replacing")
     assert (world.controller("shop") or {})["spec"]["replicas"] == 0
@@ -216,10 +213,7 @@ def test_a_change_replaces_the_pod_only_after_the_old_one(world: World, controll
 
 def test_a_pod_is_not_ended_for_one_that_would_be_refused(world: World, controller: ControllerProcess) -> None:
     world.set_up()
-    world.serve("shop")
-    world.wait_served("shop")
-    pod = world.run_pod("shop")
-    world.wait_reason("shop", "EgressReady")
+    pod = world.serve_by_pod("shop")
     before = world.controller("shop")
     most = {"limits": [{"type": "Container", "max": {"cpu": "100m"}, "default": {"cpu": "50m"}}]}
     head = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small", "namespace": world.namespace}}
