@@ -59,9 +59,11 @@ def test_what_the_cluster_does_not_know_is_told_and_mended(fitted: Project) -> N
     set_pods(fitted, {"priorityClassName": "no-such-class"})
     wait_for("the condition to tell", lambda: fitted.condition(SERVICE).get("reason") == "PodRefused")
     assert "no PriorityClass with name no-such-class was found" in fitted.condition(SERVICE)["message"]
-    assert fitted.fetch(fitted.cluster_ip(SERVICE)).seen == fitted.source_ip(SERVICE), "what runs goes on"
+    address, source = fitted.cluster_ip(SERVICE), fitted.source_ip(SERVICE)
+    assert fitted.fetch(address).seen == source, "what runs goes on"
     set_pods(fitted, {"priorityClassName": None})
     fitted.wait_ready(SERVICE)
+    wait_for("it to serve from its address again", lambda: fitted.fetch(address).seen == source)
 
 
 def test_what_a_limit_range_refuses_is_told_and_what_runs_goes_on(fitted: Project) -> None:
