@@ -28,6 +28,7 @@ from ..api.resources import (
     MANAGER,
     METRICS_PORT_ANNOTATION,
     NETWORK_POLICY,
+    POD,
     POD_DISRUPTION_BUDGET,
     REPLICATION_CONTROLLER,
     REQUIRED_SCC_ANNOTATION,
@@ -120,7 +121,8 @@ def pod_of(controller: KubeObject) -> KubeObject:
     """A pod as a rendered controller would ask for it."""
     template, metadata = controller["spec"]["template"], controller["metadata"]
     named = {"generateName": f"{metadata['name']}-", "namespace": metadata["namespace"]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {**template["metadata"], **named}, "spec": template["spec"]}
+    head = {"apiVersion": POD.api_version, "kind": POD.kind, "metadata": {**template["metadata"], **named}}
+    return {**head, "spec": template["spec"]}
 
 
 def rendering_of(pod: KubeObject) -> str | None:

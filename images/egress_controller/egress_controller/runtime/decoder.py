@@ -46,7 +46,7 @@ _anything = msgspec.json.Decoder().decode
 
 
 class FastDecoder:
-    """See the module."""
+    """Reads an answer whole, and a page object by object."""
 
     def document(self, text: bytes) -> Any:
         return _anything(text)
